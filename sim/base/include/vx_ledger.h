@@ -1,0 +1,38 @@
+/* The cycle ledger: every cycle is charged to exactly one cause of a closed list (design, sections 5 and 10). */
+#ifndef VX_LEDGER_H
+#define VX_LEDGER_H
+
+#include <stdint.h>
+
+typedef enum vx_cause {
+    VX_CAUSE_GUEST_INSTRUCTIONS, /* instructions x the model's base CPI */
+    VX_CAUSE_GUEST_FAULT,        /* the guest OS's own fault handler */
+    VX_CAUSE_TLB_L2_HIT,         /* first-level miss, second-level hit */
+    VX_CAUSE_WALK_GUEST,         /* reads of guest (or native) table entries, and their paging-structure caches */
+    VX_CAUSE_WALK_NESTED,        /* reads of EPT or NPT entries */
+    VX_CAUSE_WALK_SHADOW,        /* reads of shadow table entries */
+    VX_CAUSE_MEM_DATA,           /* data beyond the first-level cache, where data caches are on */
+    VX_CAUSE_EXIT_HARDWARE,      /* VM exit and VM entry alone */
+    VX_CAUSE_EXIT_SOFTWARE,      /* the hypervisor's handler, VMREADs included */
+    VX_CAUSE_INTERRUPT,
+    VX_CAUSE_IDLE,
+    VX_CAUSE_IO_BACKEND,
+    VX_CAUSES
+} vx_cause;
+
+/* Names as reports spell them: "guest.instructions", "walk.nested", ... */
+const char *vx_cause_name(vx_cause cause);
+
+typedef struct vx_ledger {
+    uint64_t ticks[VX_CAUSES];
+} vx_ledger;
+
+static inline void vx_ledger_charge(vx_ledger *ledger, vx_cause cause, uint64_t ticks)
+{
+    ledger->ticks[cause] += ticks;
+}
+
+/* Sum over all causes. */
+uint64_t vx_ledger_total(const vx_ledger *ledger);
+
+#endif

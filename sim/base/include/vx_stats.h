@@ -1,0 +1,78 @@
+/* The statistics registry: each figure is declared once, by the room that counts it, and appears in every report.
+ *
+ * A path is dotted ("tlb.l1d.misses") and is also the place in the JSON report; a component holds letters, digits, '_',
+ * '-' and '+'. The registry stores pointers, never values: counting costs nothing. Reports walk the entries in order
+ * of declaration. */
+#ifndef VX_STATS_H
+#define VX_STATS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "vx_histogram.h"
+#include "vx_status.h"
+
+typedef enum vx_stat_kind {
+    VX_STAT_SCALAR,    /* one uint64_t */
+    VX_STAT_RATIO,     /* num / den, both uint64_t; carries both; value null where den is 0 */
+    VX_STAT_TEXT,      /* a word that qualifies its neighbours, such as a TLB's class */
+    VX_STAT_HISTOGRAM, /* vx_histogram: {"value": count, ...} of the bins that are not empty */
+    VX_STAT_TABLE,     /* rows x columns of uint64_t with labels */
+    VX_STAT_KINDS
+} vx_stat_kind;
+
+typedef struct vx_stat {
+    char path[96];
+    vx_stat_kind kind;
+    const char *unit; /* "references", "accesses", "ticks", "1", ... */
+    const char *doc;  /* one sentence, for docs and --help */
+    union {
+        uint64_t *scalar;
+        struct {
+            const uint64_t *num, *den;
+            double scale; /* the value is num * scale / den, e.g. 1000 for "per kilo-instruction" */
+        } ratio;
+        const char *text;
+        const vx_histogram *histogram;
+        struct {
+            const uint64_t *cells; /* row-major */
+            const char *const *rows, *const *columns;
+            uint16_t row_count, column_count;
+        } table;
+    } of;
+    const uint64_t *shown_if; /* appears only where *shown_if != 0; NULL: always */
+} vx_stat;
+
+typedef struct vx_stats {
+    vx_stat *entries; /* owned */
+    size_t count, capacity;
+    bool failed; /* an addition found no memory: vx_stats_ok says so once at the end */
+} vx_stats;
+
+void vx_stats_init(vx_stats *stats);
+void vx_stats_fini(vx_stats *stats);
+
+/* Adds a copy of the entry. `path` pieces are formatted by the caller into entry->path. Never fails visibly: collect
+ * with vx_stats_ok. */
+void vx_stats_add(vx_stats *stats, const vx_stat *entry);
+
+/* The everyday case. The path is printf-like. */
+void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const char *doc, const char *path, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* VX_ERR_NOMEM where any addition failed; VX_ERR_INPUT (paths may hold names from a model) where a path is not as
+ * described above or too long, is declared twice, or lies within another figure's ("a.b" and "a.b.c"). O(count^2):
+ * once a run. */
+vx_status vx_stats_ok(const vx_stats *stats, vx_msg *msg);
+
+/* The entry of a path, or NULL. O(count). */
+const vx_stat *vx_stats_find(const vx_stats *stats, const char *path);
+
+/* An identity that must hold at the end of every run: the sum of `left` scalars equals that of `right`. */
+typedef struct vx_identity {
+    const char *name; /* "exits = sum over reasons" */
+    uint64_t left, right;
+} vx_identity;
+
+#endif

@@ -1,0 +1,117 @@
+#include "vx_setassoc.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const uint32_t entries_max =
+    1U << 28; /* 16 GiB of 64-byte lines: beyond any cache, far below VX_SETASSOC_NONE */
+
+const char *vx_replacement_name(vx_replacement policy)
+{
+    static const char *const names[VX_REPLACEMENTS] = {[VX_REPLACE_LRU] = "lru", [VX_REPLACE_PLRU] = "plru"};
+    assert(policy < VX_REPLACEMENTS);
+    return names[policy];
+}
+
+static bool power_of_two(uint32_t x) { return x != 0 && (x & (x - 1)) == 0; }
+
+static vx_status check_geometry(uint32_t entries, uint32_t ways, vx_replacement policy, vx_msg *msg)
+{
+    if (entries == 0 || entries > entries_max)
+        return vx_fail(msg, VX_ERR_INPUT, "%u entries: must be 1 to %u", entries, entries_max);
+    if (ways == 0 || entries % ways != 0)
+        return vx_fail(msg, VX_ERR_INPUT, "%u ways do not divide %u entries", ways, entries);
+    if (!power_of_two(entries / ways))
+        return vx_fail(msg, VX_ERR_INPUT, "%u entries in %u ways make %u sets: must be a power of two", entries, ways,
+                       entries / ways);
+    if (policy == VX_REPLACE_PLRU && (!power_of_two(ways) || ways > 64))
+        return vx_fail(msg, VX_ERR_INPUT, "tree-PLRU with %u ways: must be a power of two, at most 64", ways);
+    return VX_OK;
+}
+
+vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways, vx_replacement policy,
+                           vx_msg *msg)
+{
+    vx_status status = check_geometry(entries, ways, policy, msg);
+    if (status != VX_OK) return status;
+    vx_setassoc made = {.sets = entries / ways, .ways = ways, .policy = policy};
+    made.keys = vx_arena_array(arena, entries, sizeof *made.keys);
+    made.values = vx_arena_array(arena, entries, sizeof *made.values);
+    if (policy == VX_REPLACE_LRU)
+        made.stamps = vx_arena_array(arena, entries, sizeof *made.stamps);
+    else
+        made.trees = vx_arena_array(arena, made.sets, sizeof *made.trees);
+    if (!made.keys || !made.values || !(made.stamps || made.trees)) return vx_fail_nomem(msg);
+    *array = made;
+    return VX_OK;
+}
+
+/* Node n has the children 2n and 2n + 1; the ways are the leaves, from node `ways` on. */
+void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot)
+{
+    uint32_t way = slot & (array->ways - 1);
+    uint64_t *tree = &array->trees[slot >> __builtin_ctz(array->ways)];
+    uint64_t bits = *tree;
+    for (uint32_t node = array->ways + way; node > 1; node >>= 1) {
+        uint64_t parent = 1ULL << (node >> 1);
+        bits = (node & 1) ? bits & ~parent : bits | parent;
+    }
+    *tree = bits;
+}
+
+static uint32_t plru_victim(const vx_setassoc *array, uint32_t set)
+{
+    uint32_t node = 1;
+    while (node < array->ways) node = 2 * node + (uint32_t)((array->trees[set] >> node) & 1);
+    return set * array->ways + (node - array->ways);
+}
+
+static uint32_t lru_victim(const vx_setassoc *array, uint32_t set)
+{
+    uint32_t first = set * array->ways, victim = first;
+    for (uint32_t slot = first + 1; slot < first + array->ways; slot++)
+        if (array->stamps[slot] < array->stamps[victim]) victim = slot;
+    return victim;
+}
+
+static uint32_t choose_slot(const vx_setassoc *array, uint32_t set, uint64_t key)
+{
+    uint32_t slot = vx_setassoc_find(array, set, key);
+    if (slot == VX_SETASSOC_NONE) slot = vx_setassoc_find(array, set, 0);
+    if (slot != VX_SETASSOC_NONE) return slot;
+    return array->policy == VX_REPLACE_LRU ? lru_victim(array, set) : plru_victim(array, set);
+}
+
+uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key)
+{
+    assert(key != 0 && set < array->sets);
+    uint32_t slot = choose_slot(array, set, key);
+    if (evicted_key) *evicted_key = array->keys[slot] == key ? 0 : array->keys[slot];
+    array->keys[slot] = key;
+    array->values[slot] = value;
+    vx_setassoc_touch(array, slot);
+    return slot;
+}
+
+uint64_t vx_setassoc_drop_if(vx_setassoc *array, bool (*dead)(void *context, uint64_t key, uint64_t value),
+                             void *context)
+{
+    uint64_t dropped = 0;
+    for (uint32_t slot = 0; slot < array->sets * array->ways; slot++) {
+        if (array->keys[slot] == 0 || !dead(context, array->keys[slot], array->values[slot])) continue;
+        vx_setassoc_drop(array, slot);
+        dropped++;
+    }
+    return dropped;
+}
+
+uint64_t vx_setassoc_clear(vx_setassoc *array)
+{
+    uint32_t entries = array->sets * array->ways;
+    uint64_t held = 0;
+    for (uint32_t slot = 0; slot < entries; slot++) held += array->keys[slot] != 0;
+    memset(array->keys, 0, entries * sizeof *array->keys);
+    /* Stamps may stay: a victim is sought only in a full set, all of whose entries were stamped since. */
+    if (array->trees) memset(array->trees, 0, array->sets * sizeof *array->trees);
+    return held;
+}

@@ -1,0 +1,88 @@
+#include "vx_stats.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void vx_stats_init(vx_stats *stats) { *stats = (vx_stats){0}; }
+
+void vx_stats_fini(vx_stats *stats)
+{
+    free(stats->entries);
+    *stats = (vx_stats){0};
+}
+
+static bool grow(vx_stats *stats)
+{
+    size_t capacity = stats->capacity ? stats->capacity * 2 : 64;
+    if (capacity > SIZE_MAX / sizeof *stats->entries) return false;
+    vx_stat *entries = realloc(stats->entries, capacity * sizeof *entries);
+    if (!entries) return false;
+    stats->entries = entries;
+    stats->capacity = capacity;
+    return true;
+}
+
+void vx_stats_add(vx_stats *stats, const vx_stat *entry)
+{
+    if (stats->count == stats->capacity && !grow(stats))
+        stats->failed = true;
+    else
+        stats->entries[stats->count++] = *entry;
+}
+
+void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const char *doc, const char *path, ...)
+{
+    vx_stat entry = {.kind = VX_STAT_SCALAR, .unit = unit, .doc = doc, .of.scalar = value};
+    va_list arguments;
+    va_start(arguments, path);
+    int length = vsnprintf(entry.path, sizeof entry.path, path, arguments);
+    va_end(arguments);
+    /* A cut path could name another figure's place; an empty one names none, and vx_stats_ok refuses it. */
+    if (length < 0 || (size_t)length >= sizeof entry.path) entry.path[0] = '\0';
+    vx_stats_add(stats, &entry);
+}
+
+static bool path_valid(const char *path)
+{
+    bool in_component = false;
+    for (; *path; path++) {
+        if (*path == '.' && !in_component) return false;
+        if (*path != '.' && !isalnum((unsigned char)*path) && !strchr("_-+", *path)) return false;
+        in_component = *path != '.';
+    }
+    return in_component;
+}
+
+/* Two figures cannot share a place in the report, nor can one lie within the other. */
+static bool paths_clash(const char *a, const char *b)
+{
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
+}
+
+vx_status vx_stats_ok(const vx_stats *stats, vx_msg *msg)
+{
+    if (stats->failed) return vx_fail_nomem(msg);
+    for (size_t i = 0; i < stats->count; i++) {
+        const char *path = stats->entries[i].path;
+        if (!path_valid(path))
+            return vx_fail(msg, VX_ERR_INPUT, "statistic '%s' (%s): no valid path", path, stats->entries[i].doc);
+        for (size_t j = 0; j < i; j++)
+            if (paths_clash(path, stats->entries[j].path))
+                return vx_fail(msg, VX_ERR_INPUT, "statistics '%s' and '%s' claim the same place",
+                               stats->entries[j].path, path);
+    }
+    return VX_OK;
+}
+
+const vx_stat *vx_stats_find(const vx_stats *stats, const char *path)
+{
+    for (size_t i = 0; i < stats->count; i++)
+        if (strcmp(stats->entries[i].path, path) == 0) return &stats->entries[i];
+    return NULL;
+}
