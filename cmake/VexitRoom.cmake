@@ -49,6 +49,12 @@ function(vx_test name)
   add_test(NAME ${name} COMMAND ${name} ${test_ARGS})
 endfunction()
 
+# vx_test_failing_malloc(<test>): lets the test make its n-th allocation fail (tests/support/failing_malloc.h).
+function(vx_test_failing_malloc target)
+  target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/tests/support/failing_malloc.c)
+  target_link_options(${target} PRIVATE LINKER:--wrap=malloc,--wrap=calloc,--wrap=realloc)
+endfunction()
+
 # vx_fuzz(<name> SOURCES ... ROOMS ... CORPUS dir): LLVMFuzzerTestOneInput, driven by libFuzzer where VEXIT_FUZZ is on and
 # otherwise by a main() that replays every file of the corpus (a CTest entry).
 function(vx_fuzz name)

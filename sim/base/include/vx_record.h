@@ -47,8 +47,7 @@ typedef enum vx_record_kind {
     VX_REC_INVLPG = 24,  /* addr: gva */
     VX_REC_INVPCID = 25, /* size: type 0-3; addr: gva; payload: PCID */
     /* Events and privilege. */
-    VX_REC_EXCEPTION =
-        32, /* size: vector; 0 to 31; addr: CR2 where it is 14; payload: error code, 0 where it has none */
+    VX_REC_EXCEPTION = 32, /* size: vector, 0 to 31; addr: CR2 where 14; payload: error code, 0 where it has none */
     VX_REC_INTERRUPT = 33, /* size: vector */
     VX_REC_INT_N = 34,     /* size: vector */
     VX_REC_IRET = 35,
