@@ -1,13 +1,8 @@
 /* The arena: alignment, zeroing, separate blocks, overflow, and every allocation that can fail. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 
-#include <cmocka.h>
-
 #include "failing_malloc.h"
+#include "test_support.h"
 #include "vx_arena.h"
 
 static const size_t sizes[] = {0, 1, 63, 64, 65, 1000, 4096, 65535, 65536, 65537, 1000000, 7, 64};
