@@ -1,0 +1,177 @@
+/* The statistics registry and the histogram it reports. */
+#include <string.h>
+
+#include "failing_malloc.h"
+#include "test_support.h"
+#include "vx_histogram.h"
+#include "vx_stats.h"
+
+static void entries_keep_their_order_and_are_found(void **state)
+{
+    (void)state;
+    vx_stats stats;
+    vx_stats_init(&stats);
+    static uint64_t values[1000];
+    for (unsigned i = 0; i < 1000; i++) {
+        values[i] = i * i;
+        vx_stats_scalar(&stats, &values[i], "accesses", "A figure.", "walks.%s.%u", i % 2 ? "odd" : "even", i);
+    }
+    assert_int_equal(vx_stats_ok(&stats, NULL), VX_OK);
+    assert_int_equal(stats.count, 1000);
+    for (unsigned i = 0; i < 1000; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "walks.%s.%u", i % 2 ? "odd" : "even", i);
+        const vx_stat *entry = vx_stats_find(&stats, path);
+        assert_ptr_equal(entry, &stats.entries[i]);
+        assert_int_equal(entry->kind, VX_STAT_SCALAR);
+        assert_string_equal(entry->unit, "accesses");
+        assert_string_equal(entry->doc, "A figure.");
+        assert_null(entry->shown_if);
+        assert_int_equal(*entry->of.scalar, i * i);
+    }
+    values[7] = 12345; /* the registry holds pointers */
+    assert_int_equal(*vx_stats_find(&stats, "walks.odd.7")->of.scalar, 12345);
+    assert_null(vx_stats_find(&stats, "walks.odd"));
+    assert_null(vx_stats_find(&stats, ""));
+    vx_stats_fini(&stats);
+    assert_int_equal(stats.count, 0);
+}
+
+static void every_kind_is_copied_whole(void **state)
+{
+    (void)state;
+    static const uint64_t num = 3, den = 4, shown = 1, cells[6] = {1, 2, 3, 4, 5, 6};
+    static const char *const rows[] = {"g4", "g3"}, *const columns[] = {"n4", "n3", "entry"};
+    vx_stat ratio = {.path = "a.ratio", .kind = VX_STAT_RATIO, .unit = "1", .doc = "A ratio.", .shown_if = &shown};
+    ratio.of.ratio.num = &num;
+    ratio.of.ratio.den = &den;
+    ratio.of.ratio.scale = 1000;
+    vx_stat table = {.path = "a.table", .kind = VX_STAT_TABLE, .unit = "accesses", .doc = "A grid."};
+    table.of.table.cells = cells;
+    table.of.table.rows = rows;
+    table.of.table.columns = columns;
+    table.of.table.row_count = 2;
+    table.of.table.column_count = 3;
+    vx_stats stats;
+    vx_stats_init(&stats);
+    vx_stats_add(&stats, &ratio);
+    vx_stats_add(&stats, &table);
+    assert_int_equal(vx_stats_ok(&stats, NULL), VX_OK);
+    memset(&ratio, 0, sizeof ratio);
+    const vx_stat *found = vx_stats_find(&stats, "a.ratio");
+    assert_ptr_equal(found->of.ratio.num, &num);
+    assert_ptr_equal(found->of.ratio.den, &den);
+    assert_true(found->of.ratio.scale == 1000);
+    assert_ptr_equal(found->shown_if, &shown);
+    found = vx_stats_find(&stats, "a.table");
+    assert_ptr_equal(found->of.table.cells, cells);
+    assert_int_equal(found->of.table.row_count * 10 + found->of.table.column_count, 23);
+    vx_stats_fini(&stats);
+}
+
+static void expect(vx_status expected, const char *first, const char *second)
+{
+    vx_stats stats;
+    vx_stats_init(&stats);
+    uint64_t value = 0;
+    vx_stats_scalar(&stats, &value, "1", "The first.", "%s", first);
+    if (second) vx_stats_scalar(&stats, &value, "1", "The second.", "%s", second);
+    vx_msg msg = {""};
+    assert_int_equal(vx_stats_ok(&stats, &msg), expected);
+    assert_int_equal(strlen(msg.text) > 0, expected != VX_OK);
+    vx_stats_fini(&stats);
+}
+
+static void paths_are_checked(void **state)
+{
+    (void)state;
+    expect(VX_OK, "tlb.l1d.misses", NULL);
+    expect(VX_OK, "a", NULL);
+    expect(VX_OK, "ept+vpid.by-cause.4k_pages", NULL);
+    static const char *const bad[] = {"", ".", ".a", "a.", "a..b", "a b", "a/b", "tlb.l1d\n", "a.\"b\"", "a.\xC3\xA4"};
+    for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) expect(VX_ERR_INPUT, bad[i], NULL);
+    char path[97];
+    memset(path, 'x', 96);
+    path[96] = '\0';
+    expect(VX_ERR_INPUT, path, NULL); /* would be cut */
+    path[95] = '\0';
+    expect(VX_OK, path, NULL);
+}
+
+static void two_figures_never_share_a_place(void **state)
+{
+    (void)state;
+    expect(VX_ERR_INPUT, "tlb.l1d", "tlb.l1d");
+    expect(VX_ERR_INPUT, "tlb.l1d", "tlb.l1d.misses");
+    expect(VX_ERR_INPUT, "tlb.l1d.misses", "tlb.l1d");
+    expect(VX_ERR_INPUT, "tlb.l1d.misses", "tlb");
+    expect(VX_OK, "tlb.l1", "tlb.l1d");
+    expect(VX_OK, "tlb.l1d.misses", "tlb.l1d.hits");
+    expect(VX_OK, "tlb.l1-d", "tlb.l1.d");
+}
+
+static void every_failing_allocation_is_reported(void **state)
+{
+    (void)state;
+    static uint64_t value;
+    for (uint64_t n = 1;; n++) {
+        vx_stats stats;
+        vx_stats_init(&stats);
+        vx_fail_allocation(n);
+        for (unsigned i = 0; i < 300; i++) vx_stats_scalar(&stats, &value, "1", "A figure.", "figure.%u", i);
+        bool failed = vx_fail_allocation_end();
+        vx_msg msg = {""};
+        assert_int_equal(vx_stats_ok(&stats, &msg), failed ? VX_ERR_NOMEM : VX_OK);
+        if (!failed) assert_int_equal(stats.count, 300);
+        vx_stats_fini(&stats);
+        if (failed) continue;
+        assert_true(n > 2);
+        return;
+    }
+}
+
+/* ---- histogram ---- */
+
+static void a_histogram_counts_everything(void **state)
+{
+    (void)state;
+    vx_histogram histogram = {.count = 0};
+    static const uint64_t values[] = {24, 24, 4, 62, 63, 64, 1000000};
+    for (unsigned i = 0; i < sizeof values / sizeof values[0]; i++) vx_histogram_add(&histogram, values[i]);
+    assert_int_equal(histogram.bin[24], 2);
+    assert_int_equal(histogram.bin[4], 1);
+    assert_int_equal(histogram.bin[62], 1);
+    assert_int_equal(histogram.bin[63], 3); /* the last bin holds what lies beyond */
+    assert_int_equal(histogram.count, 7);
+    assert_int_equal(histogram.sum, 24 + 24 + 4 + 62 + 63 + 64 + 1000000);
+    assert_int_equal(histogram.least, 4);
+    assert_int_equal(histogram.most, 1000000);
+    uint64_t binned = 0;
+    for (unsigned i = 0; i < VX_HISTOGRAM_BINS; i++) binned += histogram.bin[i];
+    assert_int_equal(binned, histogram.count);
+}
+
+static void a_histogram_of_zeros_has_least_and_most_zero(void **state)
+{
+    (void)state;
+    vx_histogram histogram = {.count = 0};
+    vx_histogram_add(&histogram, 5);
+    vx_histogram_add(&histogram, 0);
+    assert_int_equal(histogram.least, 0);
+    assert_int_equal(histogram.most, 5);
+    assert_int_equal(histogram.bin[0], 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(entries_keep_their_order_and_are_found),
+        cmocka_unit_test(every_kind_is_copied_whole),
+        cmocka_unit_test(paths_are_checked),
+        cmocka_unit_test(two_figures_never_share_a_place),
+        cmocka_unit_test(every_failing_allocation_is_reported),
+        cmocka_unit_test(a_histogram_counts_everything),
+        cmocka_unit_test(a_histogram_of_zeros_has_least_and_most_zero),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
