@@ -1,0 +1,12 @@
+/* The table of generators: one line each. */
+#include "gen_base.h"
+
+#define GENERATOR(name)                                                                                                \
+    {                                                                                                                  \
+#name, vx_gen_##name##_doc, vx_gen_##name##_parameters, vx_gen_##name##_open                                   \
+    }
+
+const vx_generator vx_generators[] = {
+    GENERATOR(random), GENERATOR(sequential), GENERATOR(zipf),
+    GENERATOR(chase),  GENERATOR(mix),        {NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,214 @@
+/* Writing a .vxt file: records into chunks, one open chunk a stream, and the index at the end. The file has the name
+ * path.tmp until it is whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include <xxhash.h>
+
+#include "vxt_chunk.h"
+#include "vxt_container.h"
+
+typedef struct stream {
+    vx_chunk_encoder *encoder; /* NULL until the stream's first record */
+    uint64_t chunk_start;      /* instructions before the open chunk */
+} stream;
+
+struct vx_trace_writer {
+    char *path, *temporary;
+    int fd;
+    uint64_t offset; /* bytes written */
+    vx_trace_header header;
+    vx_trace_index index;
+    stream streams[VXT_STREAMS_MAX];
+    ZSTD_CCtx *zstd;
+    vxt_bytes raw, packed;
+    int level;
+    uint32_t chunk_records;
+    vx_status failed; /* of an earlier call: the file can no longer become whole */
+};
+
+static void writer_free(vx_trace_writer *writer)
+{
+    if (writer->fd >= 0) {
+        close(writer->fd);
+        unlink(writer->temporary);
+    }
+    for (uint32_t i = 0; i < VXT_STREAMS_MAX; i++) vx_chunk_encoder_free(writer->streams[i].encoder);
+    vx_trace_index_fini(&writer->index);
+    ZSTD_freeCCtx(writer->zstd);
+    free(writer->raw.data);
+    free(writer->packed.data);
+    free(writer->path);
+    free(writer->temporary);
+    free(writer);
+}
+
+void vx_trace_writer_abandon(vx_trace_writer *writer)
+{
+    if (writer) writer_free(writer);
+}
+
+static vx_status write_bytes(vx_trace_writer *writer, const void *bytes, size_t size, vx_msg *msg)
+{
+    for (size_t done = 0; done < size;) {
+        ssize_t put = write(writer->fd, (const uint8_t *)bytes + done, size - done);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return vx_fail(msg, VX_ERR_IO, "%s: cannot write: %s", writer->temporary, strerror(errno));
+        done += (size_t)put;
+    }
+    writer->offset += size;
+    return VX_OK;
+}
+
+/* Makes the stream, and those below it, known to the index. */
+static vx_status ensure_stream(vx_trace_writer *writer, uint32_t number, vx_msg *msg)
+{
+    vx_trace_index *index = &writer->index;
+    if (number >= VXT_STREAMS_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "%s: stream %u: a trace has at most %d streams", writer->path, number,
+                       VXT_STREAMS_MAX);
+    if (number >= index->streams) {
+        vx_trace_totals *totals = realloc(index->totals, (number + 1) * sizeof *totals);
+        if (!totals) return vx_fail_nomem(msg);
+        memset(totals + index->streams, 0, (number + 1 - index->streams) * sizeof *totals);
+        index->totals = totals;
+        index->streams = number + 1;
+    }
+    if (!writer->streams[number].encoder) writer->streams[number].encoder = vx_chunk_encoder_new();
+    return writer->streams[number].encoder ? VX_OK : vx_fail_nomem(msg);
+}
+
+static vx_status open_temporary(vx_trace_writer *writer, const char *path, vx_msg *msg)
+{
+    writer->path = strdup(path);
+    if (!writer->path || asprintf(&writer->temporary, "%s.tmp", path) < 0) {
+        writer->temporary = NULL;
+        return vx_fail_nomem(msg);
+    }
+    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (writer->fd < 0) return vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", writer->temporary, strerror(errno));
+    return VX_OK;
+}
+
+vx_status vx_trace_writer_open(vx_trace_writer **writer, const char *path, const vx_trace_header *header,
+                               const vx_trace_write_options *options, vx_msg *msg)
+{
+    const vx_trace_write_options defaults = {0}, *chosen = options ? options : &defaults;
+    const char *why = vx_trace_header_check(header);
+    if (why) return vx_fail(msg, VX_ERR_INPUT, "%s: header: %s", path, why);
+    if (chosen->zstd_level < 0 || chosen->zstd_level > 22)
+        return vx_fail(msg, VX_ERR_INPUT, "%s: compression level %d is not in 1 to 22", path, chosen->zstd_level);
+    vx_trace_writer *self = calloc(1, sizeof *self);
+    if (!self) return vx_fail_nomem(msg);
+    self->fd = -1;
+    self->header = *header;
+    self->level = chosen->zstd_level ? chosen->zstd_level : VXT_DEFAULT_LEVEL;
+    self->chunk_records = chosen->chunk_records ? chosen->chunk_records : VXT_DEFAULT_RECORDS;
+    self->zstd = ZSTD_createCCtx();
+    uint8_t bytes[VXT_HEADER_MAX];
+    vx_status status = self->zstd ? open_temporary(self, path, msg) : vx_fail_nomem(msg);
+    if (!status) status = ensure_stream(self, 0, msg);
+    if (!status) status = write_bytes(self, bytes, vx_trace_header_encode(header, bytes), msg);
+    if (status) {
+        writer_free(self);
+        return status;
+    }
+    *writer = self;
+    return VX_OK;
+}
+
+/* Ends the stream's open chunk and writes it. */
+static vx_status end_chunk(vx_trace_writer *writer, uint32_t number, vx_msg *msg)
+{
+    stream *self = &writer->streams[number];
+    if (!self->encoder || vx_chunk_encoder_records(self->encoder) == 0) return VX_OK;
+    vx_trace_entry entry = {
+        .offset = writer->offset, .stream = number, .records = vx_chunk_encoder_records(self->encoder)};
+    if (vx_chunk_encoder_finish(self->encoder, &writer->raw)) return vx_fail_nomem(msg);
+    writer->packed.size = 0;
+    size_t bound = ZSTD_compressBound(writer->raw.size);
+    if (!vxt_bytes_room(&writer->packed, VXT_CHUNK_HEADER + bound)) return vx_fail_nomem(msg);
+    uint8_t *payload = writer->packed.data + VXT_CHUNK_HEADER;
+    size_t packed = ZSTD_compressCCtx(writer->zstd, payload, bound, writer->raw.data, writer->raw.size, writer->level);
+    if (ZSTD_isError(packed))
+        return vx_fail(msg, VX_ERR_NOMEM, "%s: zstd: %s", writer->path, ZSTD_getErrorName(packed));
+    entry.raw_bytes = (uint32_t)writer->raw.size;
+    entry.packed_bytes = (uint32_t)packed;
+    entry.first_instruction = self->chunk_start;
+    entry.instructions = writer->index.totals[number].instructions - self->chunk_start;
+    entry.checksum = XXH3_64bits(payload, packed);
+    self->chunk_start += entry.instructions;
+    vx_chunk_header_encode(&entry, writer->packed.data);
+    if (!vx_trace_index_add(&writer->index, &entry)) return vx_fail_nomem(msg);
+    return write_bytes(writer, writer->packed.data, VXT_CHUNK_HEADER + packed, msg);
+}
+
+static vx_status put_records(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
+{
+    vx_status status = ensure_stream(writer, number, msg);
+    if (status) return status;
+    vx_chunk_encoder *encoder = writer->streams[number].encoder;
+    for (size_t i = 0; i < batch->count; i++) {
+        const vx_record *record = &batch->records[i];
+        if (!vx_record_valid(record, batch->words))
+            return vx_fail(msg, VX_ERR_INPUT, "%s: stream %u, record %llu: invalid record (kind %u, size %u, count %u)",
+                           writer->path, number, (unsigned long long)writer->index.totals[number].records, record->kind,
+                           record->size, record->count);
+        if (vx_chunk_encoder_put(encoder, record, batch->payload)) return vx_fail_nomem(msg);
+        vx_trace_totals_add(&writer->index.totals[number], record, batch->payload);
+        uint32_t records = vx_chunk_encoder_records(encoder);
+        if (records >= writer->chunk_records || (records % VXT_FULL_EVERY == 0 && vx_chunk_encoder_full(encoder)))
+            status = end_chunk(writer, number, msg);
+        if (status) return status;
+    }
+    return VX_OK;
+}
+
+vx_status vx_trace_writer_put(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
+{
+    if (!writer->failed)
+        writer->failed = put_records(writer, number, batch, msg);
+    else
+        vx_fail(msg, writer->failed, "%s: an earlier write failed", writer->path);
+    return writer->failed;
+}
+
+static vx_status write_index(vx_trace_writer *writer, vx_msg *msg)
+{
+    for (uint32_t i = 0; i < writer->index.streams; i++) {
+        vx_status status = end_chunk(writer, i, msg);
+        if (status) return status;
+    }
+    writer->index.references = writer->header.references;
+    for (uint32_t i = 0; writer->header.references == 0 && i < writer->index.streams; i++) {
+        const vx_trace_totals *totals = &writer->index.totals[i];
+        writer->index.references += totals->fetches + totals->loads + totals->stores;
+    }
+    if (vx_trace_index_encode(&writer->index, writer->offset, &writer->raw)) return vx_fail_nomem(msg);
+    return write_bytes(writer, writer->raw.data, writer->raw.size, msg);
+}
+
+/* Puts the whole file in its place. */
+static vx_status publish(vx_trace_writer *writer, vx_msg *msg)
+{
+    if (fsync(writer->fd) != 0)
+        return vx_fail(msg, VX_ERR_IO, "%s: cannot write: %s", writer->temporary, strerror(errno));
+    if (rename(writer->temporary, writer->path) != 0)
+        return vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", writer->path, strerror(errno));
+    close(writer->fd);
+    writer->fd = -1; /* nothing left to remove */
+    return VX_OK;
+}
+
+vx_status vx_trace_writer_finish(vx_trace_writer *writer, vx_msg *msg)
+{
+    vx_status status = writer->failed;
+    if (status) vx_fail(msg, status, "%s: an earlier write failed", writer->path);
+    if (!status) status = write_index(writer, msg);
+    if (!status) status = publish(writer, msg);
+    writer_free(writer);
+    return status;
+}
