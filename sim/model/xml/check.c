@@ -1,0 +1,74 @@
+/* Rules between values, and values that a model must state. */
+#include "model_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+vx_status vx_check_fail(const vx_model *model, const void *field, vx_msg *msg, const char *format, ...)
+{
+    char text[sizeof(vx_msg)];
+    size_t offset = (size_t)((const unsigned char *)field - (const unsigned char *)&model->config);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    return vx_fail(msg, VX_ERR_INPUT, "%s: %s", vx_model_origin(model, offset)->place, text);
+}
+
+typedef struct missing_search {
+    const vx_model *model;
+    vx_leaf leaf;
+    bool found;
+} missing_search;
+
+static bool find_missing(void *context, const vx_leaf *leaf)
+{
+    missing_search *search = context;
+    if (!leaf->key->required || search->model->origin_of[leaf->offset] != VX_ORIGIN_DEFAULT) return true;
+    search->leaf = *leaf;
+    search->found = true;
+    return false;
+}
+
+/* Some file's place, for values that are missing from all: the place of the model's name, or of its root. */
+static vx_status check_required(const vx_model *model, vx_msg *msg)
+{
+    missing_search search = {.model = model};
+    vx_keys_each(vx_keys_root(model->kind), &model->config, find_missing, &search);
+    if (!search.found) return VX_OK;
+    size_t last = model->origin_count - 1;
+    return vx_fail(msg, VX_ERR_INPUT, "%s: %s is missing", last > VX_ORIGIN_SET ? model->origins[last].place : "model",
+                   search.leaf.path);
+}
+
+static vx_status check_guest(const vx_model *model, vx_msg *msg)
+{
+    const vx_cfg_guest *guest = &model->config.guest;
+    if (guest->page == VX_PAGE_4M && guest->levels != 2)
+        return vx_check_fail(model, &guest->page, msg, "vm.page 4m needs vm.levels 2");
+    if (guest->page == VX_PAGE_2M && guest->levels < 3)
+        return vx_check_fail(model, &guest->page, msg, "vm.page 2m needs vm.levels 3, 4 or 5");
+    if (guest->page == VX_PAGE_1G && guest->levels < 4)
+        return vx_check_fail(model, &guest->page, msg, "vm.page 1g needs vm.levels 4 or 5");
+    if (guest->pcid && guest->levels < 4)
+        return vx_check_fail(model, &guest->pcid, msg, "vm.pcid needs vm.levels 4 or 5 (IA-32e paging)");
+    if (guest->ram_bytes % VX_PAGE_BYTES != 0)
+        return vx_check_fail(model, &guest->ram_bytes, msg, "vm.ram_bytes is not a multiple of 4096");
+    return VX_OK;
+}
+
+vx_status vx_model_check(const vx_model *model, vx_msg *msg)
+{
+    /* The built-in guest states nothing. */
+    bool built_in = model->kind == VX_MODEL_VM && model->origin_count == VX_ORIGIN_SET + 1;
+    vx_status status = built_in ? VX_OK : check_required(model, msg);
+    if (status != VX_OK) return status;
+    switch (model->kind) {
+    case VX_MODEL_CPU:
+        return vx_check_cpu(model, msg);
+    case VX_MODEL_VMM:
+        return vx_check_vmm(model, msg);
+    default:
+        return check_guest(model, msg);
+    }
+}

@@ -1,0 +1,33 @@
+/* Words of the models' enumerations. Their order is the enums' order. */
+#include "keys.h"
+
+const char *const vx_words_vendor[] = {"intel", "amd", NULL};
+const char *const vx_words_tlb_class[] = {"l1d", "l1i", "l2", NULL};
+const char *const vx_words_pages[] = {"4k", "2m", "4m", "1g", NULL};
+const char *const vx_words_access[] = {"load", "store", "fetch", NULL};
+const char *const vx_words_replacement[] = {"lru", "plru", NULL};
+const char *const vx_words_psc[] = {"none", "prefix", "physical", NULL};
+const char *const vx_words_caches[] = {"fixed", "walks", "all", NULL};
+const char *const vx_words_placement[] = {"linear", "scattered", NULL};
+const char *const vx_words_tables[] = {"clustered", "interleaved", "scattered", NULL};
+const char *const vx_words_scheme[] = {"native", "shadow-wp", "shadow-vtlb", "ept", "npt", "trap", "bt", NULL};
+
+enum { WORDS_WITHOUT_END = 1 };
+#define HAS(list, count) _Static_assert(sizeof(list) / sizeof *(list)-WORDS_WITHOUT_END == (count), #list)
+HAS(vx_words_tlb_class, VX_TLB_CLASSES);
+HAS(vx_words_pages, VX_PAGE_SIZES);
+HAS(vx_words_access, VX_ACCESSES);
+HAS(vx_words_replacement, VX_REPLACEMENTS);
+HAS(vx_words_scheme, VX_SCHEMES);
+
+const vx_key_group *vx_keys_root(vx_model_kind kind)
+{
+    switch (kind) {
+    case VX_MODEL_CPU:
+        return &vx_keys_cpu;
+    case VX_MODEL_VMM:
+        return &vx_keys_vmm;
+    default:
+        return &vx_keys_vm;
+    }
+}

@@ -1,0 +1,27 @@
+/* Keys of a guest: every leaf of vx_cfg_guest. All are switches of an experiment, so none needs a source. */
+#include "keys_table.h"
+
+#define TYPE vx_cfg_guest
+static const vx_key vm[] = {
+    TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
+    TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
+    WORD("page", page, vx_words_pages, VX_PAGE_4K, VX_NEED_NOTHING, false,
+         "4k; 2m: aligned 2 MiB regions, as transparent huge pages; 1g"),
+    WORD("tables", tables, vx_words_tables, VX_TABLES_CLUSTERED, VX_NEED_NOTHING, false,
+         "where guest tables lie in guest RAM"),
+    NUMBER("levels", levels, "levels", 2, 5, 4, VX_NEED_NOTHING, "paging: 2 (32-bit), 3 (PAE), 4 or 5"),
+    BYTES("ram_bytes", ram_bytes, 1ULL << 20, 1ULL << 44, 4ULL << 30, VX_NEED_NOTHING, "guest RAM"),
+    NUMBER("slice_instructions", slice_instructions, "instructions", 1, UINT64_MAX, 10000000, VX_NEED_NOTHING,
+           "time slice of the guest's processes"),
+    NUMBER("tick_instructions", tick_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
+           "instructions between timer ticks; 0: no tick"),
+    NUMBER("unmap_every", unmap_every, "faults", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
+           "unmap the oldest page after this many faults, with INVLPG; 0: never"),
+    SWITCH("pcid", pcid, 0, VX_NEED_NOTHING, "the guest uses PCIDs"),
+    SWITCH("global_kernel", global_kernel, 1, VX_NEED_NOTHING, "kernel pages are global"),
+    NUMBER("fault_instructions", fault_instructions, "instructions", 0, 1000000, 1000, VX_NEED_NOTHING,
+           "length of the guest's page-fault handler"),
+};
+#undef TYPE
+
+const vx_key_group vx_keys_vm = {.name = "vm", .doc = "a guest machine and the modelled guest OS", KEYS(vm)};

@@ -1,0 +1,52 @@
+/* Keys of a hypervisor model: every leaf of vx_cfg_vmm. */
+#include "keys_table.h"
+
+enum { SOFTWARE_TICKS_MAX = 100000000 };
+#define ALL_SCHEMES ((1U << VX_SCHEMES) - 1U)
+
+#define TYPE vx_cfg_handler
+static const vx_key handler[] = {
+    TEXT("reason", reason, VX_NEED_NAME, true, "exit reason as reports spell it; \"default\" serves the others"),
+    NUMBER("ticks", ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
+           "sw: the handler without hardware and without VMCS accesses"),
+    NUMBER("vmreads", vmreads, "VMREADs", 0, 1000, 0, VX_NEED_SOURCE, "VMCS fields it reads"),
+    NUMBER("vmwrites", vmwrites, "VMWRITEs", 0, 1000, 0, VX_NEED_SOURCE, "VMCS fields it writes"),
+    NUMBER("lines", lines, "cache lines", 0, 10000, 0, VX_NEED_SOURCE, "cache lines it touches: indirect cost"),
+    NUMBER("pages", pages, "pages", 0, 1000, 0, VX_NEED_SOURCE, "pages it touches: indirect cost"),
+};
+#undef TYPE
+
+#define TYPE vx_cfg_vmm
+static const vx_key vmm[] = {
+    TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
+    TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
+    WORDS("schemes", schemes, vx_words_scheme, ALL_SCHEMES, VX_NEED_FEATURE, true, "schemes it allows"),
+    WORD("nested_page", nested_page, vx_words_pages, VX_PAGE_4K, VX_NEED_NOTHING, false,
+         "largest page of its EPT or NPT"),
+    WORD("placement", placement, vx_words_placement, VX_PLACE_SCATTERED, VX_NEED_NOTHING, false,
+         "where guest frames lie in host memory"),
+    SWITCH("vpid", vpid, 0, VX_NEED_FEATURE, "uses VPID where the processor has it"),
+    SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
+    SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
+    SWITCH("ept_ad", ept_ad, 0, VX_NEED_FEATURE, "uses accessed and dirty flags for EPT"),
+    NUMBER("asids", asids, "ASIDs", 0, 1 << 20, 0, VX_NEED_SOURCE,
+           "ASIDs or VPIDs it hands out; 0: as many as the processor has"),
+    NUMBER("slice_ticks", slice_ticks, "ticks", 0, UINT32_MAX, 30000000, VX_NEED_SOURCE, "time slice of its scheduler"),
+    NUMBER("shadow_fill_ticks", shadow_fill_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
+           "sw: mend one shadow entry"),
+    NUMBER("emulate_store_ticks", emulate_store_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
+           "sw: emulate one guest page-table store"),
+};
+static const vx_key_group vmm_children[] = {
+    {.name = "handler",
+     .doc = "software cost of one exit reason",
+     KEYS(handler),
+     .offset = offsetof(vx_cfg_vmm, handler),
+     .many = VX_GROUP_NAMED,
+     .stride = sizeof(vx_cfg_handler),
+     .limit = VX_CFG_EXITS,
+     .count_offset = offsetof(vx_cfg_vmm, handler_count)},
+};
+#undef TYPE
+
+const vx_key_group vx_keys_vmm = {.name = "vmm", .doc = "a hypervisor", KEYS(vmm), CHILDREN(vmm_children)};

@@ -1,0 +1,107 @@
+/* Reading XML that may be hostile. */
+#include "xml_guard.h"
+
+#include <libxml/parser.h>
+#include <libxml/parserInternals.h>
+#include <libxml/SAX2.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Hangs on the parser's `_private`. The first complaint is kept: later ones follow from it. */
+typedef struct guard {
+    const char *label;
+    vx_msg *msg;
+    vx_status status;
+    unsigned depth;
+} guard;
+
+static guard *guard_of(void *parser) { return ((xmlParserCtxt *)parser)->_private; }
+
+static void refuse(void *parser, const char *why)
+{
+    guard *self = guard_of(parser);
+    if (self->status == VX_OK)
+        self->status = vx_fail(self->msg, VX_ERR_INPUT, "%s:%d: %s", self->label, xmlSAX2GetLineNumber(parser), why);
+    xmlStopParser(parser);
+}
+
+/* Called at "<!DOCTYPE name", before the internal subset is read. */
+static void on_doctype(void *parser, const xmlChar *name, const xmlChar *public_id, const xmlChar *system_id)
+{
+    (void)name, (void)public_id, (void)system_id;
+    refuse(parser, "a model has no DOCTYPE (no DTD, no entities)");
+}
+
+static void on_start(void *parser, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri, int namespaces,
+                     const xmlChar **namespace_list, int attributes, int defaulted, const xmlChar **attribute_list)
+{
+    if (++guard_of(parser)->depth > VX_XML_DEPTH_MAX) {
+        char why[64];
+        snprintf(why, sizeof why, "elements are nested deeper than %d", VX_XML_DEPTH_MAX);
+        refuse(parser, why);
+        return;
+    }
+    xmlSAX2StartElementNs(parser, name, prefix, uri, namespaces, namespace_list, attributes, defaulted, attribute_list);
+}
+
+static void on_end(void *parser, const xmlChar *name, const xmlChar *prefix, const xmlChar *uri)
+{
+    guard_of(parser)->depth--;
+    xmlSAX2EndElementNs(parser, name, prefix, uri);
+}
+
+static void on_complaint(void *parser, xmlErrorPtr error)
+{
+    guard *self = guard_of(parser);
+    if (self->status != VX_OK || error->level < XML_ERR_ERROR) return;
+    if (error->code == XML_ERR_NO_MEMORY) {
+        self->status = vx_fail_nomem(self->msg);
+        return;
+    }
+    const char *text = error->message ? error->message : "not well-formed XML";
+    size_t length = strcspn(text, "\n");
+    self->status = vx_fail(self->msg, VX_ERR_INPUT, "%s:%d: %.*s", self->label, error->line, (int)length, text);
+}
+
+static vx_status run_parser(xmlParserCtxt *parser, xmlDoc **document, const char *text, size_t bytes)
+{
+    guard *self = guard_of(parser);
+    /* NONET and no DTDLOAD, NOENT, XINCLUDE: nothing outside the text is ever read. The text is taken as UTF-8 whatever
+     * it declares, so that a declared encoding cannot smuggle in what the checks above it did not see. */
+    xmlDoc *made = xmlCtxtReadMemory(parser, text, (int)bytes, self->label, "UTF-8",
+                                     XML_PARSE_NONET | XML_PARSE_BIG_LINES | XML_PARSE_NOCDATA);
+    if (self->status == VX_OK && (made == NULL || !parser->wellFormed))
+        self->status = vx_fail(self->msg, VX_ERR_INPUT, "%s: not well-formed XML", self->label);
+    if (self->status != VX_OK) {
+        xmlFreeDoc(made);
+        return self->status;
+    }
+    *document = made;
+    return VX_OK;
+}
+
+vx_status vx_xml_parse(xmlDoc **document, const char *text, size_t bytes, const char *label, vx_msg *msg)
+{
+    if (memchr(text, '\0', bytes) != NULL) return vx_fail(msg, VX_ERR_INPUT, "%s: holds a NUL byte", label);
+    if (bytes == 0) return vx_fail(msg, VX_ERR_INPUT, "%s: is empty", label);
+    xmlParserCtxt *parser = xmlNewParserCtxt();
+    if (parser == NULL) return vx_fail_nomem(msg);
+    guard self = {.label = label, .msg = msg, .status = VX_OK};
+    parser->_private = &self;
+    parser->sax->internalSubset = on_doctype;
+    parser->sax->startElementNs = on_start;
+    parser->sax->endElementNs = on_end;
+    parser->sax->serror = on_complaint;
+    vx_status status = run_parser(parser, document, text, bytes);
+    xmlFreeParserCtxt(parser);
+    return status;
+}
+
+int vx_xml_line(const xmlNode *node) { return (int)xmlGetLineNo(node); }
+
+char *vx_xml_text(xmlDoc *document, const xmlAttr *attribute)
+{
+    if (attribute->children == NULL) return (char *)xmlStrdup((const xmlChar *)"");
+    return (char *)xmlNodeListGetString(document, attribute->children, 1);
+}
