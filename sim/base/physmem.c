@@ -46,8 +46,8 @@ static uint64_t permute_bits(uint64_t x, unsigned bits, uint64_t key)
     uint64_t mask = (1ULL << bits) - 1;
     unsigned half = (bits + 1) / 2;
     for (unsigned round = 0; round < 3; round++) {
-        key = vx_mix64(key + round + 1);
-        x = (x * (key | 1) + (key >> 32)) & mask;
+        uint64_t round_key = vx_mix64(key + round * 0x9E3779B97F4A7C15ULL); /* SplitMix64's sequence */
+        x = (x * (round_key | 1) + (round_key >> 32)) & mask;
         x ^= x >> half;
     }
     return x;

@@ -217,7 +217,7 @@ vx_status vx_radix_map(const vx_radix_table *table, uint64_t address, uint64_t f
         return vx_fail(msg, VX_ERR_INPUT, "%s paging cannot map a page of %s to 0x%" PRIx64, format->name,
                        vx_page_size_name(size), frame);
     mapping map = {table, address, upper, new_page, wrote, context};
-    vx_radix_spot end;
+    vx_radix_spot end = {0};
     vx_status status = descend(&map, target, &end, msg);
     if (status != VX_OK) return status;
     if (end.present && !vx_radix_is_leaf(format, target, end.entry))

@@ -3,8 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-static const uint32_t entries_max =
-    1U << 28; /* 16 GiB of 64-byte lines: beyond any cache, far below VX_SETASSOC_NONE */
+/* 16 GiB of 64-byte lines: beyond any cache, and slots stay far below VX_SETASSOC_NONE. */
+static const uint32_t entries_max = 1U << 28;
 
 const char *vx_replacement_name(vx_replacement policy)
 {
@@ -66,20 +66,27 @@ static uint32_t plru_victim(const vx_setassoc *array, uint32_t set)
     return set * array->ways + (node - array->ways);
 }
 
+/* The first of the least stamps: an empty way, lowest first, or else the least recently used. Selects without branches,
+ * for these would be mispredicted at each new least. */
 static uint32_t lru_victim(const vx_setassoc *array, uint32_t set)
 {
     uint32_t first = set * array->ways, victim = first;
-    for (uint32_t slot = first + 1; slot < first + array->ways; slot++)
-        if (array->stamps[slot] < array->stamps[victim]) victim = slot;
+    uint64_t least = array->stamps[first];
+    for (uint32_t slot = first + 1; slot < first + array->ways; slot++) {
+        uint64_t stamp = array->stamps[slot];
+        victim = stamp < least ? slot : victim;
+        least = stamp < least ? stamp : least;
+    }
     return victim;
 }
 
 static uint32_t choose_slot(const vx_setassoc *array, uint32_t set, uint64_t key)
 {
     uint32_t slot = vx_setassoc_find(array, set, key);
-    if (slot == VX_SETASSOC_NONE) slot = vx_setassoc_find(array, set, 0);
     if (slot != VX_SETASSOC_NONE) return slot;
-    return array->policy == VX_REPLACE_LRU ? lru_victim(array, set) : plru_victim(array, set);
+    if (array->policy == VX_REPLACE_LRU) return lru_victim(array, set);
+    slot = vx_setassoc_find(array, set, 0);
+    return slot != VX_SETASSOC_NONE ? slot : plru_victim(array, set);
 }
 
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key)
@@ -111,7 +118,7 @@ uint64_t vx_setassoc_clear(vx_setassoc *array)
     uint64_t held = 0;
     for (uint32_t slot = 0; slot < entries; slot++) held += array->keys[slot] != 0;
     memset(array->keys, 0, entries * sizeof *array->keys);
-    /* Stamps may stay: a victim is sought only in a full set, all of whose entries were stamped since. */
+    if (array->stamps) memset(array->stamps, 0, entries * sizeof *array->stamps);
     if (array->trees) memset(array->trees, 0, array->sets * sizeof *array->trees);
     return held;
 }

@@ -67,11 +67,11 @@ const char *vx_did_you_mean(const char *word, const char *const *names, size_t c
     size_t word_length = strlen(word);
     if (word_length > WORD_MAX) return NULL;
     const char *nearest = NULL;
-    unsigned nearest_distance = WORD_MAX + 1;
+    size_t nearest_distance = WORD_MAX + 1;
     for (size_t i = 0; i < count; i++) {
         size_t name_length = strlen(names[i]);
         if (name_length > WORD_MAX) continue;
-        unsigned distance = edit_distance(word, word_length, names[i], name_length);
+        size_t distance = edit_distance(word, word_length, names[i], name_length);
         size_t letters = word_length > name_length ? word_length : name_length;
         if (distance * 3 > letters || distance >= nearest_distance) continue;
         nearest = names[i];

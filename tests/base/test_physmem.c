@@ -61,13 +61,14 @@ static void beyond_the_end_reads_zero_and_swallows_writes(void **state)
 static void a_page_is_cleared_alone(void **state)
 {
     (void)state;
-    vx_physmem memory = memory_of(3 * 4096);
-    memset(memory.base, 0xFF, 3 * 4096);
+    const uint64_t bytes = 12288; /* three pages */
+    vx_physmem memory = memory_of(bytes);
+    memset(memory.base, 0xFF, bytes);
     vx_physmem_clear_page(&memory, hpa(4096 + 24)); /* any address of the page */
-    for (unsigned byte = 0; byte < 3 * 4096; byte++) assert_int_equal(memory.base[byte], byte / 4096 == 1 ? 0 : 0xFF);
-    vx_physmem_clear_page(&memory, hpa(3 * 4096));
+    for (uint64_t byte = 0; byte < bytes; byte++) assert_int_equal(memory.base[byte], byte / 4096 == 1 ? 0 : 0xFF);
+    vx_physmem_clear_page(&memory, hpa(bytes));
     vx_physmem_clear_page(&memory, hpa(UINT64_MAX));
-    assert_int_equal(memory.base[3 * 4096 - 1], 0xFF);
+    assert_int_equal(memory.base[bytes - 1], 0xFF);
     vx_physmem_fini(&memory);
 }
 

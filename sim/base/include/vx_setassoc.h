@@ -22,7 +22,7 @@ const char *vx_replacement_name(vx_replacement policy);
 typedef struct vx_setassoc {
     uint64_t *keys;   /* sets x ways */
     uint64_t *values; /* sets x ways */
-    uint64_t *stamps; /* LRU: sets x ways, the clock at last use */
+    uint64_t *stamps; /* LRU: sets x ways, the clock at last use; 0 where empty: the least is always the victim */
     uint64_t *trees;  /* PLRU: a word per set, bit i is inner node i (root 1): 1 = the victim is on the right */
     uint64_t clock;
     uint32_t sets; /* power of two */
@@ -64,7 +64,11 @@ static inline void vx_setassoc_touch(vx_setassoc *array, uint32_t slot)
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key);
 
 /* Empties one slot. */
-static inline void vx_setassoc_drop(vx_setassoc *array, uint32_t slot) { array->keys[slot] = 0; }
+static inline void vx_setassoc_drop(vx_setassoc *array, uint32_t slot)
+{
+    array->keys[slot] = 0;
+    if (array->policy == VX_REPLACE_LRU) array->stamps[slot] = 0;
+}
 
 /* Empties every entry for which `dead` says true; returns how many. O(entries). */
 uint64_t vx_setassoc_drop_if(vx_setassoc *array, bool (*dead)(void *context, uint64_t key, uint64_t value),
