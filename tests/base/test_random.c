@@ -52,22 +52,32 @@ static void streams_are_repeatable_and_apart(void **state)
     }
 }
 
-/* Draws in [0, bound) fall into `parts` equal parts equally often, within 5 standard deviations. */
-static void even_parts(vx_random *random, uint64_t bound, unsigned parts)
+enum { DRAWS = 60000, CLASSES_MAX = 8 };
+
+/* All classes were hit equally often, within 5 standard deviations of a binomial. */
+static void expect_even(const unsigned *hits, unsigned classes)
 {
-    enum { DRAWS = 60000, PARTS_MAX = 8 };
-    unsigned hits[PARTS_MAX] = {0};
+    double mean = (double)DRAWS / classes;
+    double tolerated = 25 * mean * (1 - 1.0 / classes);
+    for (unsigned i = 0; i < classes; i++) assert_true((hits[i] - mean) * (hits[i] - mean) < tolerated);
+}
+
+/* Both the parts of [0, bound), a multiple of `classes`, and the remainders are hit evenly. */
+static void draw_evenly(vx_random *random, uint64_t bound, unsigned classes)
+{
+    unsigned parts[CLASSES_MAX] = {0}, remainders[CLASSES_MAX] = {0};
     for (unsigned i = 0; i < DRAWS; i++) {
         uint64_t x = vx_random_below(random, bound);
         assert_true(x < bound);
-        hits[x / (bound / parts)]++;
+        parts[x / (bound / classes)]++;
+        remainders[x % classes]++;
     }
-    double mean = (double)DRAWS / parts;
-    double tolerated = 25 * mean * (1 - 1.0 / parts); /* (5 sigma)^2 of a binomial */
-    for (unsigned i = 0; i < parts; i++) assert_true((hits[i] - mean) * (hits[i] - mean) < tolerated);
+    expect_even(parts, classes);
+    expect_even(remainders, classes);
 }
 
-/* A bound of 3 x 2^62 takes a quarter of all words again: a plain modulo would hit the first third twice as often. */
+/* A bound of 3 x 2^62 must reject a quarter of all words: mapped without, the results that 3 divides would come twice
+ * as often as the others; taken modulo the bound, those in the first third. */
 static void below_is_in_range_and_even(void **state)
 {
     (void)state;
@@ -75,9 +85,9 @@ static void below_is_in_range_and_even(void **state)
     vx_random_init(&random, vx_test_seed(), "below");
     assert_int_equal(vx_random_below(&random, 0), 0);
     for (unsigned i = 0; i < 100; i++) assert_int_equal(vx_random_below(&random, 1), 0);
-    even_parts(&random, 6, 6);
-    even_parts(&random, 1000, 8);
-    even_parts(&random, 3ULL << 62, 3);
+    draw_evenly(&random, 6, 6);
+    draw_evenly(&random, 1000, 8);
+    draw_evenly(&random, 3ULL << 62, 3);
 }
 
 static void unit_is_in_range_and_even(void **state)

@@ -77,16 +77,21 @@ static void what_is_no_slip_finds_nothing(void **state)
     assert_null(nearest("navies!")); /* 3 of 7 letters */
     assert_null(nearest("bare-metal"));
     assert_null(vx_did_you_mean("ept", schemes, 0));
-    char word[65];
-    memset(word, 'a', 64);
-    word[64] = '\0';
-    const char *const same[] = {word};
-    assert_null(vx_did_you_mean(word, same, 1));
-    char longest[64];
-    memset(longest, 'a', 63);
-    longest[63] = '\0';
-    const char *const longest_names[] = {word, longest};
-    assert_string_equal(vx_did_you_mean(longest, longest_names, 2), longest);
+}
+
+/* Words and names of any length are safe; beyond 63 letters they have no neighbour, not even themselves. */
+static void long_words_find_nothing(void **state)
+{
+    (void)state;
+    char huge[3000], long_word[65], longest[64];
+    memset(huge, 'a', sizeof huge);
+    memset(long_word, 'a', sizeof long_word);
+    memset(longest, 'a', sizeof longest);
+    huge[sizeof huge - 1] = long_word[sizeof long_word - 1] = longest[sizeof longest - 1] = '\0';
+    const char *const names[] = {huge, long_word, longest};
+    assert_null(vx_did_you_mean(huge, names, 3));
+    assert_null(vx_did_you_mean(long_word, names, 3));
+    assert_ptr_equal(vx_did_you_mean(longest, names, 3), longest);
 }
 
 int main(void)
@@ -98,6 +103,7 @@ int main(void)
         cmocka_unit_test(slips_find_their_word),
         cmocka_unit_test(the_nearest_wins_and_the_first_of_equals),
         cmocka_unit_test(what_is_no_slip_finds_nothing),
+        cmocka_unit_test(long_words_find_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ static inline void vx_setassoc_drop(vx_setassoc *array, uint32_t slot)
 uint64_t vx_setassoc_drop_if(vx_setassoc *array, bool (*dead)(void *context, uint64_t key, uint64_t value),
                              void *context);
 
-/* Empties all; returns how many were held. Replacement state is reset too. */
+/* Empties all; returns how many were held. What was used before no longer shows in any later replacement. */
 uint64_t vx_setassoc_clear(vx_setassoc *array);
 
 #endif
