@@ -24,11 +24,6 @@ void vx_queue_put(vx_queue *queue, vx_record_kind kind, unsigned size, uint64_t 
                           .count = (uint16_t)count,
                           .size = (uint8_t)size,
                           .kind = (uint8_t)kind};
-    if (kind == VX_REC_LOAD || kind == VX_REC_STORE) {
-        record->arg = 0;
-        record->count = 1;
-        return;
-    }
     if (count) memcpy(queue->payload + queue->words, payload, count * sizeof *payload);
     queue->words += count;
 }

@@ -22,7 +22,7 @@ typedef struct vx_queue {
 /* Capacity is fixed: the run loop allocates nothing. Memory from the arena. */
 vx_status vx_queue_init(vx_queue *queue, vx_arena *arena, size_t records, size_t words, vx_msg *msg);
 
-/* Appends a record with `count` payload words (copied). */
+/* Appends an event record (not a reference) with `count` payload words, copied. */
 void vx_queue_put(vx_queue *queue, vx_record_kind kind, unsigned size, uint64_t addr, const uint64_t *payload,
                   unsigned count);
 

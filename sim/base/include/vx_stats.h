@@ -18,7 +18,7 @@ typedef enum vx_stat_kind {
     VX_STAT_RATIO,     /* num / den, both uint64_t; carries both; value null where den is 0 */
     VX_STAT_TEXT,      /* a word that qualifies its neighbours, such as a TLB's class */
     VX_STAT_HISTOGRAM, /* vx_histogram: {"value": count, ...} of the bins that are not empty */
-    VX_STAT_TABLE,     /* rows x columns of uint64_t with labels */
+    VX_STAT_TABLE,     /* rows x columns of uint64_t with labels; one column and no column labels: label to value */
     VX_STAT_KINDS
 } vx_stat_kind;
 
@@ -37,7 +37,7 @@ typedef struct vx_stat {
         const vx_histogram *histogram;
         struct {
             const uint64_t *cells; /* row-major */
-            const char *const *rows, *const *columns;
+            const char *const *rows, *const *columns; /* columns may be NULL where column_count is 1 */
             uint16_t row_count, column_count;
         } table;
     } of;
