@@ -180,8 +180,11 @@ static const char *load_dictionary(vx_chunk_decoder *decoder, span columns[VXT_C
 /* Whether the codes name exactly the bytes that the difference columns hold. */
 static bool codes_fit(span codes, unsigned code_count, const span *differences)
 {
-    uint32_t used[256] = {0};
-    for (const uint8_t *at = codes.at; at != codes.end; at++) used[*at]++;
+    /* Four counts side by side: runs of one code would otherwise wait for their own last increment. */
+    uint32_t counts[4][256] = {{0}}, used[256];
+    for (size_t i = 0; i < length(codes); i++) counts[i & 3][codes.at[i]]++;
+    for (unsigned code = 0; code < 256; code++)
+        used[code] = counts[0][code] + counts[1][code] + counts[2][code] + counts[3][code];
     for (unsigned code = code_count; code < 256; code++)
         if (used[code]) return false;
     for (unsigned way = 2; way < VXT_WIDTHS; way++) {

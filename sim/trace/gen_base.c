@@ -64,8 +64,10 @@ void vx_gen_start(gen *self, const char *generator, const char *defaults, const 
 {
     uint64_t turns = self->refs / turn_refs + (self->refs % turn_refs != 0);
     self->source.ops = &gen_ops;
-    self->source.header =
-        (vx_trace_header){.tier = VX_TIER_FULL, .kind = VX_TRACE_USER, .references = self->refs + turns * self->body};
+    self->source.header = (vx_trace_header){.tier = VX_TIER_FULL,
+                                            .kind = VX_TRACE_USER,
+                                            .paging = VX_PAGING_4LEVEL,
+                                            .references = self->refs + turns * self->body};
     snprintf(self->source.header.recipe, sizeof self->source.header.recipe, "gen:%s:%s over %s, seed %" PRIu64,
              generator, arguments ? arguments : "", defaults, seed);
     vx_random_init(&self->random, seed, generator);

@@ -1,4 +1,4 @@
-/* Copies a source to a .vxt file. */
+/* Copies a source, or all streams of a .vxt file, to a .vxt file. */
 #include "source_skip.h"
 
 /* Keeps of the batch what does not stand behind `left` instructions, which it counts down. False once something did. */
@@ -15,7 +15,7 @@ static bool clip_end(vx_batch *batch, uint64_t *left)
     return true;
 }
 
-static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint64_t skip, uint64_t left,
+static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32_t stream, uint64_t skip, uint64_t left,
                               vx_trace_totals *totals, vx_msg *msg)
 {
     uint64_t position = 0;
@@ -26,7 +26,7 @@ static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint64
         if (batch.count == 0) return VX_OK;
         if (vx_batch_drop(&batch, skip, &position)) skip = 0;
         more = clip_end(&batch, &left);
-        status = vx_trace_writer_put(writer, 0, &batch, msg);
+        status = vx_trace_writer_put(writer, stream, &batch, msg);
         if (status) return status;
         for (size_t i = 0; i < batch.count; i++) vx_trace_totals_add(totals, &batch.records[i], batch.payload);
     }
@@ -42,8 +42,8 @@ vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instr
     vx_trace_writer *writer;
     vx_status status = vx_trace_writer_open(&writer, path, &header, options, msg);
     if (status) return status;
-    status =
-        copy_records(source, writer, skip_instructions, max_instructions ? max_instructions : UINT64_MAX, &copied, msg);
+    status = copy_records(source, writer, 0, skip_instructions, max_instructions ? max_instructions : UINT64_MAX,
+                          &copied, msg);
     if (status) {
         vx_trace_writer_abandon(writer);
         return status;
@@ -51,4 +51,46 @@ vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instr
     status = vx_trace_writer_finish(writer, msg);
     if (!status && totals) *totals = copied;
     return status;
+}
+
+/* Copies stream after stream; the reader does the skipping, by its index. */
+static vx_status copy_streams(const char *from, const vx_trace_options *from_options, uint32_t streams,
+                              vx_trace_writer *writer, uint64_t left, vx_msg *msg)
+{
+    for (uint32_t stream = 0; stream < streams; stream++) {
+        vx_trace_options options = *from_options;
+        vx_trace_totals copied = {0};
+        vx_source *source;
+        options.stream = stream;
+        vx_status status = vx_trace_open(&source, from, &options, msg);
+        if (status) return status;
+        status = copy_records(source, writer, stream, 0, left, &copied, msg);
+        vx_source_close(source);
+        if (status) return status;
+    }
+    return VX_OK;
+}
+
+vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options, const char *path,
+                          uint64_t skip_instructions, uint64_t max_instructions, const vx_trace_write_options *options,
+                          vx_msg *msg)
+{
+    vx_trace_options reading = {.whole_chunks = from_options && from_options->whole_chunks};
+    vx_trace_info info;
+    vx_trace_writer *writer;
+    vx_status status = vx_trace_info_read(from, &reading, &info, msg);
+    if (status) return status;
+    if (skip_instructions && info.header.kind == VX_TRACE_SYSTEM)
+        return vx_fail(msg, VX_ERR_INPUT,
+                       "%s: the start of a system trace cannot be cut off: it builds the page tables", from);
+    if (skip_instructions || max_instructions || !info.complete) info.header.references = 0;
+    status = vx_trace_writer_open(&writer, path, &info.header, options, msg);
+    if (status) return status;
+    reading.skip_instructions = skip_instructions;
+    status = copy_streams(from, &reading, info.streams, writer, max_instructions ? max_instructions : UINT64_MAX, msg);
+    if (status) {
+        vx_trace_writer_abandon(writer);
+        return status;
+    }
+    return vx_trace_writer_finish(writer, msg);
 }

@@ -11,6 +11,8 @@
 #include "vxt_chunk.h"
 #include "vxt_container.h"
 
+enum { PROGRESS_EVERY = 1 << 18 };
+
 typedef struct stream {
     vx_chunk_encoder *encoder; /* NULL until the stream's first record */
     uint64_t chunk_start;      /* instructions before the open chunk */
@@ -25,9 +27,9 @@ struct vx_trace_writer {
     stream streams[VXT_STREAMS_MAX];
     ZSTD_CCtx *zstd;
     vxt_bytes raw, packed;
-    int level;
-    uint32_t chunk_records;
-    vx_status failed; /* of an earlier call: the file can no longer become whole */
+    vx_trace_write_options options; /* defaults filled in */
+    uint64_t untold;                /* records put since progress was last told */
+    vx_status failed;               /* of an earlier call: the file can no longer become whole */
 };
 
 static void writer_free(vx_trace_writer *writer)
@@ -105,8 +107,9 @@ vx_status vx_trace_writer_open(vx_trace_writer **writer, const char *path, const
     if (!self) return vx_fail_nomem(msg);
     self->fd = -1;
     self->header = *header;
-    self->level = chosen->zstd_level ? chosen->zstd_level : VXT_DEFAULT_LEVEL;
-    self->chunk_records = chosen->chunk_records ? chosen->chunk_records : VXT_DEFAULT_RECORDS;
+    self->options = *chosen;
+    if (!chosen->zstd_level) self->options.zstd_level = VXT_DEFAULT_LEVEL;
+    if (!chosen->chunk_records) self->options.chunk_records = VXT_DEFAULT_RECORDS;
     self->zstd = ZSTD_createCCtx();
     uint8_t bytes[VXT_HEADER_MAX];
     vx_status status = self->zstd ? open_temporary(self, path, msg) : vx_fail_nomem(msg);
@@ -132,7 +135,8 @@ static vx_status end_chunk(vx_trace_writer *writer, uint32_t number, vx_msg *msg
     size_t bound = ZSTD_compressBound(writer->raw.size);
     if (!vxt_bytes_room(&writer->packed, VXT_CHUNK_HEADER + bound)) return vx_fail_nomem(msg);
     uint8_t *payload = writer->packed.data + VXT_CHUNK_HEADER;
-    size_t packed = ZSTD_compressCCtx(writer->zstd, payload, bound, writer->raw.data, writer->raw.size, writer->level);
+    size_t packed =
+        ZSTD_compressCCtx(writer->zstd, payload, bound, writer->raw.data, writer->raw.size, writer->options.zstd_level);
     if (ZSTD_isError(packed))
         return vx_fail(msg, VX_ERR_NOMEM, "%s: zstd: %s", writer->path, ZSTD_getErrorName(packed));
     entry.raw_bytes = (uint32_t)writer->raw.size;
@@ -160,19 +164,29 @@ static vx_status put_records(vx_trace_writer *writer, uint32_t number, const vx_
         if (vx_chunk_encoder_put(encoder, record, batch->payload)) return vx_fail_nomem(msg);
         vx_trace_totals_add(&writer->index.totals[number], record, batch->payload);
         uint32_t records = vx_chunk_encoder_records(encoder);
-        if (records >= writer->chunk_records || (records % VXT_FULL_EVERY == 0 && vx_chunk_encoder_full(encoder)))
+        if (records >= writer->options.chunk_records ||
+            (records % VXT_FULL_EVERY == 0 && vx_chunk_encoder_full(encoder)))
             status = end_chunk(writer, number, msg);
         if (status) return status;
     }
     return VX_OK;
 }
 
+/* Tells how far the stream is, once in PROGRESS_EVERY records. */
+static vx_status tell_progress(vx_trace_writer *writer, const vx_trace_totals *totals, size_t records, vx_msg *msg)
+{
+    writer->untold += records;
+    if (!writer->options.progress || writer->untold < PROGRESS_EVERY) return VX_OK;
+    writer->untold = 0;
+    if (writer->options.progress(writer->options.progress_context, totals)) return VX_OK;
+    return vx_fail(msg, VX_ERR_INTERRUPTED, "%s: interrupted", writer->path);
+}
+
 vx_status vx_trace_writer_put(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
 {
-    if (!writer->failed)
-        writer->failed = put_records(writer, number, batch, msg);
-    else
-        vx_fail(msg, writer->failed, "%s: an earlier write failed", writer->path);
+    if (writer->failed) return vx_fail(msg, writer->failed, "%s: an earlier write failed", writer->path);
+    writer->failed = put_records(writer, number, batch, msg);
+    if (!writer->failed) writer->failed = tell_progress(writer, &writer->index.totals[number], batch->count, msg);
     return writer->failed;
 }
 

@@ -80,20 +80,21 @@ static inline void vx_source_close(vx_source *source)
 typedef struct vx_trace_options {
     uint32_t stream;      /* which vCPU's stream */
     bool whole_chunks;    /* a cut or damaged file is read up to its last whole chunk, not refused */
-    uint64_t skip_instructions; /* start at the first chunk boundary needed; the remainder is decoded and dropped */
+    uint64_t skip_instructions; /* leaves out the records that stand within them; whole chunks of them are not read */
 } vx_trace_options;
 
 /* Opens one stream of a .vxt file. A file that is not one, is cut, or whose checksums fail is VX_ERR_INPUT naming the
  * offset; VX_ERR_IO where it cannot be opened or read. options may be NULL. */
 vx_status vx_trace_open(vx_source **source, const char *path, const vx_trace_options *options, vx_msg *msg);
 
-/* From the index, without decoding. */
+/* From the index, without decoding. A file without its index (`complete` false, read with whole_chunks) has only
+ * instructions and records in its totals. */
 typedef struct vx_trace_info {
     vx_trace_header header;
     vx_trace_totals totals; /* of the chosen stream */
     uint64_t file_bytes, raw_bytes; /* compressed, decoded by zstd */
     uint32_t streams, chunks;
-    uint64_t hash; /* XXH3 of the file's content: the trace's identity in reports */
+    uint64_t hash; /* XXH3 over header and chunk headers, which hold the chunks' checksums: the trace's identity */
     bool complete; /* has its index and end mark */
 } vx_trace_info;
 vx_status vx_trace_info_read(const char *path, const vx_trace_options *options, vx_trace_info *info, vx_msg *msg);
@@ -103,6 +104,9 @@ typedef struct vx_trace_writer vx_trace_writer;
 typedef struct vx_trace_write_options {
     int zstd_level;            /* 1 to 22; 0: default */
     uint32_t chunk_records;    /* 0: default */
+    /* Told now and then how far writing is (the stream's totals so far); false stops it: VX_ERR_INTERRUPTED. NULL: none. */
+    bool (*progress)(void *context, const vx_trace_totals *written);
+    void *progress_context;
 } vx_trace_write_options;
 
 /* Writes to `path` + ".tmp" and renames on finish, so that a failed import leaves nothing behind. options may be NULL. */
@@ -119,9 +123,17 @@ vx_status vx_trace_writer_finish(vx_trace_writer *writer, vx_msg *msg);
 /* Throws away what was written and frees the writer. NULL is fine. */
 void vx_trace_writer_abandon(vx_trace_writer *writer);
 
-/* Copies a source to a file; the everyday import. `max_instructions` 0: all. */
+/* Copies a source to a file; the everyday import. Records that stand within the first `skip_instructions` are left out,
+ * and those that stand behind `max_instructions` more (0: all are copied). `totals` (of what was copied) and options may
+ * be NULL. The source stays open. */
 vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instructions, uint64_t max_instructions,
                         const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg);
+
+/* Copies all streams of one .vxt file to another, each clipped as vx_trace_copy does. The start of a system trace cannot
+ * be clipped: replay needs the page tables that it builds. `from_options`: whole_chunks alone counts; NULL is fine. */
+vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options, const char *path,
+                          uint64_t skip_instructions, uint64_t max_instructions, const vx_trace_write_options *options,
+                          vx_msg *msg);
 
 /* ---- importers and generators: one file each, one line each in a const table ---- */
 

@@ -1,0 +1,130 @@
+/* vexit trace view: records as text, one a line. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "trace_actions.h"
+
+/* What the fields of a kind mean, as vx_record.h says; NULL where it has none. Kinds not listed have no operands. */
+typedef struct field_names {
+    const char *addr, *size;
+    const char *words[13];
+} field_names;
+
+static const field_names fields[VX_REC_KINDS] = {
+    [VX_REC_LOAD] = {"gva", "bytes", {0}},
+    [VX_REC_STORE] = {"gva", "bytes", {0}},
+    [VX_REC_PT_STORE] = {"gva", "bytes", {"gpa", "value"}},
+    [VX_REC_PT_PAGE_NEW] = {"gpa", "level", {0}},
+    [VX_REC_PT_PAGE_GONE] = {"gpa", NULL, {0}},
+    [VX_REC_STATE] = {NULL,
+                      "cpl",
+                      {"cr0", "cr2", "cr3", "cr4", "efer", "pdpte0", "pdpte1", "pdpte2", "pdpte3", "gdt", "idt", "ldt",
+                       "tss"}},
+    [VX_REC_SKIPPED] = {NULL, NULL, {"instructions", "fetches", "loads", "stores"}},
+    [VX_REC_GPA] = {"gpa", NULL, {0}},
+    [VX_REC_PROCESS] = {"process", NULL, {0}},
+    [VX_REC_MARK] = {"mark", NULL, {0}},
+    [VX_REC_CR_READ] = {"value", "cr", {0}},
+    [VX_REC_CR_WRITE] = {"value", "cr", {0}},
+    [VX_REC_LMSW] = {"value", NULL, {0}},
+    [VX_REC_EFER_LOAD] = {"value", NULL, {0}},
+    [VX_REC_PDPTE_LOAD] = {NULL, NULL, {"pdpte0", "pdpte1", "pdpte2", "pdpte3"}},
+    [VX_REC_INVLPG] = {"gva", NULL, {0}},
+    [VX_REC_INVPCID] = {"gva", "type", {"pcid"}},
+    [VX_REC_EXCEPTION] = {"cr2", "vector", {"error"}},
+    [VX_REC_INTERRUPT] = {NULL, "vector", {0}},
+    [VX_REC_INT_N] = {NULL, "vector", {0}},
+    [VX_REC_CPL] = {NULL, "cpl", {0}},
+    [VX_REC_CPUID] = {"leaf", NULL, {"subleaf"}},
+    [VX_REC_PAUSE] = {"times", NULL, {0}},
+    [VX_REC_RDTSC] = {"times", NULL, {0}},
+    [VX_REC_RDPMC] = {"counter", NULL, {0}},
+    [VX_REC_MONITOR] = {"gva", NULL, {0}},
+    [VX_REC_XSETBV] = {"value", "xcr", {0}},
+    [VX_REC_DR_READ] = {"value", "dr", {0}},
+    [VX_REC_DR_WRITE] = {"value", "dr", {0}},
+    [VX_REC_DESC_TABLE] = {"operand", "instruction", {0}},
+    [VX_REC_RDMSR] = {"msr", NULL, {"value"}},
+    [VX_REC_WRMSR] = {"msr", NULL, {"value"}},
+    [VX_REC_IO_IN] = {"port", "bytes", {"value", "repetitions"}},
+    [VX_REC_IO_OUT] = {"port", "bytes", {"value", "repetitions"}},
+    [VX_REC_MMIO_READ] = {"gpa", "bytes", {"value", "gva"}},
+    [VX_REC_MMIO_WRITE] = {"gpa", "bytes", {"value", "gva"}},
+    [VX_REC_APIC_READ] = {"offset", "bytes", {"value", "gva"}},
+    [VX_REC_APIC_WRITE] = {"offset", "bytes", {"value", "gva"}},
+    [VX_REC_VMCALL] = {"rax", NULL, {0}},
+    [VX_REC_VMX] = {"operand", "reason", {0}},
+    [VX_REC_SVM] = {"operand", "exitcode", {0}},
+    [VX_REC_DMA] = {"iova", "write", {"source", "pasid", "bytes"}},
+    [VX_REC_DMA_MAP] = {"iova", NULL, {"source", "gpa", "bytes", "rights"}},
+    [VX_REC_DMA_UNMAP] = {"iova", NULL, {"source", "bytes"}},
+    [VX_REC_MSI] = {"address", NULL, {"source", "data"}},
+};
+
+static void print_words(FILE *out, const vx_record *record, const uint64_t *payload)
+{
+    const char *const *names = fields[record->kind].words;
+    for (unsigned i = 0; i < record->count; i++) {
+        uint64_t word = payload[record->arg + i];
+        if (record->kind == VX_REC_PT_PAGE_NEW) /* pairs of index and value */
+            fprintf(out, i % 2 ? "=0x%" PRIx64 : " [%" PRIu64 "]", word);
+        else if (record->kind == VX_REC_SKIPPED)
+            fprintf(out, " %s=%" PRIu64, names[i], word);
+        else
+            fprintf(out, " %s=0x%" PRIx64, names[i], word);
+    }
+}
+
+void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *payload)
+{
+    const field_names *names = &fields[record->kind];
+    fprintf(out, "%-12s", vx_record_describe(record->kind)->name);
+    if (record->kind == VX_REC_FETCH) {
+        fprintf(out, " gva=0x%" PRIx64 " instructions=%u bytes=%" PRIu32, record->addr, record->count, record->arg);
+        return;
+    }
+    if (names->addr) fprintf(out, " %s=0x%" PRIx64, names->addr, record->addr);
+    if (names->size) fprintf(out, " %s=%u", names->size, record->size);
+    if (vx_record_describe(record->kind)->words_max) print_words(out, record, payload);
+}
+
+static bool first_record(const char *word, uint64_t *number)
+{
+    char *end;
+    *number = 0;
+    if (!word) return true;
+    errno = 0;
+    *number = strtoull(word, &end, 0);
+    return isdigit((unsigned char)*word) && !*end && !errno;
+}
+
+vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
+{
+    const vx_trace_options options = {
+        .stream = given->stream, .whole_chunks = given->whole_chunks, .skip_instructions = given->skip};
+    vx_trace_totals totals = {0};
+    vx_source *source;
+    vx_batch batch = {0};
+    uint64_t shown = 0, from;
+    if (!first_record(given->from, &from)) return vx_fail(msg, VX_ERR_INPUT, "--from %s: not a number", given->from);
+    FILE *out = given->text ? given->text : stdout;
+    vx_status status = vx_source_open(&source, given->operands[0], &options, given->seed, msg);
+    if (status) return status;
+    fprintf(out, "%12s %14s  record\n", "number", "instructions");
+    do {
+        status = vx_source_next(source, &batch, msg);
+        for (size_t i = 0; !status && i < batch.count && shown < given->count; i++) {
+            const vx_record *record = &batch.records[i];
+            vx_trace_totals_add(&totals, record, batch.payload);
+            if (totals.records <= from) continue;
+            fprintf(out, "%12" PRIu64 " %14" PRIu64 "  ", totals.records - 1, totals.instructions);
+            vx_trace_print_record(out, record, batch.payload);
+            fputc('\n', out);
+            shown++;
+        }
+    } while (!status && batch.count && shown < given->count);
+    vx_source_close(source);
+    return status;
+}

@@ -1,0 +1,227 @@
+/* vexit trace info|view|check|cut|gen|import|pack: the command line. */
+#include "verb_trace.h"
+
+#include <argp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "trace_actions.h"
+
+#ifndef VEXIT_VERSION
+#error "the build says which version this is"
+#endif
+
+enum {
+    EXIT_USAGE = 2,
+    EXIT_IO = 3,
+    OPTION_JSON = 256,
+    OPTION_SET,
+    OPTION_SKIP,
+    OPTION_MAX,
+    OPTION_FROM,
+    OPTION_COUNT,
+    OPTION_SEED,
+    OPTION_STREAM,
+    OPTION_LEVEL,
+    OPTION_WHOLE_CHUNKS
+};
+
+static const struct action {
+    const char *name;
+    unsigned operands_min, operands_max;
+    bool writes; /* needs --output */
+    const char *operands;
+    vx_status (*perform)(trace_given *given, vx_msg *msg);
+} actions[] = {
+    {"info", 1, 1, false, "FILE", vx_trace_action_info},
+    {"view", 1, 1, false, "FILE|gen:NAME", vx_trace_action_view},
+    {"check", 1, TRACE_OPERANDS_MAX, false, "FILE...", vx_trace_action_check},
+    {"cut", 1, 1, true, "FILE", vx_trace_action_cut},
+    {"gen", 1, 1, true, "NAME[:ARGUMENTS]", vx_trace_action_gen},
+    {"import", 1, 1, true, "FILE", vx_trace_action_import},
+    {"pack", 1, 1, true, "FILE", vx_trace_action_pack},
+};
+
+enum { ACTIONS = sizeof actions / sizeof *actions };
+
+/* Digits, and k, m or g for thousands, millions, milliards. */
+static uint64_t parse_number(const char *option, const char *word, struct argp_state *state)
+{
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(word, &end, 0), unit = 1;
+    if (tolower((unsigned char)*end) == 'k') unit = 1000;
+    if (tolower((unsigned char)*end) == 'm') unit = 1000000;
+    if (tolower((unsigned char)*end) == 'g') unit = 1000000000;
+    if (unit > 1) end++;
+    if (!isdigit((unsigned char)*word) || errno || *end || number > UINT64_MAX / unit)
+        argp_error(state, "%s %s: not a number", option, word);
+    return number * unit;
+}
+
+static uint64_t parse_bounded(const char *option, const char *word, uint64_t max, struct argp_state *state)
+{
+    uint64_t number = parse_number(option, word, state);
+    if (number > max) argp_error(state, "%s %s: more than %llu", option, word, (unsigned long long)max);
+    return number;
+}
+
+static void add_argument(trace_given *given, const char *argument, struct argp_state *state)
+{
+    size_t used = strlen(given->arguments), room = sizeof given->arguments - used;
+    int length = snprintf(given->arguments + used, room, "%s%s", used ? "," : "", argument);
+    if (length < 0 || (size_t)length >= room) argp_error(state, "too many --set");
+}
+
+static error_t parse_option(int key, char *argument, struct argp_state *state)
+{
+    trace_given *given = state->input;
+    switch (key) {
+    case 'o':
+        given->output = argument;
+        return 0;
+    case OPTION_JSON:
+        given->json = argument;
+        return 0;
+    case OPTION_SET:
+        add_argument(given, argument, state);
+        return 0;
+    case OPTION_SKIP:
+        given->skip = parse_number("--skip", argument, state);
+        return 0;
+    case OPTION_MAX:
+        given->max = parse_number("--max", argument, state);
+        return 0;
+    case OPTION_FROM:
+        given->from = argument;
+        return 0;
+    case OPTION_COUNT:
+        given->count = parse_number("--count", argument, state);
+        return 0;
+    case OPTION_SEED:
+        given->seed = parse_number("--seed", argument, state);
+        return 0;
+    case OPTION_STREAM:
+        given->stream = (uint32_t)parse_bounded("--stream", argument, UINT32_MAX, state);
+        given->has_stream = true;
+        return 0;
+    case OPTION_LEVEL:
+        given->level = (int)parse_bounded("--level", argument, 22, state);
+        return 0;
+    case OPTION_WHOLE_CHUNKS:
+        given->whole_chunks = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (given->operand_count == TRACE_OPERANDS_MAX) argp_error(state, "more than %d operands", TRACE_OPERANDS_MAX);
+        given->operands[given->operand_count++] = argument;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "no action: info, view, check, cut, gen, import or pack");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0, "cut, gen, import, pack: the .vxt file to write", 0},
+    {"skip", OPTION_SKIP, "N", 0, "view, cut: leave out the first N instructions", 0},
+    {"max", OPTION_MAX, "N", 0, "cut, gen, import: N instructions at most", 0},
+    {"from", OPTION_FROM, "WHAT", 0, "import: the format; view: the number of the first record to show", 0},
+    {"count", OPTION_COUNT, "N", 0, "view: records to show (40)", 0},
+    {"set", OPTION_SET, "NAME=VALUE", 0, "gen: a parameter of the generator", 0},
+    {"seed", OPTION_SEED, "N", 0, "gen, view: seed of a generator (1)", 0},
+    {"stream", OPTION_STREAM, "N", 0, "info, view: the vCPU whose stream to read (0)", 0},
+    {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19)", 0},
+    {"whole-chunks", OPTION_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
+    {"json", OPTION_JSON, "FILE", 0, "info, check: write JSON; - for standard output, then no text there", 0},
+    {0},
+};
+
+static const struct argp argument_parser = {
+    .options = options,
+    .parser = parse_option,
+    .args_doc = "info FILE\nview FILE|gen:NAME\ncheck FILE...\ncut FILE -o OUT\ngen NAME[:ARGUMENTS] -o OUT\n"
+                "import --from FORMAT FILE -o OUT\npack FILE -o OUT",
+    .doc = "Shows, checks, cuts, makes and imports traces.\v"
+           "Numbers may end in k, m or g. `vexit list importers` names the formats, `vexit list generators` the "
+           "generators with their parameters.",
+};
+
+static int complain(vx_status status, const vx_msg *msg)
+{
+    fprintf(stderr, "vexit trace: %s\n", msg->text);
+    return vx_status_exit_code(status);
+}
+
+static const struct action *find_action(const char *name)
+{
+    const char *names[ACTIONS];
+    for (size_t i = 0; i < ACTIONS; i++) {
+        if (strcmp(actions[i].name, name) == 0) return &actions[i];
+        names[i] = actions[i].name;
+    }
+    const char *near = vx_did_you_mean(name, names, ACTIONS);
+    fprintf(stderr, "vexit trace: no action '%s'%s%s%s\n", name, near ? ", did you mean '" : "", near ? near : "",
+            near ? "'?" : ": info, view, check, cut, gen, import or pack");
+    return NULL;
+}
+
+/* The first operand is the action itself. */
+static bool fits(const struct action *action, trace_given *given)
+{
+    memmove(given->operands, given->operands + 1, --given->operand_count * sizeof *given->operands);
+    if (given->operand_count < action->operands_min || given->operand_count > action->operands_max) {
+        fprintf(stderr, "vexit trace: %s takes %s\n", action->name, action->operands);
+        return false;
+    }
+    if (action->writes && !given->output) {
+        fprintf(stderr, "vexit trace: %s needs -o FILE\n", action->name);
+        return false;
+    }
+    return true;
+}
+
+static int write_json(const trace_given *given, int code)
+{
+    bool to_output = strcmp(given->json, "-") == 0;
+    FILE *out = to_output ? stdout : fopen(given->json, "w");
+    bool written = out && json_dumpf(given->document, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) == 0;
+    if (out) written = fputc('\n', out) != EOF && written;
+    if (out) written = (to_output ? fflush(out) : fclose(out)) == 0 && written;
+    if (!written) fprintf(stderr, "vexit trace: cannot write %s: %s\n", given->json, strerror(errno));
+    return written ? code : EXIT_IO;
+}
+
+static int perform(const struct action *action, trace_given *given)
+{
+    vx_msg msg = {""};
+    vx_status status = action->perform(given, &msg);
+    int code = status ? complain(status, &msg) : 0;
+    if (given->text && fflush(given->text) != 0 && !status) {
+        fprintf(stderr, "vexit trace: cannot write: %s\n", strerror(errno));
+        code = EXIT_IO;
+    }
+    bool told = json_object_size(given->document) > 0;
+    return told && (!status || status == VX_ERR_CHECK) ? write_json(given, code) : code;
+}
+
+int vx_verb_trace(int argc, char **argv)
+{
+    trace_given given = {.seed = 1, .count = 40, .text = stdout};
+    argp_err_exit_status = EXIT_USAGE;
+    if (argp_parse(&argument_parser, argc, argv, 0, NULL, &given) != 0) return EXIT_USAGE;
+    const struct action *action = find_action(given.operands[0]);
+    if (!action || !fits(action, &given)) return EXIT_USAGE;
+    if (given.json) {
+        if (strcmp(given.json, "-") == 0) given.text = NULL;
+        given.document = json_pack("{s:s,s:s,s:b,s:{s:s}}", "schema", "vexit/1", "verb", "trace", "complete", 1, "tool",
+                                   "version", VEXIT_VERSION);
+        if (!given.document) return complain(VX_ERR_NOMEM, &(vx_msg){"out of memory"});
+    }
+    int code = perform(action, &given);
+    json_decref(given.document);
+    return code;
+}
