@@ -1,0 +1,260 @@
+/* Lifecycle, processes and counters of the modelled guest OS. Demand paging is in demand_paging.c.
+ *
+ * Register values are what Linux 6.1 runs with, as far as translation depends on them (SDM Vol. 3A, 2.5, 2.2.1). */
+#include "vx_guest.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "guest_state.h"
+#include "paging_policy.h"
+#include "vx_vcpu.h"
+
+enum { RAM_BYTES_MIN = 1 << 20, USER = 3 };
+#define RAM_BYTES_32BIT (1ULL << 32)
+
+/* ---- lifecycle ---- */
+
+static vx_status check_config(const vx_cfg_guest *config, unsigned processes, vx_msg *msg)
+{
+    if (config->levels < 2 || config->levels > 5)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.levels=%u: must be 2 to 5", config->levels);
+    if (processes == 0 || processes > VX_GUEST_PROCESSES_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "a guest of %u processes: must be 1 to %d", processes,
+                       VX_GUEST_PROCESSES_MAX);
+    if (config->ram_bytes < RAM_BYTES_MIN)
+        return vx_fail(msg, VX_ERR_INPUT, "guest RAM of %" PRIu64 " bytes: must be 1m or more", config->ram_bytes);
+    if (config->levels == 2 && config->ram_bytes > RAM_BYTES_32BIT)
+        return vx_fail(msg, VX_ERR_INPUT, "32-bit paging (vm.levels=2) reaches 4 GiB of RAM: give --ram 4g or less");
+    if (config->pcid && config->levels < 4)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.pcid needs vm.levels=4 or 5 (CR4.PCIDE is for 64-bit paging)");
+    return vx_paging_policy_check(config->page, config->levels, msg);
+}
+
+static vx_status init_spaces(vx_guest *guest, vx_arena *arena, unsigned processes, vx_msg *msg)
+{
+    guest->spaces = vx_arena_array(arena, VX_GUEST_PROCESSES_MAX, sizeof *guest->spaces);
+    guest->of_trace = vx_arena_array(arena, processes, sizeof *guest->of_trace);
+    return guest->spaces && guest->of_trace ? VX_OK : vx_fail_nomem(msg);
+}
+
+vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
+                        uint64_t seed, vx_msg *msg)
+{
+    vx_status status = check_config(config, processes, msg);
+    if (status != VX_OK) return status;
+    vx_guest *made = vx_arena_alloc(arena, sizeof *made);
+    if (!made) return vx_fail_nomem(msg);
+    made->config = *config;
+    made->faults_until_unmap = config->unmap_every;
+    status = init_spaces(made, arena, processes, msg);
+    if (status == VX_OK) status = vx_schedule_init(&made->schedule, arena, config, processes, msg);
+    if (status == VX_OK) status = vx_frame_pool_init(&made->pool, arena, config->ram_bytes, config->tables, seed, msg);
+    if (status == VX_OK)
+        status = vx_page_order_init(&made->order, arena, config->unmap_every != 0, made->pool.frames, msg);
+    if (status == VX_OK)
+        status =
+            vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, &made->counts, msg);
+    if (status == VX_OK) *guest = made;
+    return status;
+}
+
+void vx_guest_fini(vx_guest *guest)
+{
+    if (guest) vx_guest_tables_fini(&guest->tables);
+}
+
+void vx_guest_queue_bound(unsigned processes, size_t *records, size_t *words)
+{
+    /* A page fault of 5-level tables: EXCEPTION, CPL, SKIPPED, an unmapping of 2 records, 4 new tables of 2 records
+     * each, the leaf, IRET, CPL: 16. A new process and the switch to it are fewer: 9 of PAE tables, CPL, CR_WRITE,
+     * PDPTE_LOAD, CPL. Only boot grows with the number of processes. */
+    enum { TABLES = VX_GUEST_ROOT_PAGES + VX_GUEST_PDPTES, TABLE_WORDS = 2 * VX_GUEST_PDPTES };
+    enum { FAULT = 16, FAULT_WORDS = 1 + 4 + 2 * 6, STATE_WORDS = 13 };
+    size_t boot = (size_t)processes * TABLES + 1;
+    size_t boot_words = (size_t)processes * TABLE_WORDS + STATE_WORDS;
+    *records = boot > FAULT ? boot : FAULT;
+    *words = boot_words > FAULT_WORDS ? boot_words : FAULT_WORDS;
+}
+
+/* ---- boot ---- */
+
+static uint64_t cr4_of(const vx_cfg_guest *config)
+{
+    uint64_t cr4 = VX_CR4_PSE | VX_CR4_PGE;
+    if (config->levels >= 3) cr4 |= VX_CR4_PAE;
+    if (config->levels == 5) cr4 |= VX_CR4_LA57;
+    if (config->pcid) cr4 |= VX_CR4_PCIDE;
+    return cr4;
+}
+
+static uint64_t efer_of(const vx_cfg_guest *config)
+{
+    if (config->levels < 3) return 0;
+    return config->levels == 3 ? VX_EFER_NXE : VX_EFER_NXE | VX_EFER_LME | VX_EFER_LMA;
+}
+
+static void queue_state(const vx_guest *guest, vx_queue *queue)
+{
+    const vx_address_space *space = &guest->spaces[guest->current];
+    uint64_t state[13] = {VX_CR0_PE | VX_CR0_MP | VX_CR0_NE | VX_CR0_WP | VX_CR0_PG, 0, vx_address_space_cr3(space),
+                          cr4_of(&guest->config), efer_of(&guest->config)};
+    memcpy(&state[5], space->pdpte, sizeof space->pdpte);
+    vx_queue_put(queue, VX_REC_STATE, USER, 0, state, 13);
+}
+
+/* Appends a process of this trace, with its tables. */
+static vx_status new_space(vx_guest *guest, unsigned trace, vx_queue *queue, vx_msg *msg)
+{
+    unsigned at = guest->space_count;
+    vx_address_space space = {.trace = trace, .pcid = (uint16_t)(guest->config.pcid ? at + 1 : 0)};
+    vx_status status = vx_guest_tables_new_root(&guest->tables, &space.root, space.pdpte, queue, msg);
+    if (status != VX_OK) return status;
+    guest->spaces[at] = space;
+    guest->space_count++;
+    return VX_OK;
+}
+
+vx_status vx_guest_boot(vx_guest *guest, vx_queue *queue, vx_msg *msg)
+{
+    assert(guest->space_count == 0);
+    for (unsigned trace = 0; trace < guest->schedule.traces; trace++) {
+        vx_status status = new_space(guest, trace, queue, msg);
+        if (status != VX_OK) return status;
+        guest->of_trace[trace] = trace;
+    }
+    queue_state(guest, queue);
+    return VX_OK;
+}
+
+/* ---- steps that several actions share ---- */
+
+static void queue_cpl(vx_queue *queue, unsigned cpl) { vx_queue_put(queue, VX_REC_CPL, cpl, 0, NULL, 0); }
+
+void vx_guest_enter_kernel(const vx_guest *guest, vx_queue *queue)
+{
+    queue_cpl(queue, 0);
+    uint64_t left_out[4] = {guest->config.fault_instructions, 0, 0, 0};
+    vx_queue_put(queue, VX_REC_SKIPPED, 0, 0, left_out, 4);
+}
+
+void vx_guest_leave_kernel(vx_queue *queue)
+{
+    vx_queue_put(queue, VX_REC_IRET, 0, 0, NULL, 0);
+    queue_cpl(queue, USER);
+}
+
+void vx_guest_switch_to(vx_guest *guest, unsigned space, vx_queue *queue)
+{
+    if (space == guest->current) return;
+    guest->current = space;
+    const vx_address_space *next = vx_guest_space(guest);
+    guest->of_trace[next->trace] = space;
+    /* A PCID belongs to one process for good, so what is cached under it is never another's: keep it. */
+    uint64_t keep = guest->config.pcid ? VX_CR3_NO_FLUSH : 0;
+    vx_queue_put(queue, VX_REC_CR_WRITE, 3, vx_address_space_cr3(next) | keep, NULL, 0);
+    if (guest->config.levels == 3) vx_queue_put(queue, VX_REC_PDPTE_LOAD, 0, 0, next->pdpte, VX_GUEST_PDPTES);
+    guest->counts.switches++;
+}
+
+/* ---- processes ---- */
+
+/* The running trace's process of this identity, or VX_GUEST_PROCESSES_MAX. */
+static unsigned find_space(const vx_guest *guest, uint64_t identity)
+{
+    for (unsigned i = 0; i < guest->space_count; i++) {
+        const vx_address_space *space = &guest->spaces[i];
+        if (space->named && space->identity == identity && space->trace == guest->schedule.current) return i;
+    }
+    return VX_GUEST_PROCESSES_MAX;
+}
+
+static vx_status create(vx_guest *guest, uint64_t identity, vx_queue *queue, vx_msg *msg)
+{
+    if (guest->space_count == VX_GUEST_PROCESSES_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "process %" PRIu64 " is one too many: the guest OS has %d", identity,
+                       VX_GUEST_PROCESSES_MAX);
+    vx_status status = new_space(guest, guest->schedule.current, queue, msg);
+    if (status != VX_OK) return status;
+    vx_address_space *space = &guest->spaces[guest->space_count - 1];
+    space->named = true;
+    space->identity = identity;
+    return VX_OK;
+}
+
+vx_status vx_guest_process(vx_guest *guest, uint64_t identity, vx_queue *queue, vx_msg *msg)
+{
+    vx_address_space *now = vx_guest_space(guest);
+    unsigned space = find_space(guest, identity);
+    bool unknown = space == VX_GUEST_PROCESSES_MAX;
+    if (unknown && !now->named && !now->touched) {
+        now->named = true;
+        now->identity = identity;
+        return VX_OK;
+    }
+    if (space == guest->current) return VX_OK;
+    size_t before = queue->count;
+    queue_cpl(queue, 0);
+    if (unknown) {
+        vx_status status = create(guest, identity, queue, msg);
+        if (status != VX_OK) {
+            queue->count = before;
+            return status;
+        }
+        space = guest->space_count - 1;
+    }
+    vx_guest_switch_to(guest, space, queue);
+    queue_cpl(queue, USER);
+    return VX_OK;
+}
+
+unsigned vx_guest_current(const vx_guest *guest) { return guest->schedule.current; }
+
+bool vx_guest_exit(vx_guest *guest, vx_queue *queue)
+{
+    unsigned trace = guest->schedule.current;
+    for (unsigned i = 0; i < guest->space_count; i++)
+        if (guest->spaces[i].trace == trace) vx_guest_tables_free_data(&guest->tables, guest->spaces[i].root);
+    if (!vx_schedule_end_current(&guest->schedule)) return false;
+    queue_cpl(queue, 0);
+    vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
+    queue_cpl(queue, USER);
+    return true;
+}
+
+/* ---- time ---- */
+
+uint64_t vx_guest_next_event(const vx_guest *guest) { return vx_schedule_next(&guest->schedule); }
+
+void vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
+{
+    vx_schedule_due due = vx_schedule_advance(&guest->schedule, instructions);
+    if (!due.tick && !due.slice) return;
+    vx_queue_put(queue, VX_REC_INTERRUPT, VX_GUEST_TIMER_VECTOR, 0, NULL, 0);
+    vx_guest_enter_kernel(guest, queue);
+    if (due.slice) vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
+    vx_guest_leave_kernel(queue);
+    guest->counts.ticks++;
+}
+
+/* ---- counters ---- */
+
+const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest) { return &guest->counts; }
+
+void vx_guest_counts_reset(vx_guest *guest) { guest->counts = (vx_guest_counts){0}; }
+
+void vx_guest_declare(vx_guest *guest, vx_stats *stats)
+{
+    vx_guest_counts *counts = &guest->counts;
+    vx_stats_scalar(stats, &counts->faults, "faults", "page faults that the guest OS handled", "paging.os.faults");
+    for (vx_page_size size = VX_PAGE_4K; size < VX_PAGE_SIZES; size++)
+        vx_stats_scalar(stats, &counts->pages_mapped[size], "pages", "pages of this size that the guest OS mapped",
+                        "paging.os.pages_mapped.%s", vx_page_size_name(size));
+    vx_stats_scalar(stats, &counts->table_pages, "pages", "guest table pages made", "paging.os.table_pages");
+    vx_stats_scalar(stats, &counts->pt_stores, "stores", "stores to guest page tables", "paging.os.pt_stores");
+    vx_stats_scalar(stats, &counts->switches, "switches", "process switches (MOV to CR3)", "paging.os.switches");
+    vx_stats_scalar(stats, &counts->ticks, "interrupts", "timer interrupts of the guest OS", "paging.os.ticks");
+    vx_stats_scalar(stats, &counts->unmaps, "pages", "pages that the guest OS unmapped, with INVLPG",
+                    "paging.os.unmaps");
+}

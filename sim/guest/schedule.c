@@ -1,0 +1,78 @@
+/* NOT MODELLED: priorities, blocking, idle time. */
+#include "schedule.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+static vx_status check_period(const char *name, uint64_t period, uint64_t handler, vx_msg *msg)
+{
+    if (period == 0 || period > handler) return VX_OK;
+    return vx_fail(msg, VX_ERR_INPUT,
+                   "vm.%s=%" PRIu64 " leaves no time for user code: must be more than vm.fault_instructions=%" PRIu64,
+                   name, period, handler);
+}
+
+vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_guest *config, unsigned traces,
+                           vx_msg *msg)
+{
+    vx_status status = check_period("tick_instructions", config->tick_instructions, config->fault_instructions, msg);
+    if (status == VX_OK && traces > 1)
+        status = check_period("slice_instructions", config->slice_instructions, config->fault_instructions, msg);
+    if (status != VX_OK) return status;
+    bool *ended = vx_arena_array(arena, traces, sizeof *ended);
+    if (!ended) return vx_fail_nomem(msg);
+    *schedule = (vx_schedule){
+        .tick = {config->tick_instructions, config->tick_instructions},
+        .slice = {config->slice_instructions, config->slice_instructions},
+        .ended = ended,
+        .traces = traces,
+        .running_traces = traces,
+    };
+    return VX_OK;
+}
+
+static uint64_t next_of(const vx_periodic *timer) { return timer->period ? timer->next : UINT64_MAX; }
+
+/* A lone trace has nobody to give way to. */
+static uint64_t slice_end(const vx_schedule *schedule)
+{
+    return schedule->running_traces > 1 ? next_of(&schedule->slice) : UINT64_MAX;
+}
+
+uint64_t vx_schedule_next(const vx_schedule *schedule)
+{
+    uint64_t tick = next_of(&schedule->tick), slice = slice_end(schedule);
+    return tick < slice ? tick : slice;
+}
+
+/* The first multiple of the period beyond `now`; UINT64_MAX where there is none. */
+static void step_beyond(vx_periodic *timer, uint64_t now)
+{
+    if (timer->period == 0 || timer->next > now) return;
+    uint64_t rest = timer->period - now % timer->period;
+    timer->next = now > UINT64_MAX - rest ? UINT64_MAX : now + rest;
+}
+
+vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions)
+{
+    vx_schedule_due due = {.tick = next_of(&schedule->tick) <= instructions,
+                           .slice = slice_end(schedule) <= instructions};
+    step_beyond(&schedule->tick, instructions);
+    step_beyond(&schedule->slice, instructions);
+    return due;
+}
+
+unsigned vx_schedule_rotate(vx_schedule *schedule)
+{
+    assert(schedule->running_traces != 0);
+    do schedule->current = (schedule->current + 1) % schedule->traces;
+    while (schedule->ended[schedule->current]);
+    return schedule->current;
+}
+
+bool vx_schedule_end_current(vx_schedule *schedule)
+{
+    if (schedule->ended[schedule->current]) return schedule->running_traces != 0;
+    schedule->ended[schedule->current] = true;
+    return --schedule->running_traces != 0;
+}
