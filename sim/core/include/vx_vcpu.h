@@ -1,0 +1,192 @@
+/* The vCPU: executes trace records on the MMU, decides by its VMCS or VMCB what exits, and charges the ledger.
+ *
+ * It is hardware. Software (a hypervisor, a modelled guest OS) is called through vx_vcpu_hooks and never runs the vCPU:
+ * it edits tables, registers and the VMCS, or queues records, which the vCPU executes before it retries the reference
+ * that made it call. Without a hypervisor (native) it is not in VMX operation and nothing exits.
+ *
+ * Sources: SDM Vol. 3C chapter 25 (VMX non-root operation); Vol. 3A chapter 4 for what each register write does to
+ * cached translations. NOT MODELLED: segmentation, instruction semantics (the trace is the outcome), VM-entry checks,
+ * interrupt priorities (recorded interrupts are taken where they stand). */
+#ifndef VX_VCPU_H
+#define VX_VCPU_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vx_addr.h"
+#include "vx_arena.h"
+#include "vx_config.h"
+#include "vx_exit.h"
+#include "vx_ledger.h"
+#include "vx_mmu.h"
+#include "vx_paging.h"
+#include "vx_physmem.h"
+#include "vx_queue.h"
+#include "vx_record.h"
+#include "vx_stats.h"
+#include "vx_tick.h"
+#include "vx_vmcs.h"
+
+typedef struct vx_vcpu vx_vcpu;
+
+/* Registers that translation and exits depend on. Under a hypervisor these are what the hardware runs with (shadow CR3,
+ * host-owned bits included); what the guest believes is the hypervisor's to keep. */
+typedef struct vx_registers {
+    uint64_t cr0, cr2, cr3, cr4, efer;
+    uint64_t pdpte[4];
+    uint8_t cpl;
+    bool ac; /* EFLAGS.AC */
+} vx_registers;
+
+#define VX_CR0_PE (1ULL << 0)
+#define VX_CR0_MP (1ULL << 1)
+#define VX_CR0_EM (1ULL << 2)
+#define VX_CR0_TS (1ULL << 3)
+#define VX_CR0_NE (1ULL << 5)
+#define VX_CR0_WP (1ULL << 16)
+#define VX_CR0_CD (1ULL << 30)
+#define VX_CR0_PG (1ULL << 31)
+#define VX_CR3_NO_FLUSH (1ULL << 63) /* MOV to CR3 with CR4.PCIDE: keep cached translations */
+#define VX_CR4_PSE (1ULL << 4)
+#define VX_CR4_PAE (1ULL << 5)
+#define VX_CR4_PGE (1ULL << 7)
+#define VX_CR4_LA57 (1ULL << 12)
+#define VX_CR4_VMXE (1ULL << 13)
+#define VX_CR4_PCIDE (1ULL << 17)
+#define VX_CR4_SMEP (1ULL << 20)
+#define VX_CR4_SMAP (1ULL << 21)
+#define VX_EFER_LME (1ULL << 8)
+#define VX_EFER_LMA (1ULL << 10)
+#define VX_EFER_NXE (1ULL << 11)
+#define VX_MSR_EFER 0xC0000080U
+
+/* The paging mode that these registers select (SDM Vol. 3A, 4.1.1). */
+vx_paging_mode vx_registers_paging(const vx_registers *registers);
+
+/* Software's answer to an exit. */
+typedef enum vx_resume {
+    VX_RESUME_RETRY, /* execute the record again (a fault was mended) */
+    VX_RESUME_NEXT   /* the record was emulated: go on behind it */
+} vx_resume;
+
+/* Software's entry points, given at construction. `record` is what was being executed (a reference for faults). */
+typedef struct vx_vcpu_hooks {
+    void *hypervisor; /* NULL: native, and the three below are unused */
+    vx_resume (*on_exit)(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
+                         const uint64_t *payload);
+    /* STATE record: the guest's whole state is (re)loaded by software; sets registers with vx_vcpu_set_registers. */
+    void (*on_state)(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest);
+    /* Does a store to this page trap (write-protected guest table)? Asked for page-table stores whose linear address
+     * the trace does not know; NULL: never. */
+    bool (*write_protected)(void *hypervisor, const vx_vcpu *vcpu, vx_gpa gpa);
+
+    void *guest; /* modelled guest OS; NULL: a system trace brings its own */
+    /* A page fault reached the guest; queues what its handler does. */
+    vx_status (*on_page_fault)(void *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg);
+} vx_vcpu_hooks;
+
+typedef struct vx_vcpu_setup {
+    const vx_cfg_cpu *cpu;
+    vx_mmu *mmu; /* of the physical CPU; several vCPUs may share it in turn */
+    vx_physmem *memory;
+    const vx_gpa_map *ram; /* where this guest's RAM lies in `memory` */
+    vx_ledger *ledger;     /* of the physical CPU */
+    vx_queue *queue;       /* drained by this vCPU */
+    vx_vcpu_hooks hooks;
+} vx_vcpu_setup;
+
+/* Memory from the arena. Registers start as zero (paging off, CPL 0), VMX operation off. */
+vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *setup, vx_msg *msg);
+
+/* ---- for software ---- */
+
+/* Enters VMX non-root operation (SVM guest mode) from now on; the vCPU keeps the pointer, one of them is NULL.
+ * `shadow_tables`: CR3 will name tables that software composed, so that the ledger charges their walks apart. */
+void vx_vcpu_virtualize(vx_vcpu *vcpu, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables);
+
+/* Event injection: a page fault is delivered to the guest at the VM entry that ends the exit being handled. */
+void vx_vcpu_inject_page_fault(vx_vcpu *vcpu, vx_gva gva, uint32_t error_code);
+
+const vx_registers *vx_vcpu_registers(const vx_vcpu *vcpu);
+/* Loads registers as VM entry does: no cached translation is dropped by it (VPID off has its own flush at each
+ * transition). */
+void vx_vcpu_set_registers(vx_vcpu *vcpu, const vx_registers *registers);
+
+/* Puts this vCPU's control state into the MMU (after another vCPU ran, or the hypervisor changed the VMCS). */
+void vx_vcpu_load(vx_vcpu *vcpu);
+
+vx_mmu *vx_vcpu_mmu(vx_vcpu *vcpu);
+vx_physmem *vx_vcpu_memory(vx_vcpu *vcpu);
+const vx_gpa_map *vx_vcpu_ram(const vx_vcpu *vcpu);
+
+/* Executes the effect of an event record as the instruction itself would (MOV to CR3 loads it and flushes, ...): what a
+ * handler calls that lets the guest's instruction through unchanged. */
+void vx_vcpu_execute(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+
+/* Charges software cycles of a handler; `reason` as in the exit being handled. */
+void vx_vcpu_charge_software(vx_vcpu *vcpu, uint32_t reason, uint64_t ticks);
+
+/* An exit that no record and no reference causes (external interrupt of the host, preemption at the end of a slice):
+ * charges and counts exit and entry, calls on_exit with record NULL. */
+void vx_vcpu_exit(vx_vcpu *vcpu, const vx_exit *exit);
+
+/* ---- running ---- */
+
+typedef enum vx_stop {
+    VX_STOP_BATCH,        /* the batch is used up */
+    VX_STOP_INSTRUCTIONS, /* the instruction limit is reached */
+    VX_STOP_TICKS,        /* the tick limit is reached */
+    VX_STOP_PROCESS,      /* a PROCESS record: the caller asks the guest OS to switch; position is behind it */
+    VX_STOP_MARK,         /* a MARK record; position is behind it */
+    VX_STOP_HALT,         /* HLT: idle until the next event; position is behind it */
+    VX_STOP_ERROR         /* the guest OS or the trace failed; see the message */
+} vx_stop;
+
+typedef struct vx_run {
+    uint64_t instruction_limit; /* absolute instruction counts: stop at the first record that reaches it */
+    vx_tick tick_limit;         /* absolute ticks of the ledger: late by one record at the most */
+    size_t position;            /* in: first record to execute; out: the next one */
+    vx_status status;           /* ERROR: what kind */
+} vx_run;
+
+/* Executes records of a batch from run->position. Drains the queue first. */
+vx_stop vx_vcpu_run(vx_vcpu *vcpu, const vx_batch *batch, vx_run *run, vx_msg *msg);
+
+/* Drains the queue alone (after the guest OS acted by itself). */
+vx_status vx_vcpu_drain(vx_vcpu *vcpu, vx_msg *msg);
+
+/* Data references go through the data caches (VX_CACHES_ALL is taken from the model); observation of walks is the
+ * MMU's. Ticks so far: instructions x CPI plus the ledger's other causes. */
+vx_tick vx_vcpu_now(const vx_vcpu *vcpu);
+
+/* ---- counters ---- */
+
+enum { VX_EXIT_ROWS = 160 }; /* at least the reasons of either vendor */
+
+typedef struct vx_exit_counts {
+    uint64_t number; /* basic exit reason or EXITCODE */
+    uint64_t count, hardware_ticks, software_ticks, least_ticks, most_ticks;
+} vx_exit_counts;
+
+typedef struct vx_vcpu_counts {
+    uint64_t instructions, fetches, loads, stores, references;
+    uint64_t crossings;          /* references that touch two pages */
+    uint64_t skipped_references; /* left out by the recorder's filter: counted in references, not looked up */
+    uint64_t untranslated;       /* lookups not made: paging off and no nested tables */
+    uint64_t abandoned; /* references of a system trace that faulted: the record after them says what happened */
+    uint64_t retries;   /* lookups after a fault or exit */
+    uint64_t guest_faults, exceptions, interrupts;
+    uint64_t events[VX_REC_KINDS];
+    uint64_t exits;
+    vx_exit_counts by_reason[VX_EXIT_ROWS]; /* by vx_exit_reason index of the CPU's vendor */
+} vx_vcpu_counts;
+
+const vx_vcpu_counts *vx_vcpu_counts_now(const vx_vcpu *vcpu);
+void vx_vcpu_counts_reset(vx_vcpu *vcpu);
+
+/* Declares "instructions", "references", "exits." and the vCPU's other counters. */
+void vx_vcpu_declare(vx_vcpu *vcpu, vx_stats *stats);
+
+unsigned vx_vcpu_identities(vx_vcpu *vcpu, vx_identity *identities, unsigned room);
+
+#endif

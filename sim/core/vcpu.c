@@ -1,0 +1,117 @@
+/* Life of a vCPU, its registers, and how they become the MMU's control state. */
+#include "vcpu_private.h"
+
+#include <string.h>
+
+vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *setup, vx_msg *msg)
+{
+    vx_vcpu *v = vx_arena_alloc(arena, sizeof *v);
+    if (!v) return vx_fail_nomem(msg);
+    v->mmu = setup->mmu;
+    v->cpu = setup->cpu;
+    v->memory = setup->memory;
+    v->ram = setup->ram;
+    v->ledger = setup->ledger;
+    v->queue = setup->queue;
+    v->hooks = setup->hooks;
+    v->data_cached = setup->cpu->memory.caches == VX_CACHES_ALL;
+    *vcpu = v;
+    return VX_OK;
+}
+
+vx_paging_mode vx_registers_paging(const vx_registers *r)
+{
+    if (!(r->cr0 & VX_CR0_PG)) return VX_PAGING_NONE;
+    if (!(r->cr4 & VX_CR4_PAE)) return VX_PAGING_32BIT;
+    if (!(r->efer & (VX_EFER_LMA | VX_EFER_LME))) return VX_PAGING_PAE;
+    return r->cr4 & VX_CR4_LA57 ? VX_PAGING_5LEVEL : VX_PAGING_4LEVEL;
+}
+
+/* CR3's address bits: SDM Vol. 3A tables 4-3 (32-bit), 4-7 (PAE: 31:5) and 4-12 (IA-32e: 51:12). */
+static uint64_t root_of(const vx_registers *r, vx_paging_mode paging)
+{
+    switch (paging) {
+    case VX_PAGING_32BIT:
+        return r->cr3 & 0xFFFFF000ULL;
+    case VX_PAGING_PAE:
+        return r->cr3 & 0xFFFFFFE0ULL;
+    default:
+        return r->cr3 & 0x000FFFFFFFFFF000ULL;
+    }
+}
+
+void vx_vcpu_load(vx_vcpu *v)
+{
+    const vx_registers *r = &v->registers;
+    vx_paging_mode paging = vx_registers_paging(r);
+    vx_mmu_control control = {
+        .paging = paging,
+        .root = root_of(r, paging),
+        .wp = (r->cr0 & VX_CR0_WP) != 0,
+        .pse = (r->cr4 & VX_CR4_PSE) != 0,
+        .pge = (r->cr4 & VX_CR4_PGE) != 0,
+        .smep = (r->cr4 & VX_CR4_SMEP) != 0,
+        .smap = (r->cr4 & VX_CR4_SMAP) != 0,
+        .nxe = (r->efer & VX_EFER_NXE) != 0,
+        .ac = r->ac,
+        .cpl = r->cpl,
+        .pcid = (uint16_t)(r->cr4 & VX_CR4_PCIDE ? r->cr3 & 0xFFF : 0),
+        .shadow = v->shadow_tables,
+    };
+    memcpy(control.pdpte, r->pdpte, sizeof control.pdpte);
+    if (v->vmcs) {
+        if (v->vmcs->cpu2 & VX_CPU2_VPID) control.vpid = v->vmcs->vpid;
+        if (v->vmcs->cpu2 & VX_CPU2_EPT) {
+            control.nested = VX_NESTED_EPT;
+            control.nested_root = v->vmcs->eptp & 0x000FFFFFFFFFF000ULL;
+            control.nested_levels = (uint8_t)(((v->vmcs->eptp >> 3) & 7) + 1);
+            control.nested_ad = (v->vmcs->eptp & (1U << 6)) != 0;
+        }
+    } else if (v->vmcb) {
+        control.vpid = (uint16_t)v->vmcb->asid;
+        if (v->vmcb->nested_paging) {
+            control.nested = VX_NESTED_NPT;
+            control.nested_root = v->vmcb->nested_cr3 & 0x000FFFFFFFFFF000ULL;
+            control.nested_levels = 4;
+        }
+    }
+    v->translated = paging != VX_PAGING_NONE || control.nested != VX_NESTED_NONE;
+    vx_mmu_load(v->mmu, &control);
+}
+
+void vx_vcpu_virtualize(vx_vcpu *v, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables)
+{
+    v->vmcs = vmcs;
+    v->vmcb = vmcb;
+    v->shadow_tables = shadow_tables;
+    vx_vcpu_load(v);
+}
+
+const vx_registers *vx_vcpu_registers(const vx_vcpu *v) { return &v->registers; }
+
+void vx_vcpu_set_registers(vx_vcpu *v, const vx_registers *registers)
+{
+    v->registers = *registers;
+    vx_vcpu_load(v);
+}
+
+vx_mmu *vx_vcpu_mmu(vx_vcpu *v) { return v->mmu; }
+vx_physmem *vx_vcpu_memory(vx_vcpu *v) { return v->memory; }
+const vx_gpa_map *vx_vcpu_ram(const vx_vcpu *v) { return v->ram; }
+
+void vx_vcpu_execute(vx_vcpu *v, const vx_record *record, const uint64_t *payload) { vcpu_effect(v, record, payload); }
+
+void vcpu_charge_instructions(vx_vcpu *v)
+{
+    uint64_t executed = v->instructions - v->instructions_base;
+    /* 1000 x CPI is below 2^20 and instruction counts below 2^43 for any run that ends: no overflow. */
+    uint64_t due = executed * v->cpu->core.cpi_milli / 1000;
+    vx_ledger_charge(v->ledger, VX_CAUSE_GUEST_INSTRUCTIONS, due - v->charged_ticks);
+    v->charged_ticks = due;
+}
+
+vx_tick vx_vcpu_now(const vx_vcpu *v)
+{
+    uint64_t executed = v->instructions - v->instructions_base;
+    return vx_ledger_total(v->ledger) + executed * v->cpu->core.cpi_milli / 1000 - v->charged_ticks;
+}

@@ -1,0 +1,242 @@
+/* What each event record does to the machine when nothing intercepts it.
+ *
+ * One table, record kind to effect. Kinds without a row change nothing that this simulator models; they are counted
+ * all the same. Sources: SDM Vol. 2 (instructions), Vol. 3A 4.10.4.1 (what invalidates cached translations). */
+#include "vcpu_private.h"
+
+#include <string.h>
+
+static void invalidate(vx_vcpu *v, vx_mmu_op op) { vx_mmu_invalidate(v->mmu, &(vx_mmu_invalidation){.op = op}); }
+
+static uint16_t pcid_of(const vx_registers *r) { return (uint16_t)(r->cr4 & VX_CR4_PCIDE ? r->cr3 & 0xFFF : 0); }
+
+/* PAE: MOV to CR3 loads the four PDPTEs from memory (SDM Vol. 3A, 4.4.1). */
+static void load_pdptes(vx_vcpu *v)
+{
+    vx_registers *r = &v->registers;
+    if (vx_registers_paging(r) != VX_PAGING_PAE) return;
+    for (unsigned i = 0; i < 4; i++) {
+        vx_gpa at = {(r->cr3 & 0xFFFFFFE0ULL) + 8ULL * i};
+        vx_hpa place = v->shadow_tables ? (vx_hpa){at.v} : vx_gpa_map_hpa(v->ram, at);
+        r->pdpte[i] = vx_physmem_read64(v->memory, place);
+    }
+}
+
+static void write_cr0(vx_vcpu *v, uint64_t value)
+{
+    vx_registers *r = &v->registers;
+    bool leaves_paging = (r->cr0 & VX_CR0_PG) && !(value & VX_CR0_PG);
+    bool enters_paging = !(r->cr0 & VX_CR0_PG) && (value & VX_CR0_PG);
+    r->cr0 = value;
+    if (enters_paging) {
+        if (r->efer & VX_EFER_LME) r->efer |= VX_EFER_LMA;
+        load_pdptes(v);
+    }
+    if (leaves_paging) {
+        r->efer &= ~VX_EFER_LMA;
+        invalidate(v, VX_OP_CR4_FLUSH);
+    }
+    vx_vcpu_load(v);
+}
+
+static void write_cr3(vx_vcpu *v, uint64_t value)
+{
+    vx_registers *r = &v->registers;
+    bool keep = (r->cr4 & VX_CR4_PCIDE) && (value & VX_CR3_NO_FLUSH);
+    r->cr3 = value & ~VX_CR3_NO_FLUSH;
+    load_pdptes(v);
+    vx_vcpu_load(v);
+    if (!keep) vx_mmu_invalidate(v->mmu, &(vx_mmu_invalidation){.op = VX_OP_CR3_LOAD, .pcid = pcid_of(r)});
+}
+
+static void write_cr4(vx_vcpu *v, uint64_t value)
+{
+    vx_registers *r = &v->registers;
+    uint64_t changed = r->cr4 ^ value;
+    /* SDM Vol. 3A 4.10.4.1: PGE either way, PCIDE 1 to 0, SMEP 0 to 1; PAE, PSE and LA57 reload the paging mode. */
+    bool flush = (changed & (VX_CR4_PGE | VX_CR4_PSE | VX_CR4_PAE | VX_CR4_LA57)) ||
+                 ((changed & VX_CR4_PCIDE) && !(value & VX_CR4_PCIDE)) ||
+                 ((changed & VX_CR4_SMEP) && (value & VX_CR4_SMEP));
+    r->cr4 = value;
+    if (changed & (VX_CR4_PAE | VX_CR4_PGE | VX_CR4_PSE | VX_CR4_SMEP)) load_pdptes(v);
+    if (flush) invalidate(v, VX_OP_CR4_FLUSH);
+    vx_vcpu_load(v);
+}
+
+static void effect_cr_write(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)payload;
+    switch (record->size) {
+    case 0:
+        write_cr0(v, record->addr);
+        break;
+    case 2:
+        v->registers.cr2 = record->addr;
+        break;
+    case 3:
+        write_cr3(v, record->addr);
+        break;
+    case 4:
+        write_cr4(v, record->addr);
+        break;
+    default: /* CR8 is the APIC's */
+        break;
+    }
+}
+
+static void effect_clts(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    v->registers.cr0 &= ~VX_CR0_TS;
+}
+
+/* LMSW loads PE, MP, EM and TS; it cannot clear PE (SDM Vol. 2, LMSW). */
+static void effect_lmsw(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)payload;
+    uint64_t cr0 = v->registers.cr0;
+    write_cr0(v, (cr0 & ~0xEULL) | (record->addr & 0xF) | (cr0 & VX_CR0_PE));
+}
+
+static void effect_efer(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)payload;
+    v->registers.efer = record->addr;
+    vx_vcpu_load(v);
+}
+
+static void effect_pdpte(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record;
+    memcpy(v->registers.pdpte, payload, sizeof v->registers.pdpte);
+    vx_vcpu_load(v);
+}
+
+static void effect_invlpg(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)payload;
+    vx_mmu_invalidate(v->mmu, &(vx_mmu_invalidation){.op = VX_OP_INVLPG, .gva = {record->addr}});
+}
+
+static void effect_invpcid(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    static const vx_mmu_op by_type[4] = {VX_OP_INVPCID_ADDRESS, VX_OP_INVPCID_CONTEXT, VX_OP_INVPCID_ALL_GLOBAL,
+                                         VX_OP_INVPCID_ALL};
+    vx_mmu_invalidate(v->mmu, &(vx_mmu_invalidation){.op = by_type[record->size & 3],
+                                                     .gva = {record->addr},
+                                                     .pcid = (uint16_t)(payload[0] & 0xFFF)});
+}
+
+static void set_cpl(vx_vcpu *v, uint8_t cpl)
+{
+    if (v->registers.cpl == cpl) return;
+    v->registers.cpl = cpl;
+    vx_vcpu_load(v);
+}
+
+static void effect_cpl(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)payload;
+    set_cpl(v, record->size & 3);
+}
+
+static void effect_to_kernel(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    set_cpl(v, 0);
+}
+
+static void effect_to_user(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    set_cpl(v, 3);
+}
+
+static void effect_exception(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)payload;
+    v->counts.exceptions++;
+    if (record->size == 14) v->registers.cr2 = record->addr;
+    set_cpl(v, 0);
+}
+
+static void effect_interrupt(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    v->counts.interrupts++;
+    vx_ledger_charge(v->ledger, VX_CAUSE_INTERRUPT, v->cpu->cost.interrupt_ticks);
+    set_cpl(v, 0);
+}
+
+static void effect_state(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    vx_registers guest = {.cr0 = payload[0],
+                          .cr2 = payload[1],
+                          .cr3 = payload[2],
+                          .cr4 = payload[3],
+                          .efer = payload[4],
+                          .pdpte = {payload[5], payload[6], payload[7], payload[8]},
+                          .cpl = record->size & 3};
+    if (vcpu_virtualized(v)) {
+        v->hooks.on_state(v->hooks.hypervisor, v, &guest);
+        return;
+    }
+    vx_vcpu_set_registers(v, &guest);
+    invalidate(v, VX_OP_CR4_FLUSH);
+}
+
+/* What memory holds when a page becomes a table: not a store of the guest's, so nothing traps. */
+static void effect_pt_page_new(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    unsigned bytes = vx_registers_paging(&v->registers) == VX_PAGING_32BIT && !v->shadow_tables ? 4 : 8;
+    vx_gpa page = {record->addr & ~0xFFFULL};
+    vx_physmem_clear_page(v->memory, vx_gpa_map_hpa(v->ram, page));
+    for (unsigned i = 0; i + 1 < record->count; i += 2) {
+        uint64_t offset = payload[i] * bytes;
+        if (payload[i] >= VX_PAGE_BYTES / bytes) continue;
+        vx_hpa at = vx_gpa_map_hpa(v->ram, (vx_gpa){page.v + offset});
+        if (bytes == 8)
+            vx_physmem_write64(v->memory, at, payload[i + 1]);
+        else
+            vx_physmem_write32(v->memory, at, (uint32_t)payload[i + 1]);
+    }
+}
+
+static void effect_skipped(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record;
+    v->instructions += payload[0];
+    v->fetches += payload[1];
+    v->loads += payload[2];
+    v->stores += payload[3];
+    v->counts.skipped_references += payload[1] + payload[2] + payload[3];
+}
+
+typedef void (*effect_fn)(vx_vcpu *v, const vx_record *record, const uint64_t *payload);
+
+static const effect_fn effects[VX_REC_KINDS] = {
+    [VX_REC_PT_PAGE_NEW] = effect_pt_page_new,
+    [VX_REC_STATE] = effect_state,
+    [VX_REC_SKIPPED] = effect_skipped,
+    [VX_REC_CR_WRITE] = effect_cr_write,
+    [VX_REC_CLTS] = effect_clts,
+    [VX_REC_LMSW] = effect_lmsw,
+    [VX_REC_EFER_LOAD] = effect_efer,
+    [VX_REC_PDPTE_LOAD] = effect_pdpte,
+    [VX_REC_INVLPG] = effect_invlpg,
+    [VX_REC_INVPCID] = effect_invpcid,
+    [VX_REC_EXCEPTION] = effect_exception,
+    [VX_REC_INTERRUPT] = effect_interrupt,
+    [VX_REC_INT_N] = effect_to_kernel,
+    [VX_REC_SYSCALL] = effect_to_kernel,
+    [VX_REC_SYSRET] = effect_to_user,
+    [VX_REC_SYSENTER] = effect_to_kernel,
+    [VX_REC_SYSEXIT] = effect_to_user,
+    [VX_REC_CPL] = effect_cpl,
+};
+
+void vcpu_effect(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    effect_fn effect = effects[record->kind];
+    if (effect) effect(v, record, payload);
+}

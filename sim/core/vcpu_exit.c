@@ -1,0 +1,72 @@
+/* The round trip of a VM exit: hardware cost, flushes where nothing tags the TLB, the handler, event injection, entry.
+ *
+ * SDM Vol. 3C 28.3.3.1: with VPID off, VM exits and VM entries drop all linear and combined mappings of VPID 0. On AMD
+ * TLB_CONTROL says what each VMRUN flushes (APM Vol. 2, 15.16.1). */
+#include "vcpu_private.h"
+
+static vx_exit_counts *row_of(vx_vcpu *v, uint32_t reason)
+{
+    int index = vx_exit_reason_index(v->cpu->vendor, reason);
+    return &v->counts.by_reason[index >= 0 ? index : VX_EXIT_ROWS - 1];
+}
+
+static void flush_untagged(vx_vcpu *v, bool entry)
+{
+    vx_mmu_invalidation drop = {.op = VX_OP_VM_TRANSITION};
+    if (v->vmcs) {
+        if (v->vmcs->cpu2 & VX_CPU2_VPID) return;
+    } else {
+        if (!entry) return;
+        static const vx_mmu_op by_control[8] = {
+            [1] = VX_OP_FLUSH_ALL_ASIDS, [3] = VX_OP_FLUSH_ASID, [7] = VX_OP_FLUSH_ASID_KEEP_GLOBAL};
+        if ((v->vmcb->tlb_control & 7) == 0) return;
+        drop.op = by_control[v->vmcb->tlb_control & 7];
+        drop.vpid = (uint16_t)v->vmcb->asid;
+    }
+    vx_mmu_invalidate(v->mmu, &drop);
+}
+
+void vx_vcpu_charge_software(vx_vcpu *v, uint32_t reason, uint64_t ticks)
+{
+    vx_ledger_charge(v->ledger, VX_CAUSE_EXIT_SOFTWARE, ticks);
+    row_of(v, reason)->software_ticks += ticks;
+    v->software_ticks += ticks;
+}
+
+vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
+{
+    vx_exit_counts *row = row_of(v, exit->reason);
+    uint64_t hardware = (uint64_t)v->cpu->cost.vmexit_ticks + v->cpu->cost.vmentry_ticks;
+    vx_ledger_charge(v->ledger, VX_CAUSE_EXIT_HARDWARE, hardware);
+    v->counts.exits++;
+    row->count++;
+    row->hardware_ticks += hardware;
+    v->software_ticks = 0;
+
+    flush_untagged(v, false);
+    vx_resume resume = v->hooks.on_exit(v->hooks.hypervisor, v, exit, record, payload);
+    flush_untagged(v, true);
+
+    uint64_t all = hardware + v->software_ticks;
+    if (row->count == 1 || all < row->least_ticks) row->least_ticks = all;
+    if (all > row->most_ticks) row->most_ticks = all;
+    return resume;
+}
+
+void vx_vcpu_exit(vx_vcpu *v, const vx_exit *exit) { (void)vcpu_take_exit(v, exit, NULL, NULL); }
+
+void vx_vcpu_inject_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_code)
+{
+    v->injected = true;
+    v->injected_gva = gva;
+    v->injected_error = error_code;
+}
+
+bool vcpu_record_exits(const vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_exit *exit)
+{
+    vx_exit_context context = {
+        .cr0 = v->registers.cr0, .cr3 = v->registers.cr3, .cr4 = v->registers.cr4, .cpl = v->registers.cpl};
+    if (v->vmcs) return vx_vmcs_exits(v->vmcs, &context, record, payload, exit);
+    if (v->vmcb) return vx_vmcb_exits(v->vmcb, &context, record, payload, exit);
+    return false;
+}

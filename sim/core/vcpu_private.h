@@ -1,0 +1,74 @@
+/* The vCPU's insides, shared by the files vcpu*.c. */
+#ifndef VX_VCPU_PRIVATE_H
+#define VX_VCPU_PRIVATE_H
+
+#include "vx_vcpu.h"
+
+/* References are retried at most this often for one cause; a hypervisor that never mends its fault is a broken
+ * invariant of the run, reported, never an endless loop. */
+enum { VX_VCPU_RETRIES_MAX = 64 };
+
+struct vx_vcpu {
+    /* Hot: touched for each record. */
+    vx_mmu *mmu;
+    uint64_t instructions; /* absolute: never reset */
+    uint64_t limit;        /* instruction count at which the loop looks at its limits */
+    uint64_t fetches, loads, stores, crossings, untranslated;
+    bool translated;  /* paging or nested paging is on */
+    bool data_cached; /* data references go through the data caches */
+
+    /* Cold. */
+    const vx_cfg_cpu *cpu;
+    vx_physmem *memory;
+    const vx_gpa_map *ram;
+    vx_ledger *ledger;
+    vx_queue *queue;
+    vx_vcpu_hooks hooks;
+    vx_registers registers;
+    const vx_vmcs *vmcs; /* not NULL: in VMX non-root operation */
+    const vx_vmcb *vmcb; /* not NULL: in SVM guest mode */
+    bool shadow_tables;
+
+    bool delivering; /* executing what the guest's fault handler queued: its EXCEPTION is the one just delivered */
+    vx_tick tick_limit;
+    bool injected; /* a page fault waits for the VM entry */
+    vx_gva injected_gva;
+    uint32_t injected_error;
+    uint64_t software_ticks; /* charged by the handler of the exit in progress */
+
+    uint64_t instructions_base; /* absolute count at the last reset of counters */
+    uint64_t charged_ticks;     /* guest.instructions charged since then */
+    vx_vcpu_counts counts;
+};
+
+static inline bool vcpu_virtualized(const vx_vcpu *vcpu) { return vcpu->vmcs || vcpu->vmcb; }
+
+/* Lowers the loop's limit where the tick limit is reached: called wherever ticks are charged in the loop. */
+void vcpu_note_time(vx_vcpu *vcpu);
+
+/* Charges guest.instructions up to the present instruction count. */
+void vcpu_charge_instructions(vx_vcpu *vcpu);
+
+/* What an event record does, as the instruction itself would: vcpu_events.c. */
+void vcpu_effect(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+
+/* Whether the record exits, and if so the whole round trip: vcpu_exit.c. */
+vx_resume vcpu_take_exit(vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record, const uint64_t *payload);
+bool vcpu_record_exits(const vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_exit *exit);
+
+/* The outcome of a reference or a page-table store that was not a first-level hit. */
+typedef enum vcpu_settled {
+    VCPU_TRANSLATED, /* done */
+    VCPU_EMULATED,   /* software performed it */
+    VCPU_ABANDONED,  /* the guest faults: a system trace's next record says so */
+    VCPU_FAILED      /* error: see the message */
+} vcpu_settled;
+
+/* Settles a reference on the cold side: lookup, walk, faults, exits, the guest's handler, retry: vcpu_reference.c. */
+vcpu_settled vcpu_reference(vx_vcpu *vcpu, vx_gva gva, vx_access access, const vx_record *record,
+                            const uint64_t *payload, vx_status *status, vx_msg *msg);
+
+/* Executes one record that is not a plain reference, with its exit where it has one. */
+vx_status vcpu_event(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_msg *msg);
+
+#endif

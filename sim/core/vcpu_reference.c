@@ -1,0 +1,165 @@
+/* The cold side of a reference, and page-table stores: translate, and settle whatever fault or exit comes of it.
+ *
+ * Order as in hardware: the fault is found by the walk; if the VMCS makes it exit the hypervisor mends it, emulates
+ * the access or injects the fault; only then does the guest see it, and the reference is made again. */
+#include "vcpu_private.h"
+
+enum { PF_PRESENT = 1, PF_WRITE = 2 };
+
+static bool page_fault_exits(const vx_vcpu *v, uint32_t error_code)
+{
+    if (v->vmcs) return vx_vmcs_page_fault_exits(v->vmcs, error_code);
+    return v->vmcb && (v->vmcb->exceptions & (1U << 14));
+}
+
+/* Intel: reason 0 with the linear address as qualification (SDM 27.2.1). AMD: EXITCODE 4Eh with the error code and the
+ * address in EXITINFO1 and 2 (APM Vol. 2, 15.12.15). */
+static vx_exit page_fault_exit(const vx_vcpu *v, vx_gva gva, uint32_t error_code)
+{
+    if (v->vmcb) return (vx_exit){.reason = 0x4E, .qualification = error_code, .information2 = gva.v, .linear = gva};
+    return (vx_exit){.reason = VX_EXIT_EXCEPTION_NMI,
+                     .qualification = gva.v,
+                     .interruption = 0x80000B0EU, /* valid, error code, hardware exception, vector 14 */
+                     .error_code = error_code,
+                     .linear = gva};
+}
+
+static vx_exit nested_exit(const vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault *fault)
+{
+    vx_exit exit = {.qualification = fault->qualification, .linear = fault->gva, .physical = fault->gpa};
+    if (v->vmcb) {
+        exit.reason = 0x400; /* VMEXIT_NPF: EXITINFO2 is the guest-physical address */
+        exit.information2 = fault->gpa.v;
+    } else {
+        exit.reason = result == VX_MMU_EPT_MISCONFIG ? VX_EXIT_EPT_MISCONFIG : VX_EXIT_EPT_VIOLATION;
+    }
+    return exit;
+}
+
+/* To the guest's own fault handler: a modelled OS queues what it does; a system trace has it recorded behind. What the
+ * delivery costs is guest.fault; the handler's instructions are instructions like any other. */
+static vcpu_settled deliver_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_code, vx_status *status, vx_msg *msg)
+{
+    v->counts.guest_faults++;
+    v->registers.cr2 = gva.v;
+    vx_ledger_charge(v->ledger, VX_CAUSE_GUEST_FAULT, v->cpu->cost.interrupt_ticks);
+    if (!v->hooks.on_page_fault) {
+        v->counts.abandoned++;
+        return VCPU_ABANDONED;
+    }
+    *status = v->hooks.on_page_fault(v->hooks.guest, gva, error_code, v->queue, msg);
+    if (*status != VX_OK) return VCPU_FAILED;
+    v->delivering = true;
+    *status = vx_vcpu_drain(v, msg);
+    v->delivering = false;
+    return *status == VX_OK ? VCPU_TRANSLATED : VCPU_FAILED;
+}
+
+/* One fault of the walk. TRANSLATED here means: mended, try again. */
+static vcpu_settled settle(vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault *fault, const vx_record *record,
+                           const uint64_t *payload, vx_status *status, vx_msg *msg)
+{
+    if (result == VX_MMU_PAGE_FAULT) {
+        if (!vcpu_virtualized(v) || !page_fault_exits(v, fault->error_code))
+            return deliver_page_fault(v, fault->gva, fault->error_code, status, msg);
+        vx_exit exit = page_fault_exit(v, fault->gva, fault->error_code);
+        if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return VCPU_EMULATED;
+    } else {
+        vx_exit exit = nested_exit(v, result, fault);
+        if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return VCPU_EMULATED;
+    }
+    if (!v->injected) return VCPU_TRANSLATED;
+    v->injected = false;
+    return deliver_page_fault(v, v->injected_gva, v->injected_error, status, msg);
+}
+
+static vcpu_settled unsettled(vx_gva gva, vx_status *status, vx_msg *msg)
+{
+    *status = vx_fail(msg, VX_ERR_CHECK, "the reference to 0x%llx still faults after %d exits and fault handlers",
+                      (unsigned long long)gva.v, VX_VCPU_RETRIES_MAX);
+    return VCPU_FAILED;
+}
+
+vcpu_settled vcpu_reference(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record, const uint64_t *payload,
+                            vx_status *status, vx_msg *msg)
+{
+    for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++) {
+        vx_mmu_translation translation;
+        vx_mmu_fault fault;
+        vx_mmu_result result = vx_mmu_access(v->mmu, gva, access, &translation, &fault);
+        if (result == VX_MMU_DONE) {
+            if (v->data_cached) vx_mmu_data(v->mmu, translation.hpa, access);
+            vcpu_note_time(v);
+            return VCPU_TRANSLATED;
+        }
+        vcpu_settled settled = settle(v, result, &fault, record, payload, status, msg);
+        if (settled != VCPU_TRANSLATED) return settled;
+        v->counts.retries++;
+    }
+    return unsettled(gva, status, msg);
+}
+
+/* A page-table store whose linear address nobody recorded: no reference, but its write protection and its
+ * guest-physical address still matter. */
+static vcpu_settled physical_store(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_status *status,
+                                   vx_msg *msg)
+{
+    vx_gpa gpa = {payload[0]};
+    if (!vcpu_virtualized(v)) return VCPU_TRANSLATED;
+    if (v->hooks.write_protected && v->hooks.write_protected(v->hooks.hypervisor, v, gpa)) {
+        vx_exit exit = page_fault_exit(v, (vx_gva){VX_GVA_UNKNOWN}, PF_PRESENT | PF_WRITE);
+        return vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT ? VCPU_EMULATED : VCPU_TRANSLATED;
+    }
+    for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++) {
+        vx_hpa hpa;
+        vx_mmu_fault fault;
+        vx_mmu_result result = vx_mmu_access_gpa(v->mmu, gpa, VX_ACCESS_STORE, &hpa, &fault);
+        if (result == VX_MMU_DONE) return VCPU_TRANSLATED;
+        vcpu_settled settled = settle(v, result, &fault, record, payload, status, msg);
+        if (settled != VCPU_TRANSLATED) return settled;
+    }
+    return unsettled((vx_gva){gpa.v}, status, msg);
+}
+
+static vx_status page_table_store(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    vcpu_settled settled;
+    if (record->addr == VX_GVA_UNKNOWN) {
+        settled = physical_store(v, record, payload, &status, msg);
+    } else {
+        v->stores++;
+        if (!v->translated) v->untranslated++;
+        settled = v->translated
+                      ? vcpu_reference(v, (vx_gva){record->addr}, VX_ACCESS_STORE, record, payload, &status, msg)
+                      : VCPU_TRANSLATED;
+    }
+    if (settled != VCPU_TRANSLATED) return status; /* emulated: the hypervisor wrote the bytes */
+    vx_hpa at = vx_gpa_map_hpa(v->ram, (vx_gpa){payload[0]});
+    if (record->size == 4)
+        vx_physmem_write32(v->memory, at, (uint32_t)payload[1]);
+    else
+        vx_physmem_write64(v->memory, at, payload[1]);
+    return VX_OK;
+}
+
+/* PAUSE and RDTSC runs are one record with a count; each of them exits. */
+static uint64_t repetitions(const vx_record *record)
+{
+    return record->kind == VX_REC_PAUSE || record->kind == VX_REC_RDTSC ? record->addr : 1;
+}
+
+vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
+{
+    v->counts.events[record->kind]++;
+    if (record->kind == VX_REC_PT_STORE) return page_table_store(v, record, payload, msg);
+    vx_exit exit;
+    bool own_exception = v->delivering && record->kind == VX_REC_EXCEPTION;
+    if (own_exception || !vcpu_virtualized(v) || !vcpu_record_exits(v, record, payload, &exit)) {
+        vcpu_effect(v, record, payload);
+        return VX_OK;
+    }
+    for (uint64_t n = repetitions(record); n > 0; n--)
+        if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_RETRY) vcpu_effect(v, record, payload);
+    return VX_OK;
+}

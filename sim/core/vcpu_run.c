@@ -1,0 +1,186 @@
+/* The step body: streams records, takes first-level hits inline, leaves everything else to the cold side.
+ *
+ * There is one instance per hardware mode (untranslated or translated, data caches off or on), each a thin function
+ * over one inline body with constant arguments; the mode is looked at when the loop is entered and after each event,
+ * never per reference. */
+#include "vcpu_private.h"
+#include "vx_mmu_hit.h"
+
+/* One lookup of one page. True: go on. */
+static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, bool data_cached,
+                         vx_run *run, vx_msg *msg)
+{
+    vx_hpa hpa;
+    if (__builtin_expect(vx_mmu_hit(v->mmu, gva, access, &hpa), 1)) {
+        if (data_cached) vx_mmu_data(v->mmu, hpa, access);
+        return true;
+    }
+    return vcpu_reference(v, (vx_gva){gva}, access, record, NULL, &run->status, msg) != VCPU_FAILED;
+}
+
+static inline bool crosses_page(uint64_t gva, uint32_t bytes)
+{
+    return (gva & (VX_PAGE_BYTES - 1)) + bytes > VX_PAGE_BYTES;
+}
+
+static inline uint64_t next_page(uint64_t gva) { return (gva | (VX_PAGE_BYTES - 1)) + 1; }
+
+static inline bool fetch_block(vx_vcpu *v, const vx_record *record, bool translated, bool data_cached, vx_run *run,
+                               vx_msg *msg)
+{
+    v->instructions += record->count;
+    v->fetches += record->count;
+    bool crossing = crosses_page(record->addr, record->arg);
+    if (crossing) v->crossings++;
+    if (!translated) {
+        v->untranslated += record->count + (uint64_t)crossing;
+        return true;
+    }
+    if (!touch(v, record->addr, VX_ACCESS_FETCH, record, data_cached, run, msg)) return false;
+    vx_mmu_hit_repeat(v->mmu, record->addr, VX_ACCESS_FETCH, record->count - 1U);
+    return !crossing || touch(v, next_page(record->addr), VX_ACCESS_FETCH, record, data_cached, run, msg);
+}
+
+static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access access, bool translated,
+                                  bool data_cached, vx_run *run, vx_msg *msg)
+{
+    bool crossing = crosses_page(record->addr, record->size);
+    if (crossing) v->crossings++;
+    if (!translated) {
+        v->untranslated += 1 + (uint64_t)crossing;
+        return true;
+    }
+    return touch(v, record->addr, access, record, data_cached, run, msg) &&
+           (!crossing || touch(v, next_page(record->addr), access, record, data_cached, run, msg));
+}
+
+/* Why the loop ended. LIMIT also stands for the end of the batch. */
+typedef enum loop_end { LOOP_LIMIT, LOOP_EVENT, LOOP_ERROR } loop_end;
+
+static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, const vx_batch *batch, vx_run *run,
+                                                                 bool translated, bool data_cached, vx_msg *msg)
+{
+    size_t at = run->position;
+    loop_end end = LOOP_LIMIT;
+    for (; at < batch->count; at++) {
+        const vx_record *record = &batch->records[at];
+        bool fine;
+        if (record->kind == VX_REC_FETCH) {
+            if (v->instructions >= v->limit) break;
+            fine = fetch_block(v, record, translated, data_cached, run, msg);
+        } else if (record->kind == VX_REC_LOAD) {
+            v->loads++;
+            fine = data_reference(v, record, VX_ACCESS_LOAD, translated, data_cached, run, msg);
+        } else if (record->kind == VX_REC_STORE) {
+            v->stores++;
+            fine = data_reference(v, record, VX_ACCESS_STORE, translated, data_cached, run, msg);
+        } else {
+            end = LOOP_EVENT;
+            break;
+        }
+        if (__builtin_expect(!fine, 0)) {
+            end = LOOP_ERROR;
+            break;
+        }
+    }
+    run->position = at;
+    return end;
+}
+
+static loop_end untranslated(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
+{
+    return references(v, b, r, false, false, m);
+}
+static loop_end translated(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
+{
+    return references(v, b, r, true, false, m);
+}
+static loop_end cached(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
+{
+    return references(v, b, r, true, true, m);
+}
+
+static loop_end run_references(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
+{
+    if (!v->translated) return untranslated(v, batch, run, msg);
+    return v->data_cached ? cached(v, batch, run, msg) : translated(v, batch, run, msg);
+}
+
+/* The instruction count at which the tick limit is reached if nothing but instructions costs anything; whatever else
+ * costs lowers v->limit on its way (vcpu_note_time). */
+static void set_limit(vx_vcpu *v, const vx_run *run)
+{
+    v->limit = run->instruction_limit;
+    v->tick_limit = run->tick_limit;
+    if (run->tick_limit == VX_TICK_NEVER) return;
+    vx_tick now = vx_vcpu_now(v);
+    uint64_t left = run->tick_limit > now ? run->tick_limit - now : 0;
+    uint32_t cpi = v->cpu->core.cpi_milli;
+    if (cpi == 0 || left > UINT64_MAX / 1000) return;
+    uint64_t reach = v->instructions + (left * 1000 + cpi - 1) / cpi;
+    if (reach < v->limit) v->limit = reach;
+}
+
+void vcpu_note_time(vx_vcpu *v)
+{
+    if (v->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= v->tick_limit && v->limit > v->instructions)
+        v->limit = v->instructions;
+}
+
+static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop, vx_msg *msg)
+{
+    const vx_record *record = &batch->records[run->position++];
+    run->status = vcpu_event(v, record, batch->payload + record->arg, msg);
+    switch (run->status != VX_OK ? VX_REC_NONE : record->kind) {
+    case VX_REC_NONE:
+        *stop = VX_STOP_ERROR;
+        return true;
+    case VX_REC_PROCESS:
+        *stop = VX_STOP_PROCESS;
+        return true;
+    case VX_REC_MARK:
+        *stop = VX_STOP_MARK;
+        return true;
+    case VX_REC_HLT:
+        *stop = VX_STOP_HALT;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static vx_stop run_batch(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
+{
+    for (;;) {
+        set_limit(v, run);
+        loop_end end = run_references(v, batch, run, msg);
+        if (end == LOOP_ERROR) return VX_STOP_ERROR;
+        if (run->position == batch->count) return VX_STOP_BATCH;
+        if (v->instructions >= run->instruction_limit) return VX_STOP_INSTRUCTIONS;
+        if (run->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= run->tick_limit) return VX_STOP_TICKS;
+        vx_stop stop;
+        if (end == LOOP_EVENT && event(v, batch, run, &stop, msg)) return stop;
+    }
+}
+
+vx_stop vx_vcpu_run(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
+{
+    run->status = vx_vcpu_drain(v, msg);
+    vx_stop stop = run->status == VX_OK ? run_batch(v, batch, run, msg) : VX_STOP_ERROR;
+    vcpu_charge_instructions(v);
+    return stop;
+}
+
+vx_status vx_vcpu_drain(vx_vcpu *v, vx_msg *msg)
+{
+    /* Executing a record may queue more (an exit's handler): the queue is read by index, not by pointer. */
+    for (size_t i = 0; i < v->queue->count; i++) {
+        vx_record record = v->queue->records[i];
+        vx_status status = vcpu_event(v, &record, v->queue->payload + record.arg, msg);
+        if (status != VX_OK) return status;
+    }
+    vx_queue_clear(v->queue);
+    if (v->queue->overflowed)
+        return vx_fail(msg, VX_ERR_CHECK, "the vCPU's queue of %zu records overflowed", v->queue->room);
+    return VX_OK;
+}

@@ -1,0 +1,99 @@
+/* What the vCPU counts, declared once for every report, and the identities that must hold at the end of a run. */
+#include "vcpu_private.h"
+
+#include <stdio.h>
+
+const vx_vcpu_counts *vx_vcpu_counts_now(const vx_vcpu *vcpu)
+{
+    vx_vcpu *v = (vx_vcpu *)vcpu; /* the hot counters are only folded in: nothing observable changes */
+    vx_vcpu_counts *c = &v->counts;
+    c->instructions = v->instructions - v->instructions_base;
+    c->fetches = v->fetches;
+    c->loads = v->loads;
+    c->stores = v->stores;
+    c->crossings = v->crossings;
+    c->untranslated = v->untranslated;
+    c->references = v->fetches + v->loads + v->stores;
+    return c;
+}
+
+void vx_vcpu_counts_reset(vx_vcpu *v)
+{
+    vcpu_charge_instructions(v);
+    vx_vcpu_counts zero = {0};
+    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) zero.by_reason[i].number = v->counts.by_reason[i].number;
+    v->counts = zero;
+    v->instructions_base = v->instructions;
+    v->charged_ticks = 0;
+    v->fetches = v->loads = v->stores = v->crossings = v->untranslated = 0;
+}
+
+static void declare_exits(vx_vcpu *v, vx_stats *stats)
+{
+    vx_vendor vendor = v->cpu->vendor;
+    vx_stats_scalar(stats, &v->counts.exits, "exits", "VM exits", "exits.total");
+    for (unsigned i = 0; i < vx_exit_reason_count(vendor); i++) {
+        const vx_exit_reason *reason = vx_exit_reason_at(vendor, i);
+        vx_exit_counts *row = &v->counts.by_reason[i];
+        row->number = reason->number;
+        const struct {
+            const char *leaf, *unit, *doc;
+            uint64_t *value;
+        } columns[] = {
+            {"number", "1", "basic exit reason (SDM Vol. 3C, Appendix C) or EXITCODE", &row->number},
+            {"count", "exits", "VM exits for this reason", &row->count},
+            {"hardware_cycles", "ticks", "VM exit and VM entry alone", &row->hardware_ticks},
+            {"software_cycles", "ticks", "the hypervisor's handler", &row->software_ticks},
+            {"min", "ticks", "the cheapest exit", &row->least_ticks},
+            {"max", "ticks", "the dearest exit", &row->most_ticks},
+        };
+        for (unsigned c = 0; c < sizeof columns / sizeof *columns; c++) {
+            vx_stat stat = {.kind = VX_STAT_SCALAR, .unit = columns[c].unit, .doc = columns[c].doc};
+            stat.of.scalar = columns[c].value;
+            stat.shown_if = &row->count;
+            snprintf(stat.path, sizeof stat.path, "exits.by_reason.%s.%s", reason->name, columns[c].leaf);
+            vx_stats_add(stats, &stat);
+        }
+    }
+}
+
+void vx_vcpu_declare(vx_vcpu *v, vx_stats *stats)
+{
+    vx_vcpu_counts *c = &v->counts;
+    const struct {
+        uint64_t *value;
+        const char *unit, *path, *doc;
+    } scalars[] = {
+        {&c->instructions, "instructions", "instructions", "instructions executed"},
+        {&c->references, "references", "references", "instruction fetches, loads and stores"},
+        {&c->fetches, "references", "reference_kinds.fetches", "instructions fetched"},
+        {&c->loads, "references", "reference_kinds.loads", "loads"},
+        {&c->stores, "references", "reference_kinds.stores", "stores"},
+        {&c->crossings, "references", "reference_kinds.page_crossings", "references that touch two pages"},
+        {&c->skipped_references, "references", "reference_kinds.filtered",
+         "references the recorder's filter left out; first-level hits by construction"},
+        {&c->untranslated, "lookups", "reference_kinds.untranslated", "lookups not made: paging off"},
+        {&c->abandoned, "references", "reference_kinds.abandoned", "references that faulted in the recorded guest"},
+        {&c->retries, "lookups", "tlb.retries", "references made again after a fault or exit"},
+        {&c->guest_faults, "faults", "paging.guest_faults", "page faults the guest OS saw"},
+        {&c->exceptions, "events", "events.exceptions", "exceptions delivered to the guest"},
+        {&c->interrupts, "events", "events.interrupts", "interrupts delivered to the guest"},
+    };
+    for (unsigned i = 0; i < sizeof scalars / sizeof *scalars; i++)
+        vx_stats_scalar(stats, scalars[i].value, scalars[i].unit, scalars[i].doc, "%s", scalars[i].path);
+    declare_exits(v, stats);
+}
+
+unsigned vx_vcpu_identities(vx_vcpu *v, vx_identity *identities, unsigned room)
+{
+    const vx_vcpu_counts *c = vx_vcpu_counts_now(v);
+    uint64_t by_reason = 0;
+    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) by_reason += c->by_reason[i].count;
+    const vx_identity all[] = {
+        {"exits = sum over reasons", c->exits, by_reason},
+        {"references = fetches + loads + stores", c->references, c->fetches + c->loads + c->stores},
+    };
+    unsigned count = sizeof all / sizeof *all;
+    for (unsigned i = 0; i < count && i < room; i++) identities[i] = all[i];
+    return count;
+}

@@ -1,0 +1,21 @@
+/* Accesses to the local APIC under a VMCS: private to the room. The controls are the VMCS's, `cpu2` the secondary ones
+ * in effect (0 where they are not activated). True: exits, and *exit is complete. */
+#ifndef VX_VMCS_APIC_EXITS_H
+#define VX_VMCS_APIC_EXITS_H
+
+#include "vx_vmcs.h"
+
+/* A load from the APIC page (29.4.2). */
+bool vx_vmcs_apic_read_exits(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record, vx_exit *exit);
+
+/* A store of `value` to the APIC page and what completes it (29.4.3). */
+bool vx_vmcs_apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record, uint64_t value,
+                              vx_exit *exit);
+
+/* WRMSR of an x2APIC register that the MSR bitmap lets through (29.5). */
+bool vx_vmcs_x2apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t msr, uint64_t value, vx_exit *exit);
+
+/* TPR virtualization (29.1.2) after VTPR[7:4] has become `priority` (0 to 15). */
+bool vx_vmcs_tpr_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint32_t priority, vx_exit *exit);
+
+#endif

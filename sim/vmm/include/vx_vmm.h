@@ -1,0 +1,85 @@
+/* The hypervisor: software. It owns the exit controls, the second translation and the handlers' cost; a scheme owns
+ * the memory algorithm.
+ *
+ * One vx_vmm runs a number of VMs on one physical CPU. Each scheme is one file and one line of a const table (name,
+ * ops). Where a guest's frames lie in host memory is a pure function of guest-physical address and seed (vx_gpa_map),
+ * so that all schemes translate alike. */
+#ifndef VX_VMM_H
+#define VX_VMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vx_arena.h"
+#include "vx_config.h"
+#include "vx_physmem.h"
+#include "vx_stats.h"
+#include "vx_status.h"
+#include "vx_vcpu.h"
+
+typedef struct vx_vmm vx_vmm;
+
+/* How host memory is divided: the hypervisor's own tables first, then each VM's RAM, then nothing. */
+typedef struct vx_host_layout {
+    uint64_t table_bytes; /* for EPT, NPT and shadow tables, from address 4096 on */
+    uint64_t bytes;       /* all of host memory */
+    vx_gpa_map ram[64];   /* of each VM */
+} vx_host_layout;
+
+enum { VX_VMM_VMS_MAX = 64 };
+
+/* Lays out host memory for `vms` guests of `ram_bytes` each. Native: one guest at address 0, in order. Tables get what
+ * mapping everything in 4 KiB pages needs. VX_ERR_INPUT where it exceeds 2^46 bytes. */
+vx_status vx_host_layout_make(vx_host_layout *layout, vx_scheme scheme, const vx_cfg_vmm *vmm, uint64_t ram_bytes,
+                              unsigned vms, uint64_t seed, vx_msg *msg);
+
+typedef struct vx_vmm_setup {
+    const vx_cfg_cpu *cpu;
+    const vx_cfg_vmm *vmm;
+    vx_scheme scheme;
+    bool vpid; /* tag TLB entries; off on SVM: flush at each VMRUN */
+    vx_physmem *memory;
+    const vx_host_layout *layout;
+    unsigned vms;
+} vx_vmm_setup;
+
+/* Checks that the CPU and the vmm model can do the scheme: VX_ERR_INPUT, "penryn has no EPT", with what to use instead.
+ */
+vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme scheme, bool vpid, vx_msg *msg);
+
+/* Not for VX_SCHEME_NATIVE: there is no hypervisor then. */
+vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, vx_msg *msg);
+
+/* The hooks to build VM number `vm`'s vCPU with (hypervisor part), and, once it is built, attaching it: VMCS or VMCB
+ * are set up and non-root operation begins. */
+void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks);
+void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu);
+
+/* A broken run (no table page left): the run must end with this status. VX_OK otherwise. */
+vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg);
+
+typedef struct vx_vmm_counts {
+    uint64_t hidden_faults;   /* page faults the guest never saw */
+    uint64_t first_touches;   /* EPT or NPT entries made, or frames first used */
+    uint64_t table_pages;     /* of EPT, NPT or shadow, in use */
+    uint64_t shadow_fills;    /* shadow leaves written */
+    uint64_t emulated_stores; /* page-table stores performed by the hypervisor */
+    uint64_t vmreads, vmwrites;
+} vx_vmm_counts;
+const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm);
+void vx_vmm_counts_reset(vx_vmm *vmm);
+
+/* Declares its counters under "paging.". */
+void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats);
+
+/* Every present leaf of the second translation agrees with guest tables and placement, with rights no wider. Returns
+ * the number of leaves compared; VX_ERR_CHECK names the first that differs. */
+vx_status vx_vmm_verify(vx_vmm *vmm, uint64_t *leaves, vx_msg *msg);
+
+/* Names of schemes, with one sentence each: the table behind `vexit list schemes`. */
+const char *vx_scheme_name(vx_scheme scheme);
+const char *vx_scheme_doc(vx_scheme scheme);
+/* The scheme of a name, or VX_SCHEMES. */
+vx_scheme vx_scheme_parse(const char *name);
+
+#endif

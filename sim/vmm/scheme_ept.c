@@ -1,0 +1,125 @@
+/* Nested paging: the hypervisor fills the second table at the first touch of each guest frame, and stays out of the
+ * way afterwards. EPT (SDM Vol. 3C 28.2) and NPT (AMD APM Vol. 2, 15.25) differ in entry bits and in what exits.
+ *
+ * Page-size policy: the largest page up to the model's `nested_page` that lies wholly inside the guest's RAM. */
+#include "vmm_private.h"
+
+typedef struct nested_state {
+    vx_radix_table table;
+} nested_state;
+
+enum { EPT_WRITE_BACK = 6 << 3 }; /* memory type of a leaf, SDM 28.2.6.2 */
+#define EPT_ALL (VX_EPT_R | VX_EPT_W | VX_EPT_X)
+#define NPT_ALL (VX_PTE_P | VX_PTE_W | VX_PTE_U) /* nested walks are user accesses, APM 15.25.5 */
+
+static bool is_npt(const vmm_vm *vm) { return vm->vmm->cpu->vendor == VX_VENDOR_AMD; }
+
+static vx_status init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
+{
+    (void)arena;
+    nested_state *state = vm->state;
+    uint64_t root = table_pages_take(&vm->vmm->pages);
+    if (!root) return vx_fail_nomem(msg);
+    state->table = (vx_radix_table){
+        .format = is_npt(vm) ? &vx_radix_4level : &vx_radix_ept4, .root = root, .memory = vm->vmm->memory};
+    return VX_OK;
+}
+
+static void controls(vmm_vm *vm)
+{
+    const nested_state *state = vm->state;
+    if (is_npt(vm)) {
+        vm->vmcb.nested_paging = true;
+        vm->vmcb.nested_cr3 = state->table.root;
+        return;
+    }
+    vm->vmcs.cpu2 |= VX_CPU2_EPT;
+    /* EPT pointer, SDM Table 24-8: write-back, walk length 4, A and D flags. */
+    vm->vmcs.eptp = state->table.root | 6U | (3U << 3);
+    if (vm->vmm->config->ept_ad && vm->vmm->cpu->vmx.ept_ad) vm->vmcs.eptp |= 1U << 6;
+}
+
+static void load_state(vmm_vm *vm, const vx_registers *guest) { vx_vcpu_set_registers(vm->vcpu, guest); }
+
+static vx_page_size largest_page(const vmm_vm *vm, vx_gpa gpa)
+{
+    static const vx_page_size sizes[] = {VX_PAGE_1G, VX_PAGE_2M};
+    bool has_1g = is_npt(vm) ? vm->vmm->cpu->svm.npt_1g : vm->vmm->cpu->vmx.ept_1g;
+    for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        if (sizes[i] > vm->vmm->config->nested_page || (sizes[i] == VX_PAGE_1G && !has_1g)) continue;
+        uint64_t first = gpa.v & ~(vx_page_bytes(sizes[i]) - 1);
+        if (first + vx_page_bytes(sizes[i]) <= vm->ram->bytes) return sizes[i];
+    }
+    return VX_PAGE_4K;
+}
+
+static uint64_t new_table(void *context, unsigned level)
+{
+    (void)level;
+    vx_vmm *vmm = context;
+    return table_pages_take(&vmm->pages);
+}
+
+static void fill(vmm_vm *vm, vx_gpa gpa)
+{
+    nested_state *state = vm->state;
+    vx_page_size size = largest_page(vm, gpa);
+    uint64_t first = gpa.v & ~(vx_page_bytes(size) - 1);
+    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){first}).v;
+    uint64_t leaf = is_npt(vm) ? NPT_ALL : (EPT_ALL | EPT_WRITE_BACK);
+    uint64_t upper = is_npt(vm) ? NPT_ALL : EPT_ALL;
+    vx_status status = vx_radix_map(&state->table, first, frame, size, leaf, upper, new_table, NULL, vm->vmm, NULL);
+    if (status == VX_OK)
+        vm->vmm->counts.first_touches++;
+    else
+        vm->vmm->out_of_tables = true;
+}
+
+static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
+                    vx_resume *resume)
+{
+    (void)record, (void)payload;
+    if (exit->reason != (is_npt(vm) ? 0x400U : (uint32_t)VX_EXIT_EPT_VIOLATION)) return false;
+    fill(vm, exit->physical);
+    *resume = VX_RESUME_RETRY;
+    return true;
+}
+
+/* Every leaf maps its frame where the placement says. The walk is over the whole table. */
+static vx_status verify_table(const vmm_vm *vm, uint64_t table, unsigned level, uint64_t prefix, uint64_t *leaves,
+                              vx_msg *msg)
+{
+    const nested_state *state = vm->state;
+    const vx_radix *format = state->table.format;
+    for (unsigned i = 0; i < 512; i++) {
+        uint64_t entry = vx_physmem_read64(vm->vmm->memory, (vx_hpa){table + 8ULL * i});
+        uint64_t gpa = prefix | ((uint64_t)i << format->shift[level]);
+        if (!(entry & format->present)) continue;
+        bool leaf = vx_radix_is_leaf(format, level, entry);
+        uint64_t frame = vx_radix_frame(format, entry, level, leaf);
+        if (!leaf) {
+            vx_status status = verify_table(vm, frame, level - 1, gpa, leaves, msg);
+            if (status != VX_OK) return status;
+            continue;
+        }
+        ++*leaves;
+        uint64_t expected = vx_gpa_map_hpa(vm->ram, (vx_gpa){gpa}).v;
+        if (frame != expected)
+            return vx_fail(msg, VX_ERR_CHECK, "nested leaf of gpa 0x%llx maps 0x%llx, placement says 0x%llx",
+                           (unsigned long long)gpa, (unsigned long long)frame, (unsigned long long)expected);
+    }
+    return VX_OK;
+}
+
+static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
+{
+    const nested_state *state = vm->state;
+    return verify_table(vm, state->table.root, state->table.format->top, 0, leaves, msg);
+}
+
+#define NESTED_OPERATIONS                                                                                              \
+    .state_bytes = sizeof(nested_state), .init = init, .controls = controls, .load_state = load_state,                 \
+    .on_exit = on_exit, .verify = verify
+
+const vmm_scheme vmm_scheme_ept = {.needs_ept = true, .needs_vtx = true, NESTED_OPERATIONS};
+const vmm_scheme vmm_scheme_npt = {.needs_npt = true, .needs_vtx = true, NESTED_OPERATIONS};

@@ -1,0 +1,46 @@
+/* The table of schemes, and which CPU and hypervisor model can run which. */
+#include "vmm_private.h"
+
+#include <string.h>
+
+static const struct {
+    const char *name, *doc;
+    const vmm_scheme *ops; /* NULL: no hypervisor */
+} schemes[VX_SCHEMES] = {
+    [VX_SCHEME_NATIVE] = {"native", "no virtualization: the guest's tables are the hardware's", NULL},
+    [VX_SCHEME_EPT] = {"ept", "Intel extended page tables: hardware walks guest and EPT tables", &vmm_scheme_ept},
+    [VX_SCHEME_NPT] = {"npt", "AMD nested page tables: hardware walks guest and nested tables", &vmm_scheme_npt},
+};
+
+const vmm_scheme *vmm_scheme_of(vx_scheme scheme) { return schemes[scheme].ops; }
+const char *vx_scheme_name(vx_scheme scheme) { return schemes[scheme].name; }
+const char *vx_scheme_doc(vx_scheme scheme) { return schemes[scheme].doc; }
+
+vx_scheme vx_scheme_parse(const char *name)
+{
+    for (unsigned i = 0; i < VX_SCHEMES; i++)
+        if (schemes[i].name && strcmp(schemes[i].name, name) == 0) return (vx_scheme)i;
+    return VX_SCHEMES;
+}
+
+vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme scheme, bool vpid, vx_msg *msg)
+{
+    const vmm_scheme *ops = vmm_scheme_of(scheme);
+    const char *name = vx_scheme_name(scheme);
+    if (!ops) return VX_OK;
+    if (!(vmm->schemes & (1U << scheme)))
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: hypervisor %s does not use it", name, vmm->name);
+    if (ops->needs_ept && cpu->vendor == VX_VENDOR_AMD)
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s is an AMD processor, use npt", name, cpu->name);
+    if (ops->needs_npt && cpu->vendor == VX_VENDOR_INTEL)
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s is an Intel processor, use ept", name, cpu->name);
+    if (ops->needs_ept && !cpu->vmx.ept) return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has no EPT", name, cpu->name);
+    if (ops->needs_npt && !cpu->svm.npt)
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has no nested paging", name, cpu->name);
+    if (ops->needs_vtx && !cpu->vmx.vmx && !cpu->svm.svm)
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has neither VT-x nor AMD-V", name, cpu->name);
+    if (vpid && cpu->vendor == VX_VENDOR_INTEL && !cpu->vmx.vpid)
+        return vx_fail(msg, VX_ERR_INPUT, "VPID: %s has none", cpu->name);
+    if (vpid && !vmm->vpid) return vx_fail(msg, VX_ERR_INPUT, "VPID: hypervisor %s does not use it", vmm->name);
+    return VX_OK;
+}

@@ -1,0 +1,106 @@
+/* Life of the hypervisor, and the way of an exit: scheme first, else the common handler, which pays its cost and lets
+ * the instruction through. */
+#include "vmm_private.h"
+
+#include <string.h>
+
+static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
+                         const uint64_t *payload)
+{
+    (void)vcpu;
+    vmm_vm *vm = hypervisor;
+    vx_resume resume = VX_RESUME_RETRY;
+    handler_cost_charge(vm, exit->reason);
+    if (vm->vmm->scheme->on_exit(vm, exit, record, payload, &resume)) return resume;
+    return VX_RESUME_RETRY;
+}
+
+static void on_state(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest)
+{
+    (void)vcpu;
+    vmm_vm *vm = hypervisor;
+    vm->guest = *guest;
+    vm->vmm->scheme->load_state(vm, guest);
+}
+
+static bool write_protected(void *hypervisor, const vx_vcpu *vcpu, vx_gpa gpa)
+{
+    (void)vcpu;
+    vmm_vm *vm = hypervisor;
+    return vm->vmm->scheme->write_protected(vm, gpa);
+}
+
+void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks)
+{
+    hooks->hypervisor = &vmm->vm[vm];
+    hooks->on_exit = on_exit;
+    hooks->on_state = on_state;
+    hooks->write_protected = vmm->scheme->write_protected ? write_protected : NULL;
+}
+
+void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu)
+{
+    vmm_vm *v = &vmm->vm[vm];
+    v->vcpu = vcpu;
+    bool amd = vmm->cpu->vendor == VX_VENDOR_AMD;
+    vx_vcpu_virtualize(vcpu, amd ? NULL : &v->vmcs, amd ? &v->vmcb : NULL, vmm->scheme->shadow_tables);
+}
+
+static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *msg)
+{
+    vmm_vm *vm = &vmm->vm[index];
+    vm->vmm = vmm;
+    vm->index = index;
+    vm->ram = &vmm->layout->ram[index];
+    vm->state = vx_arena_alloc(arena, vmm->scheme->state_bytes);
+    if (!vm->state) return vx_fail_nomem(msg);
+    vx_status status = vmm->scheme->init(vm, arena, msg);
+    if (status != VX_OK) return status;
+    exit_controls_common(vm);
+    vmm->scheme->controls(vm);
+    const char *missing;
+    if (vmm->cpu->vendor == VX_VENDOR_INTEL && !vx_vmcs_supported(&vm->vmcs, &vmm->cpu->vmx, &missing))
+        return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s on %s: VM entry would fail, the CPU has no '%s'",
+                       vmm->config->name, vmm->cpu->name, missing);
+    return VX_OK;
+}
+
+vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, vx_msg *msg)
+{
+    vx_status status = vx_vmm_check(setup->cpu, setup->vmm, setup->scheme, setup->vpid, msg);
+    if (status != VX_OK) return status;
+    vx_vmm *made = vx_arena_alloc(arena, sizeof *made + setup->vms * sizeof made->vm[0]);
+    if (!made) return vx_fail_nomem(msg);
+    made->cpu = setup->cpu;
+    made->config = setup->vmm;
+    made->scheme = vmm_scheme_of(setup->scheme);
+    made->vpid = setup->vpid;
+    made->memory = setup->memory;
+    made->layout = setup->layout;
+    made->vm_count = setup->vms;
+    memset(made->all_ports, 0xFF, sizeof made->all_ports);
+    /* Page 0 is left out, so that no table has address 0. */
+    table_pages_init(&made->pages, setup->memory, VX_PAGE_BYTES, setup->layout->table_bytes & ~0xFFFULL);
+    status = handler_cost_resolve(made, msg);
+    for (unsigned i = 0; status == VX_OK && i < setup->vms; i++) status = init_vm(made, i, arena, msg);
+    if (status == VX_OK) *vmm = made;
+    return status;
+}
+
+vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg)
+{
+    if (!vmm->out_of_tables) return VX_OK;
+    return vx_fail(msg, VX_ERR_INPUT, "the hypervisor's %llu MiB for tables are used up",
+                   (unsigned long long)(vmm->layout->table_bytes >> 20));
+}
+
+vx_status vx_vmm_verify(vx_vmm *vmm, uint64_t *leaves, vx_msg *msg)
+{
+    uint64_t count = 0;
+    for (unsigned i = 0; i < vmm->vm_count; i++) {
+        vx_status status = vmm->scheme->verify(&vmm->vm[i], &count, msg);
+        if (status != VX_OK) return status;
+    }
+    *leaves = count;
+    return VX_OK;
+}

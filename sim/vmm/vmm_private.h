@@ -1,0 +1,87 @@
+/* The hypervisor's insides: VMs, the operations a scheme supplies, and the pool of table pages. */
+#ifndef VX_VMM_PRIVATE_H
+#define VX_VMM_PRIVATE_H
+
+#include "vx_radix.h"
+#include "vx_vmm.h"
+
+/* Pages of host memory for tables that the hypervisor builds: taken in order, given back to a free list. */
+typedef struct table_pages {
+    vx_physmem *memory;
+    uint64_t next, end; /* never used yet */
+    uint64_t free;      /* first free page, each holds the next one's address in its first word; 0: none */
+    uint64_t in_use;
+} table_pages;
+
+void table_pages_init(table_pages *pages, vx_physmem *memory, uint64_t first, uint64_t end);
+/* A zeroed page, or 0 where none is left. */
+uint64_t table_pages_take(table_pages *pages);
+void table_pages_give(table_pages *pages, uint64_t page);
+
+typedef struct vmm_vm vmm_vm;
+
+/* What a memory algorithm supplies. Each scheme is one file with one const table of these. */
+typedef struct vmm_scheme {
+    bool needs_ept, needs_npt, needs_vtx; /* of the CPU */
+    bool shadow_tables;                   /* the hardware's CR3 names tables that the hypervisor composed */
+    size_t state_bytes;                   /* per VM, zeroed; vm->state */
+    vx_status (*init)(vmm_vm *vm, vx_arena *arena, vx_msg *msg);
+    /* Adds what the scheme intercepts to the model's controls. */
+    void (*controls)(vmm_vm *vm);
+    /* The guest's state was loaded: derive the hardware's registers. */
+    void (*load_state)(vmm_vm *vm, const vx_registers *guest);
+    /* An exit that concerns memory. False: not the scheme's, the common handler lets the instruction through. */
+    bool (*on_exit)(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
+                    vx_resume *resume);
+    bool (*write_protected)(vmm_vm *vm, vx_gpa gpa); /* NULL: never */
+    vx_status (*verify)(vmm_vm *vm, uint64_t *leaves, vx_msg *msg);
+} vmm_scheme;
+
+struct vmm_vm {
+    vx_vmm *vmm;
+    unsigned index;
+    vx_vcpu *vcpu;
+    const vx_gpa_map *ram;
+    vx_vmcs vmcs;
+    vx_vmcb vmcb;
+    vx_registers guest; /* what the guest believes its registers hold */
+    void *state;        /* the scheme's */
+};
+
+/* Cost of one exit reason's handler, resolved from the model. */
+typedef struct handler_cost {
+    uint32_t ticks;
+    uint16_t vmreads, vmwrites, lines, pages;
+} handler_cost;
+
+struct vx_vmm {
+    const vx_cfg_cpu *cpu;
+    const vx_cfg_vmm *config;
+    const vmm_scheme *scheme;
+    bool vpid;
+    vx_physmem *memory;
+    const vx_host_layout *layout;
+    table_pages pages;
+    handler_cost cost[VX_EXIT_ROWS]; /* by vx_exit_reason index */
+    bool out_of_tables;
+    uint8_t all_ports[12288]; /* IOPM of all ones: every port access is intercepted */
+    vx_vmm_counts counts;
+    unsigned vm_count;
+    vmm_vm vm[];
+};
+
+/* The schemes' tables: schemes.c lists them. */
+extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt;
+
+/* NULL for native. */
+const vmm_scheme *vmm_scheme_of(vx_scheme scheme);
+
+/* handler_cost.c */
+vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg);
+/* Charges the handler of `reason`: its ticks and VMCS accesses. */
+void handler_cost_charge(vmm_vm *vm, uint32_t reason);
+
+/* exit_controls.c: what every scheme of this model intercepts. */
+void exit_controls_common(vmm_vm *vm);
+
+#endif

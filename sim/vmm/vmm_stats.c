@@ -1,0 +1,25 @@
+/* What the hypervisor counts. */
+#include "vmm_private.h"
+
+const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm)
+{
+    ((vx_vmm *)vmm)->counts.table_pages = vmm->pages.in_use;
+    return &vmm->counts;
+}
+
+void vx_vmm_counts_reset(vx_vmm *vmm) { vmm->counts = (vx_vmm_counts){.table_pages = vmm->pages.in_use}; }
+
+void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
+{
+    vx_vmm_counts *c = &vmm->counts;
+    vx_stats_scalar(stats, &c->hidden_faults, "faults", "page faults the hypervisor mended unseen by the guest",
+                    "paging.hidden_faults");
+    vx_stats_scalar(stats, &c->first_touches, "pages", "guest frames mapped at their first touch",
+                    "paging.first_touches");
+    vx_stats_scalar(stats, &c->table_pages, "pages", "tables the hypervisor holds", "paging.host_table_pages");
+    vx_stats_scalar(stats, &c->shadow_fills, "entries", "shadow leaves written", "paging.shadow_fills");
+    vx_stats_scalar(stats, &c->emulated_stores, "stores", "guest page-table stores the hypervisor performed",
+                    "paging.emulated_stores");
+    vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
+    vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
+}
