@@ -6,7 +6,7 @@
 
 typedef enum vx_cause {
     VX_CAUSE_GUEST_INSTRUCTIONS, /* instructions x the model's base CPI */
-    VX_CAUSE_GUEST_FAULT,        /* the guest OS's own fault handler */
+    VX_CAUSE_GUEST_FAULT,        /* delivery of a page fault to the guest and return; its handler is instructions */
     VX_CAUSE_TLB_L2_HIT,         /* first-level miss, second-level hit */
     VX_CAUSE_WALK_GUEST,         /* reads of guest (or native) table entries, and their paging-structure caches */
     VX_CAUSE_WALK_NESTED,        /* reads of EPT or NPT entries */

@@ -221,8 +221,8 @@ typedef struct vx_cfg_guest {
     uint64_t slice_instructions; /* time slice of the guest's processes */
     uint64_t tick_instructions;  /* timer tick; 0: none */
     uint64_t unmap_every;        /* unmap the oldest page after this many faults (with INVLPG); 0: never */
-    bool pcid, global_kernel;
-    uint32_t fault_instructions; /* length of the guest's page-fault handler */
+    bool pcid;                   /* the guest OS uses PCIDs; levels 4 and 5 only */
+    uint32_t fault_instructions; /* length of the guest's page-fault and timer handlers */
 } vx_cfg_guest;
 
 #endif

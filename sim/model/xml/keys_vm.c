@@ -6,7 +6,7 @@ static const vx_key vm[] = {
     TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
     TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
     WORD("page", page, vx_words_pages, VX_PAGE_4K, VX_NEED_NOTHING, false,
-         "4k; 2m: aligned 2 MiB regions, as transparent huge pages; 1g"),
+         "4k; 2m: aligned 2 MiB regions, as transparent huge pages; 4m: the same in 32-bit paging; 1g"),
     WORD("tables", tables, vx_words_tables, VX_TABLES_CLUSTERED, VX_NEED_NOTHING, false,
          "where guest tables lie in guest RAM"),
     NUMBER("levels", levels, "levels", 2, 5, 4, VX_NEED_NOTHING, "paging: 2 (32-bit), 3 (PAE), 4 or 5"),
@@ -18,9 +18,8 @@ static const vx_key vm[] = {
     NUMBER("unmap_every", unmap_every, "faults", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
            "unmap the oldest page after this many faults, with INVLPG; 0: never"),
     SWITCH("pcid", pcid, 0, VX_NEED_NOTHING, "the guest uses PCIDs"),
-    SWITCH("global_kernel", global_kernel, 1, VX_NEED_NOTHING, "kernel pages are global"),
     NUMBER("fault_instructions", fault_instructions, "instructions", 0, 1000000, 1000, VX_NEED_NOTHING,
-           "length of the guest's page-fault handler"),
+           "length of the guest's page-fault and timer handlers"),
 };
 #undef TYPE
 

@@ -1,0 +1,56 @@
+/* vexit: the command line. One verb a file; this one only finds the verb. */
+#include <argp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "verbs.h"
+#include "vx_status.h"
+
+typedef struct verb {
+    const char *name;
+    const char *doc;
+    int (*run)(int argc, char **argv);
+} verb;
+
+static const verb verbs[] = {
+    {"run", "replay a trace under one scheme and report what it costs", vx_verb_run},
+    {"walk", "show one page walk, access by access", vx_verb_walk},
+    {"trace", "import, generate, look at, check and cut traces", vx_verb_trace},
+    {"model", "list, show, check and compare machine models", vx_verb_model},
+    {"list", "list schemes, models, causes, exit reasons, importers, generators", vx_verb_list},
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static void help(FILE *out)
+{
+    fprintf(out, "Usage: vexit VERB [OPTION...]\n\n"
+                 "A cycle-approximate simulator of x86 hardware virtualization.\n\n");
+    for (unsigned i = 0; i < VERBS; i++) fprintf(out, "  %-8s %s\n", verbs[i].name, verbs[i].doc);
+    fprintf(out, "\n'vexit VERB --help' tells a verb's options; vexit(1) is the manual.\n");
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return 2;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+        help(stdout);
+        return 0;
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("vexit %s\n", VEXIT_VERSION);
+        return 0;
+    }
+    argp_err_exit_status = 2; /* bad usage: the design's exit codes, not sysexits' */
+    const char *names[VERBS];
+    for (unsigned i = 0; i < VERBS; i++) {
+        names[i] = verbs[i].name;
+        if (strcmp(argv[1], verbs[i].name) == 0) return verbs[i].run(argc - 1, argv + 1);
+    }
+    const char *near = vx_did_you_mean(argv[1], names, VERBS);
+    fprintf(stderr, "vexit: unknown verb '%s'%s%s%s\n", argv[1], near ? "; did you mean '" : "", near ? near : "",
+            near ? "'?" : "");
+    return 2;
+}

@@ -1,0 +1,172 @@
+/* What the facade itself declares, and the report of a run. */
+#include "sim_private.h"
+#include "vx_report.h"
+
+#include <stdio.h>
+
+static void declare_cycles(vx_sim *sim)
+{
+    vx_stats_scalar(&sim->stats, &sim->cycles_total, "ticks", "sum over all causes", "cycles.total");
+    for (unsigned i = 0; i < VX_CAUSES; i++) sim->cause_names[i] = vx_cause_name((vx_cause)i);
+    vx_stat stat = {
+        .path = "cycles.by_cause", .kind = VX_STAT_TABLE, .unit = "ticks", .doc = "every cycle has exactly one cause"};
+    stat.of.table.cells = sim->ledger.ticks;
+    stat.of.table.rows = sim->cause_names;
+    stat.of.table.row_count = VX_CAUSES;
+    stat.of.table.column_count = 1;
+    vx_stats_add(&sim->stats, &stat);
+}
+
+static void declare_ratio(vx_sim *sim, const char *path, const uint64_t *num, const uint64_t *den, double scale,
+                          const char *unit, const char *doc)
+{
+    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
+    stat.of.ratio.num = num;
+    stat.of.ratio.den = den;
+    stat.of.ratio.scale = scale;
+    snprintf(stat.path, sizeof stat.path, "%s", path);
+    vx_stats_add(&sim->stats, &stat);
+}
+
+static void declare_derived(vx_sim *sim)
+{
+    const vx_mmu_counts *mmu = vx_mmu_counts_now(sim->mmu);
+    const vx_vcpu_counts *cpu = vx_vcpu_counts_now(sim->vm.vcpu);
+    declare_ratio(sim, "derived.l2_misses_per_kilo_instruction", &mmu->walks, &cpu->instructions, 1000.0, "misses",
+                  "last-level TLB misses per 1000 instructions");
+    declare_ratio(sim, "derived.accesses_per_walk", &mmu->walk_accesses, &mmu->walks, 1.0, "accesses",
+                  "page-table entry reads a walk");
+    declare_ratio(sim, "derived.cycles_per_walk", &sim->walk_ticks, &mmu->walks, 1.0, "ticks", "exposed cycles a walk");
+    declare_ratio(sim, "derived.cycles_per_instruction", &sim->cycles_total, &cpu->instructions, 1.0, "ticks",
+                  "all cycles over instructions");
+    if (sim->vmm)
+        declare_ratio(sim, "derived.exits_per_million_instructions", &cpu->exits, &cpu->instructions, 1e6, "exits",
+                      "VM exits per million instructions");
+}
+
+vx_status sim_declare(vx_sim *sim, vx_msg *msg)
+{
+    vx_stats_init(&sim->stats);
+    sim->stats_made = true;
+    declare_cycles(sim);
+    vx_vcpu_declare(sim->vm.vcpu, &sim->stats);
+    vx_mmu_declare(sim->mmu, &sim->stats);
+    if (sim->vm.guest) vx_guest_declare(sim->vm.guest, &sim->stats);
+    if (sim->vmm) vx_vmm_declare(sim->vmm, &sim->stats);
+    declare_derived(sim);
+    return vx_stats_ok(&sim->stats, msg);
+}
+
+/* L1 lookups = references + page crossings + retries, less what was never looked up (design, section 10). */
+static void first_level_identity(vx_sim *sim)
+{
+    const vx_mmu_counts *mmu = vx_mmu_counts_now(sim->mmu);
+    const vx_vcpu_counts *cpu = vx_vcpu_counts_now(sim->vm.vcpu);
+    uint64_t lookups = 0;
+    for (unsigned i = 0; i < sim->cpu.tlb_count; i++)
+        if (sim->cpu.tlb[i].level != VX_TLB_L2) lookups += mmu->tlb[i].lookups;
+    sim->identities[sim->identity_count++] =
+        (vx_identity){"first-level lookups = references + crossings + retries - filtered - untranslated", lookups,
+                      cpu->references + cpu->crossings + cpu->retries - cpu->skipped_references - cpu->untranslated};
+}
+
+void sim_sync(vx_sim *sim)
+{
+    (void)vx_vcpu_counts_now(sim->vm.vcpu);
+    (void)vx_mmu_counts_now(sim->mmu);
+    if (sim->vmm) (void)vx_vmm_counts_now(sim->vmm);
+    sim->cycles_total = vx_ledger_total(&sim->ledger);
+    sim->walk_ticks = sim->ledger.ticks[VX_CAUSE_WALK_GUEST] + sim->ledger.ticks[VX_CAUSE_WALK_NESTED] +
+                      sim->ledger.ticks[VX_CAUSE_WALK_SHADOW];
+    unsigned count = vx_mmu_identities(sim->mmu, sim->identities, SIM_IDENTITIES_MAX / 2);
+    if (count > SIM_IDENTITIES_MAX / 2) count = SIM_IDENTITIES_MAX / 2;
+    count += vx_vcpu_identities(sim->vm.vcpu, sim->identities + count, SIM_IDENTITIES_MAX / 4);
+    uint64_t causes = 0;
+    for (unsigned i = 0; i < VX_CAUSES; i++) causes += sim->ledger.ticks[i];
+    sim->identities[count++] = (vx_identity){"cycles = sum over causes", vx_vcpu_now(sim->vm.vcpu), causes};
+    sim->identity_count = count;
+    first_level_identity(sim);
+}
+
+void sim_reset_counters(vx_sim *sim)
+{
+    vx_vcpu_counts_reset(sim->vm.vcpu);
+    vx_mmu_counts_reset(sim->mmu);
+    if (sim->vm.guest) vx_guest_counts_reset(sim->vm.guest);
+    if (sim->vmm) vx_vmm_counts_reset(sim->vmm);
+    sim->ledger = (vx_ledger){0};
+}
+
+/* What makes figures of this run approximate (design, sections 5 and 7). */
+static void judge(vx_sim *sim)
+{
+    unsigned count = 0, warnings = 0;
+    if (sim->cpu.memory.caches == VX_CACHES_FIXED) sim->approximate[count++] = "latency";
+    const vx_trace_header *header = &sim->trace_info[0].header;
+    if (header->tier == VX_TIER_FILTERED) {
+        bool flushes = sim->scheme != VX_SCHEME_NATIVE && !sim->vpid;
+        bool exact = header->filter_sets == 1;
+        for (unsigned i = 0; !exact && header->filter_sets && i < sim->cpu.tlb_count; i++) exact = true;
+        if (flushes || !exact || header->filter_sets == 0) sim->approximate[count++] = "filter";
+    }
+    if (header->tier == VX_TIER_EVENTS) {
+        sim->approximate[count++] = "events-only";
+        sim->warnings[warnings++] = "the trace holds events only: TLB and walk figures are of page-table stores alone";
+    }
+    sim->approximate[count] = NULL;
+    sim->warnings[warnings] = NULL;
+}
+
+json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
+{
+    judge((vx_sim *)sim);
+    vx_report_run run = {
+        .name = sim->run_name,
+        .scheme = sim->scheme_name,
+        .cpu = sim->cpu.name,
+        .vmm = sim->vmm ? sim->vmm_config.name : NULL,
+        .vpid = sim->vpid,
+        .seed = sim->options.seed,
+        .models = {sim->cpu_model, sim->vm.guest ? sim->vm_model : NULL, sim->vmm ? sim->vmm_model : NULL},
+        .approximate = sim->approximate,
+        .warnings = sim->warnings,
+        .stats = &sim->stats,
+        .identities = sim->identities,
+        .identity_count = sim->identity_count};
+    json_t *object = vx_report_run_json(&run, msg);
+    if (!object) return NULL;
+    if (sim->intervals && json_object_set(object, "intervals", sim->intervals) != 0) {
+        json_decref(object);
+        (void)vx_fail_nomem(msg);
+        return NULL;
+    }
+    return object;
+}
+
+json_t *vx_sim_document_of(const vx_sim *sim, const char *verb, bool complete, json_t *runs, vx_msg *msg)
+{
+    vx_report_trace traces[SIM_TRACES_MAX];
+    for (unsigned i = 0; i < sim->vm.feeds; i++) {
+        const vx_trace_info *info = &sim->trace_info[i];
+        traces[i] = (vx_report_trace){.path = sim->vm.feed[i].path,
+                                      .hash = info->hash,
+                                      .tier = (char)info->header.tier,
+                                      .references = info->header.references,
+                                      .instructions = info->totals.instructions,
+                                      .replayed = vx_vcpu_counts_now(sim->vm.vcpu)->references};
+    }
+    return vx_report_document(verb, complete, traces, sim->vm.feeds, runs, msg);
+}
+
+json_t *vx_sim_document(const vx_sim *sim, const char *verb, vx_msg *msg)
+{
+    json_t *runs = json_array();
+    json_t *run = vx_sim_run_json(sim, msg);
+    if (!runs || !run || json_array_append_new(runs, run) != 0) {
+        json_decref(runs);
+        json_decref(run);
+        (void)vx_fail_nomem(msg);
+        return NULL;
+    }
+    return vx_sim_document_of(sim, verb, sim->complete, runs, msg);
+}

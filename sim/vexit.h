@@ -1,0 +1,113 @@
+/* Vexit's facade: open a simulation, run it, take its report.
+ *
+ *     vx_sim *sim;
+ *     vx_sim_options options = {.cpu = "nehalem", .scheme = "ept", .traces = (const char *[]){"a.vxt"}, .trace_count =
+ * 1}; if (vx_sim_open(&sim, &options, &msg) == VX_OK && vx_sim_run(sim, &msg) == VX_OK) ... vx_sim_close(sim);
+ *
+ * One simulation owns all its memory and shares nothing with another; use one per thread. The library never exits,
+ * aborts, prints or installs signal handlers. */
+#ifndef VEXIT_H
+#define VEXIT_H
+
+#include <jansson.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vx_config.h"
+#include "vx_ledger.h"
+#include "vx_mmu.h"
+#include "vx_record.h"
+#include "vx_stats.h"
+#include "vx_status.h"
+#include "vx_vcpu.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct vx_sim vx_sim;
+
+/* How far a run is, a few times a second of real time. */
+typedef struct vx_sim_progress {
+    uint64_t instructions, references; /* since the start, warm-up included */
+    uint64_t expected_instructions;    /* of the whole run; 0: not known */
+} vx_sim_progress;
+
+typedef struct vx_sim_options {
+    const char *cpu;    /* model name or file; required */
+    const char *vmm;    /* NULL: "textbook" */
+    const char *scheme; /* "native", "ept", "npt", ...; a trailing "+vpid" sets vpid; required */
+    bool vpid;          /* tag TLB entries with VPID (AMD: keep ASIDs over VMRUN) */
+
+    /* Traces: .vxt files or "gen:NAME:arguments". Several are the processes of one vCPU under the modelled guest OS. */
+    const char *const *traces;
+    unsigned trace_count;
+    bool whole_chunks; /* read a cut trace up to its last whole chunk */
+
+    const char *const *sets; /* "path=value" assignments to the models, in order */
+    unsigned set_count;
+    uint64_t seed;
+
+    /* All in instructions; 0: none. A user-level trace drops what is skipped; a system trace replays it uncounted. */
+    uint64_t skip, warmup, max, interval;
+    /* Count from the region mark with this number (low 16 bits) to the next mark. */
+    bool by_region;
+    uint16_t region;
+
+    bool check; /* verify the second translation against the guest's tables at the end */
+
+    void (*progress)(void *context, const vx_sim_progress *progress); /* NULL: none */
+    void *progress_context;
+    const volatile sig_atomic_t *stop; /* not 0: end early with partial results; NULL: never */
+} vx_sim_options;
+
+/* Opens models and traces and builds the machine. Options are copied as far as needed, except the strings of `traces`,
+ * `progress_context` and `stop`, which must outlive the simulation. */
+vx_status vx_sim_open(vx_sim **sim, const vx_sim_options *options, vx_msg *msg);
+void vx_sim_close(vx_sim *sim);
+
+/* Runs to the end of the traces, of `max` or of the region. VX_ERR_INTERRUPTED where `stop` was set: results so far are
+ * whole and identities hold. VX_ERR_CHECK where an identity or --check fails. */
+vx_status vx_sim_run(vx_sim *sim, vx_msg *msg);
+
+/* Every statistic, declared once, with pointers to live counters (current after vx_sim_run). */
+const vx_stats *vx_sim_stats(const vx_sim *sim);
+const vx_ledger *vx_sim_ledger(const vx_sim *sim);
+const vx_cfg_cpu *vx_sim_cpu(const vx_sim *sim);
+
+/* One statistic by path ("exits.total", "walks.accesses"), false where there is none or it is no scalar. */
+bool vx_sim_value(const vx_sim *sim, const char *path, uint64_t *value);
+
+/* The run object of the JSON contract (docs/schema/vexit-1.json); new reference, NULL and a message on an error. */
+json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg);
+
+/* The whole document of one run under `verb`. */
+json_t *vx_sim_document(const vx_sim *sim, const char *verb, vx_msg *msg);
+
+/* The document around run objects made elsewhere (compare's workers): trace facts from this simulation. Steals runs. */
+json_t *vx_sim_document_of(const vx_sim *sim, const char *verb, bool complete, json_t *runs, vx_msg *msg);
+
+/* ---- one walk, shown access by access ---- */
+
+/* Levels and page sizes may exceed the CPU's here (a warning says so): the walk is a thought experiment. */
+typedef struct vx_walk_options {
+    const char *cpu, *vmm, *scheme;
+    uint64_t gva;           /* cut to 32 bits for a PAE guest, with a warning */
+    unsigned guest_levels;  /* 5, 4, 2 (PAE, PDPTEs latched), 3 (PAE under AMD's NPT), 0 (paging off); 4 is usual */
+    unsigned nested_levels; /* 5 or 4; unused without nested tables */
+    vx_page_size guest_page, nested_page; /* of the data */
+    vx_page_size table_page;              /* nested page of the guest's tables; VX_PAGE_SIZES: as nested_page */
+    bool caches; /* the walker's caches hold what the walk of the neighbouring page left in them */
+    const char *const *sets;
+    unsigned set_count;
+} vx_walk_options;
+
+/* The document of `vexit walk --json`: one run with "accesses". The text of the verb is rendered from it. */
+vx_status vx_walk_document(json_t **document, const vx_walk_options *options, vx_msg *msg);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
