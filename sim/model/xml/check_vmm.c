@@ -7,9 +7,10 @@ vx_status vx_check_vmm(const vx_model *model, vx_msg *msg)
 {
     const vx_cfg_vmm *vmm = &model->config.vmm;
     bool ept = (vmm->schemes >> VX_SCHEME_EPT & 1) != 0;
-    if (vmm->ept_ad && !ept) return vx_check_fail(model, &vmm->ept_ad, msg, "vmm.ept_ad needs ept in vmm.schemes");
+    if (vmm->ept_ad && !ept)
+        return vx_check_fail(model, &vmm->ept_ad, msg, "vmm.memory.ept_ad needs ept in vmm.memory.schemes");
     if (vmm->apicv && !vmm->flexpriority)
-        return vx_check_fail(model, &vmm->apicv, msg, "vmm.apicv needs vmm.flexpriority (the TPR shadow)");
+        return vx_check_fail(model, &vmm->apicv, msg, "vmm.apic.apicv needs vmm.apic.flexpriority (the TPR shadow)");
     if (vmm->nested_page == VX_PAGE_4M)
         return vx_check_fail(model, &vmm->nested_page, msg,
                              "vmm.nested_page is 4k, 2m or 1g: EPT and NPT have no 4m pages");

@@ -17,27 +17,36 @@ static const vx_key handler[] = {
 #undef TYPE
 
 #define TYPE vx_cfg_vmm
-static const vx_key vmm[] = {
-    TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
-    TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
+static const vx_key memory[] = {
     WORDS("schemes", schemes, vx_words_scheme, ALL_SCHEMES, VX_NEED_FEATURE, true, "schemes it allows"),
-    WORD("nested_page", nested_page, vx_words_pages, VX_PAGE_4K, VX_NEED_NOTHING, false,
-         "largest page of its EPT or NPT"),
-    WORD("placement", placement, vx_words_placement, VX_PLACE_SCATTERED, VX_NEED_NOTHING, false,
-         "where guest frames lie in host memory"),
     SWITCH("vpid", vpid, 0, VX_NEED_FEATURE, "uses VPID where the processor has it"),
-    SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
-    SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
     SWITCH("ept_ad", ept_ad, 0, VX_NEED_FEATURE, "uses accessed and dirty flags for EPT"),
     NUMBER("asids", asids, "ASIDs", 0, 1 << 20, 0, VX_NEED_SOURCE,
            "ASIDs or VPIDs it hands out; 0: as many as the processor has"),
-    NUMBER("slice_ticks", slice_ticks, "ticks", 0, UINT32_MAX, 30000000, VX_NEED_SOURCE, "time slice of its scheduler"),
     NUMBER("shadow_fill_ticks", shadow_fill_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
            "sw: mend one shadow entry"),
     NUMBER("emulate_store_ticks", emulate_store_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
            "sw: emulate one guest page-table store"),
 };
+static const vx_key apic[] = {
+    SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
+    SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
+};
+static const vx_key scheduler[] = {
+    NUMBER("slice_ticks", slice_ticks, "ticks", 0, UINT32_MAX, 30000000, VX_NEED_SOURCE, "time slice of a vCPU"),
+};
+static const vx_key vmm[] = {
+    TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
+    TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
+    WORD("nested_page", nested_page, vx_words_pages, VX_PAGE_4K, VX_NEED_NOTHING, false,
+         "largest page of its EPT or NPT"),
+    WORD("placement", placement, vx_words_placement, VX_PLACE_SCATTERED, VX_NEED_NOTHING, false,
+         "where guest frames lie in host memory"),
+};
 static const vx_key_group vmm_children[] = {
+    {.name = "memory", .doc = "how it virtualizes memory", KEYS(memory)},
+    {.name = "apic", .doc = "how it virtualizes the local APIC", KEYS(apic)},
+    {.name = "scheduler", .doc = "its scheduler", KEYS(scheduler)},
     {.name = "handler",
      .doc = "software cost of one exit reason",
      KEYS(handler),

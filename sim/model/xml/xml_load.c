@@ -75,6 +75,16 @@ static const vx_key *key_of(const vx_key_group *group, const char *name)
     return NULL;
 }
 
+static bool is_root(const load_element *element) { return element->node->parent->type != XML_ELEMENT_NODE; }
+
+/* Attributes that are no keys: all elements but the root say what stands behind their values, a blanket source for a
+ * whole model would say nothing; the root says what it extends. */
+static bool is_about_values(const load_element *element, const char *name)
+{
+    if (is_root(element)) return strcmp(name, "extends") == 0;
+    return strcmp(name, "source") == 0 || strcmp(name, "assumed") == 0;
+}
+
 enum { NAMES_MAX = 64 }; /* keys or children of one group, and the words every element takes */
 
 static vx_status unknown_attribute(const load_element *element, const char *name)
@@ -82,9 +92,12 @@ static vx_status unknown_attribute(const load_element *element, const char *name
     const char *names[NAMES_MAX];
     size_t count = 0;
     for (size_t i = 0; i < element->group->key_count; i++) names[count++] = element->group->keys[i].name;
-    names[count++] = "source";
-    names[count++] = "assumed";
-    if (element->node->parent->type != XML_ELEMENT_NODE) names[count++] = "extends";
+    if (is_root(element)) {
+        names[count++] = "extends";
+    } else {
+        names[count++] = "source";
+        names[count++] = "assumed";
+    }
     char near[VX_KEY_PATH];
     hint(name, names, count, near);
     return FAIL(element->file, element->node, "<%s> has no attribute '%s'%s", element->group->name, name, near);
@@ -116,16 +129,12 @@ static vx_status take_value(load_element *element, const vx_key *key, const char
     return status;
 }
 
-static bool is_ground(const char *name) { return strcmp(name, "source") == 0 || strcmp(name, "assumed") == 0; }
-
-static bool is_root(const load_element *element) { return element->node->parent->type != XML_ELEMENT_NODE; }
-
 static vx_status take_attribute(load_element *element, const xmlAttr *attribute)
 {
     const char *name = (const char *)attribute->name;
     if (attribute->ns != NULL)
         return FAIL(element->file, element->node, "a model has no namespaces (attribute '%s')", name);
-    if (is_ground(name) || (is_root(element) && strcmp(name, "extends") == 0)) return VX_OK; /* read before */
+    if (is_about_values(element, name)) return VX_OK; /* read before */
     const vx_key *key = key_of(element->group, name);
     if (key == NULL) return unknown_attribute(element, name);
     if (key == element->group->keys && element->group->many == VX_GROUP_NAMED) return VX_OK; /* found its instance */
@@ -405,8 +414,7 @@ static vx_status load_document(load_file *file)
     if (status != VX_OK) return status;
     load_element element = {.file = file, .node = root, .group = vx_keys_root(file->model->kind)};
     vx_key_path_add(element.path, kind);
-    status = take_ground(&element);
-    return status == VX_OK ? load_values(&element) : status;
+    return load_values(&element);
 }
 
 vx_status vx_xml_load_file(vx_model *model, const char *path, vx_msg *msg)
