@@ -1,0 +1,129 @@
+/* What the files of this room share: the MMU itself. */
+#ifndef VX_MMU_PRIVATE_H
+#define VX_MMU_PRIVATE_H
+
+#include "rights.h"
+#include "tlb_context.h"
+#include "tlb_tag.h"
+#include "vx_mmu.h"
+#include "vx_mmu_hit.h"
+#include "vx_radix.h"
+#include "vx_setassoc.h"
+
+enum { VX_NOT_INSTALLED = 0xFF, VX_ARRAYS_MAX = VX_CFG_TLBS * VX_CFG_TLB_ARRAYS + 16 };
+
+/* A TLB unit: its hot part and what fills and counts need. */
+typedef struct vx_tlb {
+    vx_tlb_unit unit; /* first: the front points here */
+    const vx_cfg_tlb *config;
+    vx_setassoc array[VX_CFG_TLB_ARRAYS];
+    vx_tlb_view view[VX_TLB_LIVE_MAX]; /* every view there is; `unit.live` holds those that were filled */
+    uint8_t view_live[VX_TLB_LIVE_MAX];
+    uint8_t view_count;
+    uint8_t installs_as[VX_PAGE_SIZES]; /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
+    uint64_t cold_lookups;              /* by vx_mmu_access */
+    uint64_t cold_hits;                 /* among them; also in unit.hits_by_page */
+    vx_tlb_counts *counts;              /* misses and fills as they happen; the rest on vx_mmu_counts_now */
+} vx_tlb;
+
+/* One linear array of prefixes of one level, or the page-walk cache, or the nested TLB. */
+typedef struct vx_walker_cache {
+    vx_setassoc array;
+    bool exists;
+} vx_walker_cache;
+
+typedef struct vx_data_cache {
+    vx_setassoc array;
+    bool exists;
+    uint32_t hit_ticks;
+} vx_data_cache;
+
+/* The state that a load changes, ready for the walk. */
+typedef struct vx_walk_setup {
+    const vx_radix *guest; /* NULL: paging off */
+    const vx_radix *nested;
+    uint8_t guest_top, nested_top; /* the level at which a walk starts; 0 without that dimension */
+    bool pdptes_latched;
+    bool table_writes; /* reading a guest table entry is a write to its page */
+    bool nested_flags; /* A and D flags of the nested tables are kept */
+    uint64_t nested_accessed, nested_dirty;
+    uint64_t guest_physical_owner; /* tag bits of guest-physical mappings */
+    vx_reserved_bits guest_reserved, nested_reserved;
+} vx_walk_setup;
+
+typedef struct vx_walk vx_walk;
+
+/* A successful walk: what a TLB entry is made of. */
+typedef struct vx_walk_leaf {
+    uint64_t hpa;
+    uint64_t flags; /* VX_TLB_... */
+    vx_page_size size;
+    bool global;
+} vx_walk_leaf;
+
+typedef vx_mmu_result (*vx_walk_fn)(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf);
+
+struct vx_mmu {
+    vx_mmu_front front; /* first: vx_mmu_hit.h */
+    const vx_cfg_cpu *cpu;
+    vx_physmem *memory;
+    vx_ledger *ledger;
+    vx_mmu_control control;
+    bool loaded;
+    bool translated; /* some dimension is on */
+    vx_walk_setup setup;
+    vx_walk_fn walk; /* the instance for the mode */
+    vx_walk_observer observer;
+    void *observer_context;
+
+    vx_contexts contexts;
+    uint8_t *context_marks;             /* scratch, one a context */
+    vx_setassoc *arrays[VX_ARRAYS_MAX]; /* every array with tags */
+    unsigned array_count;
+
+    vx_tlb tlb[VX_CFG_TLBS];
+    unsigned tlb_count;
+    vx_tlb *second[VX_ACCESSES]; /* NULL: no second level */
+
+    vx_walker_cache psc_guest[VX_RADIX_LEVELS_MAX + 1];  /* by level of the entry: linear and combined */
+    vx_walker_cache psc_nested[VX_RADIX_LEVELS_MAX + 1]; /* guest-physical */
+    vx_walker_cache psc_physical;
+    vx_walker_cache ntlb;
+    vx_data_cache cache[VX_CFG_CACHES];
+
+    uint64_t exposure_num, exposure_den; /* exposed ticks = ticks x num / den */
+    uint64_t exposure_rest;              /* what rounding left over, carried to the next access */
+    bool splintered;                     /* a splintered entry was ever installed: page fracturing may matter */
+    uint64_t charged_walk_ticks;         /* what went to the ledger's walk causes since the counters' reset */
+
+    vx_mmu_counts counts;
+};
+
+/* tlb.c */
+vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg);
+/* What a lookup found. INSUFFICIENT: a translation without the rights, or clean where a store wants it dirty. */
+typedef enum vx_tlb_found { VX_TLB_MISS, VX_TLB_HIT, VX_TLB_INSUFFICIENT } vx_tlb_found;
+/* Looks up and counts; on HIT the slot is touched, the filter set, and *tag and the filter hold the entry. */
+vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access, uint64_t *tag);
+/* Installs at the unit's page size for `size`; `flags` are the value's low bits, `owner` the tag's. */
+void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner);
+/* Drops whatever the unit holds for the address: before an insufficient entry is replaced by one of another tag. */
+void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva);
+/* Empties the same-page filter. */
+static inline void vx_tlb_forget_last(vx_tlb *tlb) { tlb->unit.last_page = 1; }
+
+/* mmu.c */
+vx_status vx_mmu_array_init(vx_mmu *mmu, vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways,
+                            vx_replacement policy, vx_msg *msg);
+
+/* cache_hierarchy.c */
+vx_status vx_caches_init(vx_mmu *mmu, vx_arena *arena, vx_msg *msg);
+/* One access at a physical address, entering at level `first` (0 is L1D). Returns its latency and who answered. */
+uint32_t vx_caches_access(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
+
+/* invalidate.c */
+/* What faults drop by themselves; also reachable as operations. `linear`: the address was a linear address's
+ * translation, so its combined mappings go as well. */
+void vx_mmu_drop_violation(vx_mmu *mmu, uint64_t gva, uint64_t gpa, bool linear);
+
+#endif

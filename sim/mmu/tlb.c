@@ -1,0 +1,158 @@
+/* Translation lookaside buffers: lookup units of one or more arrays, searched at the same time; fills.
+ *
+ * SDM Vol. 3A, 4.10.2. An entry covers the smaller of the two dimensions' pages; a unit without room for that size
+ * holds the part that was used at the largest size it has ("smashed"). Second-level units smash 1G only, and only to
+ * 2M: an Intel second level for 4K pages holds no part of large ones, and AMD documents 1G pages held as 2M.
+ *
+ * NOT MODELLED: skewed arrays (Zen), coalesced entries (Zen 2 and later), prefetched translations. */
+#include <assert.h>
+
+#include "mmu_private.h"
+
+static bool holds(const vx_cfg_tlb_array *array, vx_page_size size)
+{
+    uint8_t large = 1U << VX_PAGE_2M | 1U << VX_PAGE_4M; /* one kind of array serves 2M and 4M pages */
+    return (array->pages & (size == VX_PAGE_4M ? large : 1U << size)) != 0;
+}
+
+static bool unit_holds(const vx_cfg_tlb *config, vx_page_size size)
+{
+    for (unsigned i = 0; i < config->array_count; i++)
+        if (holds(&config->array[i], size)) return true;
+    return false;
+}
+
+static uint8_t install_size(const vx_cfg_tlb *config, vx_page_size size)
+{
+    if (unit_holds(config, size)) return (uint8_t)size;
+    if (size > VX_PAGE_2M && unit_holds(config, VX_PAGE_2M)) return VX_PAGE_2M;
+    bool may_be_4k = config->level != VX_TLB_L2 && unit_holds(config, VX_PAGE_4K);
+    return may_be_4k ? VX_PAGE_4K : VX_NOT_INSTALLED;
+}
+
+/* The arrays of the unit that hold a size: bits of array indices. */
+static unsigned arrays_of(const vx_cfg_tlb *config, vx_page_size size)
+{
+    unsigned set = 0;
+    for (unsigned i = 0; i < config->array_count; i++)
+        if (holds(&config->array[i], size)) set |= 1U << i;
+    return set;
+}
+
+static unsigned log2_of(uint32_t power)
+{
+    unsigned log = 0;
+    while (power >>= 1) log++;
+    return log;
+}
+
+/* Where several arrays hold a size, the page-number bits just above the first one's set index pick the array. */
+static vx_status add_views(vx_tlb *tlb, vx_page_size size, vx_msg *msg)
+{
+    unsigned set = arrays_of(tlb->config, size);
+    unsigned count = (unsigned)__builtin_popcount(set);
+    if (count == 0) return VX_OK;
+    if (count & (count - 1))
+        return vx_fail(msg, VX_ERR_INPUT, "TLB %s: %u arrays hold %s pages: must be 1, 2 or 4", tlb->config->name,
+                       count, vx_page_size_name(size));
+    unsigned first = (unsigned)__builtin_ctz(set);
+    unsigned pick_shift = vx_page_shift(size) + log2_of(tlb->array[first].sets);
+    uint8_t pick = 0;
+    for (unsigned i = first; i < tlb->config->array_count; i++) {
+        if (!(set & 1U << i)) continue;
+        tlb->view[tlb->view_count++] = (vx_tlb_view){.array = &tlb->array[i],
+                                                     .size_bits = (uint64_t)size << VX_TAG_SIZE_SHIFT,
+                                                     .set_mask = tlb->array[i].sets - 1,
+                                                     .page_shift = (uint8_t)vx_page_shift(size),
+                                                     .pick_shift = (uint8_t)pick_shift,
+                                                     .pick_mask = (uint8_t)(count - 1),
+                                                     .pick = pick++};
+    }
+    return VX_OK;
+}
+
+vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg)
+{
+    tlb->config = config;
+    vx_tlb_forget_last(tlb);
+    for (unsigned i = 0; i < config->array_count; i++) {
+        const vx_cfg_tlb_array *array = &config->array[i];
+        vx_status status =
+            vx_mmu_array_init(mmu, &tlb->array[i], arena, array->entries, array->ways, array->replacement, msg);
+        if (status != VX_OK) return status;
+    }
+    for (unsigned size = 0; size < VX_PAGE_SIZES; size++) {
+        tlb->installs_as[size] = install_size(config, (vx_page_size)size);
+        vx_status status = add_views(tlb, (vx_page_size)size, msg);
+        if (status != VX_OK) return status;
+    }
+    return VX_OK;
+}
+
+vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access, uint64_t *tag)
+{
+    vx_tlb_unit *unit = &tlb->unit;
+    tlb->cold_lookups++;
+    for (unsigned i = 0; i < unit->live_count; i++) {
+        const vx_tlb_view *view = &unit->live[i];
+        uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
+        if (slot == VX_SETASSOC_NONE) continue;
+        uint64_t value = view->array->values[slot];
+        if ((value ^ front->want[access]) & front->need[access]) {
+            tlb->counts->misses++;
+            return VX_TLB_INSUFFICIENT;
+        }
+        vx_setassoc_touch(view->array, slot);
+        *tag = view->array->keys[slot];
+        vx_tlb_unit_remember(unit, gva, value, vx_tag_size(*tag));
+        unit->hits_by_page[unit->last_size]++;
+        tlb->cold_hits++;
+        return VX_TLB_HIT;
+    }
+    tlb->counts->misses++;
+    return VX_TLB_MISS;
+}
+
+void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
+{
+    vx_tlb_unit *unit = &tlb->unit;
+    for (unsigned i = 0; i < unit->live_count; i++) {
+        const vx_tlb_view *view = &unit->live[i];
+        for (;;) {
+            uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
+            if (slot == VX_SETASSOC_NONE) break;
+            vx_setassoc_drop(view->array, slot);
+        }
+    }
+    vx_tlb_forget_last(tlb);
+}
+
+/* The view that an address of this size belongs to; searched from its first fill on. */
+static const vx_tlb_view *view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
+{
+    for (unsigned i = 0; i < tlb->view_count; i++) {
+        const vx_tlb_view *view = &tlb->view[i];
+        if (view->size_bits != (uint64_t)size << VX_TAG_SIZE_SHIFT) continue;
+        if ((gva >> view->pick_shift & view->pick_mask) != view->pick) continue;
+        if (!tlb->view_live[i]) {
+            tlb->view_live[i] = 1;
+            tlb->unit.live[tlb->unit.live_count++] = *view;
+        }
+        return view;
+    }
+    return NULL;
+}
+
+void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner)
+{
+    if (tlb->installs_as[size] == VX_NOT_INSTALLED) return;
+    vx_page_size held = (vx_page_size)tlb->installs_as[size];
+    const vx_tlb_view *view = view_for(tlb, gva, held);
+    assert(view && "a size that installs has views, and every address belongs to one");
+    uint64_t page = gva >> view->page_shift;
+    uint64_t value = (hpa & VX_TLB_FRAME & ~(vx_page_bytes(held) - 1)) | flags;
+    vx_setassoc_insert(view->array, (uint32_t)page & view->set_mask,
+                       page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value, NULL);
+    vx_tlb_unit_remember(&tlb->unit, gva, value, held);
+    tlb->counts->fills_by_page[held]++;
+}

@@ -1,0 +1,281 @@
+/* The page walk of the first dimension (SDM Vol. 3A, 4.3 to 4.5): guest tables under EPT or NPT, native tables or
+ * shadow tables alone. One body, an instance a mode. In two dimensions each guest entry's address goes through the
+ * nested walk first: with 4 + 4 levels the order of Bhargava et al., ASPLOS 2008, Fig. 1(b), nL4 nL3 nL2 nL1 gL4, ...,
+ * and the four nested accesses for the data's address at the end.
+ *
+ * A flags are set as entries are used; the last entry's A and D once the whole translation is allowed. A and D updates
+ * are no accesses of the grid.
+ *
+ * NOT MODELLED: HLAT, memory types, speculative walks. */
+#include "walker.h"
+
+/* Where a walk stands: about to read the entry of `level` in `table`. */
+typedef struct guest_place {
+    unsigned level;
+    bool in_host;     /* `table` is a host-physical address, and `allowed` known: no nested walk for this table */
+    uint64_t table;   /* else as the guest spells it */
+    uint64_t flags;   /* VX_TLB_W, U, NX over the entries so far */
+    uint64_t allowed; /* VX_USE bits of the table's page in the second dimension */
+    uint64_t ends;    /* see vx_psc_entry */
+} guest_place;
+
+/* An entry and where it was read. */
+typedef struct guest_entry {
+    uint64_t value;
+    uint64_t gpa; /* unknown (0) after a combined paging-structure entry; the fault is then found again without it */
+    uint64_t at;
+    bool leaf;
+} guest_entry;
+
+static vx_mmu_result page_fault(vx_walk *walk, uint32_t cause)
+{
+    walk->fault.error_code = vx_page_fault_code(&walk->mmu->control, walk->access, cause);
+    return VX_MMU_PAGE_FAULT;
+}
+
+static inline vx_mmu_result nested(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf,
+                                   vx_nested_kind kind)
+{
+    return kind == VX_NESTED_NPT ? vx_nested_npt(walk, gpa, row, use, leaf) : vx_nested_ept(walk, gpa, row, use, leaf);
+}
+
+/* PAE's four top entries live in registers (SDM Vol. 3A, 4.4.1), but for AMD's nested paging. False: not present. */
+static bool start(const vx_walk *walk, uint64_t gva, guest_place *place)
+{
+    const vx_mmu *mmu = walk->mmu;
+    *place = (guest_place){.level = mmu->setup.guest_top, .table = mmu->control.root, .flags = VX_TLB_W | VX_TLB_U};
+    if (!mmu->setup.pdptes_latched) return true;
+    uint64_t pdpte = mmu->control.pdpte[gva >> 30 & 3];
+    place->table = pdpte & VX_ENTRY_ADDRESS;
+    return (pdpte & VX_PTE_P) != 0;
+}
+
+/* Counts what a remembered table saves: whole rows above it, and the nested walk for the table itself. */
+static void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
+{
+    vx_mmu *mmu = walk->mmu;
+    for (unsigned row = mmu->setup.guest_top; row + 1 >= entry->level && row >= 1; row--) {
+        unsigned end = entry->ends >> 2 * (row - 1) & 3; /* 0 only where software changed modes without a flush */
+        for (unsigned level = mmu->setup.nested_top; two && end > 0 && level >= end; level--)
+            vx_walk_skip(walk, row, level, VX_HIT_PSC, 0, 0, 0);
+        if (row < entry->level) break;
+        vx_walk_skip(walk, row, VX_GUEST_COLUMN, VX_HIT_PSC, row == entry->level ? mmu->cpu->psc.hit_ticks : 0, 0, 0);
+    }
+}
+
+/* Starts at the table that a linear or combined paging-structure entry remembers. */
+static void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool two)
+{
+    vx_mmu *mmu = walk->mmu;
+    vx_psc_entry entry;
+    if (!vx_psc_prefix_find(mmu, mmu->psc_guest, mmu->setup.guest, place->level, gva, mmu->front.owner, &entry)) return;
+    skip_rows(walk, &entry, two);
+    walk->remembered = true;
+    *place = (guest_place){.level = entry.level - 1,
+                           .in_host = true,
+                           .table = entry.table,
+                           .flags = entry.flags & (VX_TLB_W | VX_TLB_U | VX_TLB_NX),
+                           .allowed = entry.flags >> VX_TLB_NESTED_SHIFT & 7,
+                           .ends = entry.ends};
+}
+
+static void remember_table(vx_mmu *mmu, uint64_t gva, const guest_place *place, uint64_t table)
+{
+    vx_psc_prefix_fill(mmu->psc_guest, mmu->setup.guest, gva, mmu->front.owner,
+                       &(vx_psc_entry){.level = place->level + 1,
+                                       .table = table,
+                                       .flags = place->flags | place->allowed << VX_TLB_NESTED_SHIFT,
+                                       .ends = place->ends});
+}
+
+/* Finds the host-physical address of the entry. A combined paging-structure entry needs the table's, so it is made here
+ * and not when the entry that names the table is read. */
+static inline vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
+                                   vx_nested_kind kind)
+{
+    const vx_walk_setup *setup = &walk->mmu->setup;
+    uint64_t offset = (uint64_t)vx_radix_index(setup->guest, place->level, gva) * setup->guest->entry_bytes;
+    entry->gpa = 0;
+    entry->at = place->table + offset;
+    if (kind == VX_NESTED_NONE || place->in_host) return VX_MMU_DONE;
+    entry->gpa = place->table + offset;
+    uint64_t use = setup->table_writes ? VX_USE_READ | VX_USE_WRITE : VX_USE_READ;
+    vx_nested_leaf leaf;
+    vx_mmu_result result = nested(walk, entry->gpa, place->level, use, &leaf, kind);
+    if (result != VX_MMU_DONE) return result;
+    entry->at = leaf.hpa;
+    place->allowed = leaf.allowed;
+    place->ends |= (uint64_t)leaf.level << 2 * (place->level - 1);
+    if (place->level < setup->guest_top) remember_table(walk->mmu, gva, place, leaf.hpa);
+    return VX_MMU_DONE;
+}
+
+static void read_entry(vx_walk *walk, unsigned level, guest_entry *entry)
+{
+    vx_mmu *mmu = walk->mmu;
+    uint64_t leaf_needs = walk->access == VX_ACCESS_STORE ? VX_PTE_D : 0;
+    if (walk->caches && mmu->psc_physical.exists && level > 1 &&
+        vx_psc_physical_find(mmu, entry->at, level, mmu->front.owner, leaf_needs, &entry->value)) {
+        walk->remembered = true;
+        vx_walk_skip(walk, level, VX_GUEST_COLUMN, VX_HIT_PSC, mmu->cpu->psc.hit_ticks, entry->at, entry->value);
+        return;
+    }
+    entry->value = vx_radix_read(mmu->setup.guest, mmu->memory, (vx_hpa){entry->at});
+    vx_walk_charge(walk, level, VX_GUEST_COLUMN, entry->at, entry->value);
+}
+
+/* PAE's top entries have neither rights nor an A flag. */
+static bool plain(const vx_radix *format, unsigned level) { return format->bits[level] == 2; }
+
+static uint64_t combine(const vx_radix *format, unsigned level, uint64_t flags, uint64_t entry)
+{
+    if (plain(format, level)) return flags;
+    if (!(entry & VX_PTE_W)) flags &= ~VX_TLB_W;
+    if (!(entry & VX_PTE_U)) flags &= ~VX_TLB_U;
+    if (entry & VX_PTE_NX) flags |= VX_TLB_NX;
+    return flags;
+}
+
+/* Checks a fresh entry: present, no reserved bit (SDM Vol. 3A, 4.7). */
+static vx_mmu_result check(vx_walk *walk, unsigned level, guest_entry *entry)
+{
+    const vx_mmu *mmu = walk->mmu;
+    const vx_walk_setup *setup = &mmu->setup;
+    if (!(entry->value & VX_PTE_P)) return page_fault(walk, 0);
+    bool large = mmu->control.paging != VX_PAGING_32BIT || mmu->control.pse; /* without PSE bit 7 is ignored */
+    entry->leaf = level == 1 || (large && vx_radix_is_leaf(setup->guest, level, entry->value));
+    uint64_t reserved = entry->leaf ? setup->guest_reserved.leaf[level] : setup->guest_reserved.table[level];
+    return entry->value & reserved ? page_fault(walk, VX_PF_P | VX_PF_RSVD) : VX_MMU_DONE;
+}
+
+/* SDM Vol. 3A, 4.8. The update is a write to the guest's page, which the second dimension must allow (Vol. 3C,
+ * 28.2.3.2; reported as a read and a write). */
+static inline vx_mmu_result set_flags(vx_walk *walk, const guest_place *place, guest_entry *entry, uint64_t flags,
+                                      vx_nested_kind kind)
+{
+    vx_mmu *mmu = walk->mmu;
+    if ((entry->value & flags) == flags || plain(mmu->setup.guest, place->level)) return VX_MMU_DONE;
+    if (kind != VX_NESTED_NONE && !(place->allowed & VX_USE_WRITE))
+        return vx_nested_denied(walk, entry->gpa, place->level, VX_USE_READ | VX_USE_WRITE, place->allowed);
+    entry->value |= flags;
+    vx_radix_write(mmu->setup.guest, mmu->memory, (vx_hpa){entry->at}, entry->value);
+    mmu->counts.ad_writes++;
+    return VX_MMU_DONE;
+}
+
+static void remember_entry(vx_mmu *mmu, unsigned level, const guest_entry *entry)
+{
+    if (mmu->psc_physical.exists && level > 1) vx_psc_physical_fill(mmu, entry->at, mmu->front.owner, entry->value);
+}
+
+/* From the root, or from a remembered table, to the entry that maps the page. */
+static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
+                                    vx_nested_kind kind)
+{
+    vx_mmu *mmu = walk->mmu;
+    const vx_radix *format = mmu->setup.guest;
+    for (;;) {
+        vx_mmu_result result = locate(walk, gva, place, entry, kind);
+        if (result != VX_MMU_DONE) return result;
+        read_entry(walk, place->level, entry);
+        result = check(walk, place->level, entry);
+        if (result != VX_MMU_DONE) return result;
+        place->flags = combine(format, place->level, place->flags, entry->value);
+        if (entry->leaf) return VX_MMU_DONE;
+        result = set_flags(walk, place, entry, VX_PTE_A, kind);
+        if (result != VX_MMU_DONE) return result;
+        remember_entry(mmu, place->level, entry);
+        place->table = vx_radix_frame(format, entry->value, place->level, false);
+        place->in_host = false;
+        place->level--;
+        if (kind == VX_NESTED_NONE) remember_table(mmu, gva, place, place->table);
+    }
+}
+
+/* The second dimension of the data's address, into `leaf`. */
+static inline vx_mmu_result translate_data(vx_walk *walk, uint64_t gpa, vx_page_size page, vx_walk_leaf *leaf,
+                                           vx_nested_kind kind)
+{
+    if (kind == VX_NESTED_NONE) {
+        *leaf = (vx_walk_leaf){.hpa = gpa, .flags = VX_TLB_NESTED | VX_TLB_DIRTY, .size = page};
+        return VX_MMU_DONE;
+    }
+    vx_nested_leaf data;
+    vx_mmu_result result = nested(walk, gpa, VX_DATA_ROW, vx_use_of(walk->access), &data, kind);
+    if (result != VX_MMU_DONE) return result;
+    *leaf = (vx_walk_leaf){.hpa = data.hpa,
+                           .flags = data.allowed << VX_TLB_NESTED_SHIFT | (data.dirty ? VX_TLB_DIRTY : 0),
+                           .size = data.size < page ? data.size : page};
+    if (data.size < page) leaf->flags |= VX_TLB_SPLINTERED;
+    return VX_MMU_DONE;
+}
+
+static inline __attribute__((always_inline)) vx_mmu_result walk_tables(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf,
+                                                                       vx_nested_kind kind)
+{
+    vx_mmu *mmu = walk->mmu;
+    guest_place place;
+    guest_entry entry = {0};
+    if (!start(walk, gva, &place)) return page_fault(walk, 0);
+    if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, kind != VX_NESTED_NONE);
+    vx_mmu_result result = descend(walk, gva, &place, &entry, kind);
+    if (result != VX_MMU_DONE) return result;
+    uint64_t wrong = (place.flags ^ mmu->front.want[walk->access]) & mmu->front.need[walk->access];
+    if (wrong & (VX_TLB_W | VX_TLB_U | VX_TLB_NX)) return page_fault(walk, VX_PF_P);
+
+    vx_page_size page = (vx_page_size)mmu->setup.guest->page[place.level];
+    uint64_t frame = vx_radix_frame(mmu->setup.guest, entry.value, place.level, true);
+    result = translate_data(walk, frame | (gva & (vx_page_bytes(page) - 1)), page, leaf, kind);
+    if (result != VX_MMU_DONE) return result;
+    uint64_t flags = walk->access == VX_ACCESS_STORE ? VX_PTE_A | VX_PTE_D : VX_PTE_A;
+    result = set_flags(walk, &place, &entry, flags, kind);
+    if (result != VX_MMU_DONE) return result;
+    remember_entry(mmu, place.level, &entry);
+    leaf->flags |= place.flags | (uint64_t)page << VX_TLB_GUEST_PAGE_SHIFT;
+    if (!(entry.value & VX_PTE_D)) leaf->flags &= ~VX_TLB_DIRTY;
+    leaf->global = mmu->control.pge && (entry.value & VX_PTE_G);
+    return VX_MMU_DONE;
+}
+
+/* Paging off under a second dimension: the linear address is the guest-physical one, and anyone may do anything with it
+ * in the first dimension (SDM Vol. 3C, 28.2.3.3). */
+static inline vx_mmu_result walk_unpaged(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf, vx_nested_kind kind)
+{
+    vx_mmu_result result = translate_data(walk, gva, VX_PAGE_1G, leaf, kind);
+    if (result != VX_MMU_DONE) return result;
+    leaf->flags &= ~VX_TLB_SPLINTERED; /* there is no page of the guest's to be splintered */
+    leaf->flags |= VX_TLB_W | VX_TLB_U | (uint64_t)leaf->size << VX_TLB_GUEST_PAGE_SHIFT;
+    return VX_MMU_DONE;
+}
+
+static vx_mmu_result walk_one(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_tables(walk, gva, leaf, VX_NESTED_NONE);
+}
+
+static vx_mmu_result walk_ept(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_tables(walk, gva, leaf, VX_NESTED_EPT);
+}
+
+static vx_mmu_result walk_npt(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_tables(walk, gva, leaf, VX_NESTED_NPT);
+}
+
+static vx_mmu_result unpaged_ept(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_unpaged(walk, gva, leaf, VX_NESTED_EPT);
+}
+
+static vx_mmu_result unpaged_npt(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_unpaged(walk, gva, leaf, VX_NESTED_NPT);
+}
+
+vx_walk_fn vx_walk_instance(vx_nested_kind nested, bool paging)
+{
+    static const vx_walk_fn paged[] = {walk_one, walk_ept, walk_npt};
+    static const vx_walk_fn unpaged[] = {NULL, unpaged_ept, unpaged_npt};
+    return paging ? paged[nested] : unpaged[nested];
+}

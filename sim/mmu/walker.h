@@ -1,0 +1,80 @@
+/* What the two dimensions of a walk share: the state of one walk, its costs, and the caches of the walker.
+ */
+#ifndef VX_WALKER_H
+#define VX_WALKER_H
+
+#include "mmu_private.h"
+
+struct vx_walk {
+    vx_mmu *mmu;
+    vx_access access;
+    bool linear;     /* the walk translates a linear address (not a guest-physical one alone) */
+    bool caches;     /* paging-structure caches and nested TLB may answer */
+    bool remembered; /* one of them did: a fault must be confirmed from memory */
+    uint32_t accesses;
+    vx_mmu_fault fault;
+};
+
+enum { VX_DATA_ROW = 0, VX_GUEST_COLUMN = 0 }; /* as levels: see vx_walk_access */
+
+static inline unsigned vx_grid_index(unsigned level) { return 5 - level; }
+
+/* ---- walk_cost.c ---- */
+
+/* One access to the hierarchy for the entry at `at`. */
+void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry);
+/* One access that a cache of the walker saved. */
+void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
+                  uint64_t entry);
+
+/* ---- nested_walk.c ---- */
+
+typedef struct vx_nested_leaf {
+    uint64_t hpa;     /* of the very address */
+    uint64_t allowed; /* VX_USE bits: AND over the entries */
+    vx_page_size size;
+    uint8_t level; /* at which the walk ended, 1 to 3 */
+    bool dirty;    /* its D flag is set, or none is kept */
+} vx_nested_leaf;
+
+/* Translates a guest-physical address for the use (VX_USE bits); `row` is the guest level, or VX_DATA_ROW. */
+vx_mmu_result vx_nested_ept(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf);
+vx_mmu_result vx_nested_npt(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf);
+/* The fault of a use that the page does not allow, where all entries were present. */
+vx_mmu_result vx_nested_denied(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t allowed);
+
+/* ---- psc_prefix.c (Intel) ---- */
+
+/* A remembered table: what an entry of level `level` leads to. */
+typedef struct vx_psc_entry {
+    unsigned level;
+    uint64_t table; /* host-physical address of the next table */
+    uint64_t flags; /* what the entries up to here allow: VX_TLB_W, U, NX; the table's page: VX_USE bits <<
+                       VX_TLB_NESTED_SHIFT */
+    uint64_t ends;  /* combined: level at which each guest level's nested walk ended, 2 bits a level from level 1 */
+} vx_psc_entry;
+
+/* The longest remembered prefix of the address in the caches of one dimension; counts a lookup. */
+bool vx_psc_prefix_find(vx_mmu *mmu, const vx_walker_cache caches[], const vx_radix *format, unsigned top,
+                        uint64_t address, uint64_t owner, vx_psc_entry *entry);
+void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format, uint64_t address, uint64_t owner,
+                        const vx_psc_entry *entry);
+
+/* ---- psc_physical.c (AMD) ---- */
+
+/* A level-1 or large entry answers only where it has the bits of `leaf_needs`: the flags are set in memory. */
+bool vx_psc_physical_find(vx_mmu *mmu, uint64_t at, unsigned level, uint64_t owner, uint64_t leaf_needs,
+                          uint64_t *entry);
+void vx_psc_physical_fill(vx_mmu *mmu, uint64_t at, uint64_t owner, uint64_t entry);
+
+/* ---- ntlb.c ---- */
+
+bool vx_ntlb_find(vx_mmu *mmu, uint64_t gpa, uint64_t use, vx_nested_leaf *leaf);
+void vx_ntlb_fill(vx_mmu *mmu, uint64_t gpa, const vx_nested_leaf *leaf);
+
+/* ---- walk.c ---- */
+
+/* The walk's instance for a mode; paging off with a second dimension is a mode of its own. */
+vx_walk_fn vx_walk_instance(vx_nested_kind nested, bool paging);
+
+#endif
