@@ -339,6 +339,22 @@ static void every_nth_fault_unmaps_the_oldest_page(void **state)
     rig_close(&rig);
 }
 
+/* Five new levels and an unmapping: what vx_guest_queue_bound allows for, to the record. */
+static void the_longest_fault_fills_the_queue(void **state)
+{
+    (void)state;
+    guest_rig rig;
+    vx_cfg_guest config = rig_config(5, VX_PAGE_4K, VX_TABLES_CLUSTERED, 64 * mib);
+    config.unmap_every = 1;
+    rig_open(&rig, &config, 1, 1);
+    for (uint64_t i = 0; i < 17; i++) assert_int_equal(rig_touch(&rig, i * 4096), VX_OK);
+    assert_int_equal(vx_guest_page_fault(rig.guest, (vx_gva){0xFF7F0000000000}, 4, &rig.queue, &rig.msg), VX_OK);
+    assert_int_equal(rig.queue.count, rig.queue.room);
+    assert_int_equal(rig.queue.words, 1 + 4 + 6 * 2); /* boot needs more */
+    rig_drain(&rig);
+    rig_close(&rig);
+}
+
 /* Unmapping after each fault, a program can still use two pages at once, and RAM never runs out. */
 static void unmapping_keeps_the_newest_pages_and_recycles_frames(void **state)
 {
@@ -565,6 +581,7 @@ int main(void)
         cmocka_unit_test(data_frames_follow_the_order_of_first_touch),
         cmocka_unit_test(pae_roots_lie_below_4_gib),
         cmocka_unit_test(every_nth_fault_unmaps_the_oldest_page),
+        cmocka_unit_test(the_longest_fault_fills_the_queue),
         cmocka_unit_test(unmapping_keeps_the_newest_pages_and_recycles_frames),
         cmocka_unit_test(random_programs_keep_every_rule),
         cmocka_unit_test(same_seed_same_records),
