@@ -44,11 +44,11 @@ void vx_chunk_decoder_free(vx_chunk_decoder *decoder)
 
 /* ---- checking and loading a chunk ---- */
 
-/* An array of at least `count` items, its old content gone. */
+/* An array of at least `count` items and at least one, its old content gone. */
 static bool fit(void **array, uint32_t *capacity, uint32_t count, size_t size)
 {
-    if (*capacity >= count) return true;
-    void *data = malloc(count * size);
+    if (*array && *capacity >= count) return true;
+    void *data = malloc(count ? count * size : size);
     if (!data) return false;
     free(*array);
     *array = data;
