@@ -68,12 +68,11 @@ void vx_guest_fini(vx_guest *guest)
 void vx_guest_queue_bound(unsigned processes, size_t *records, size_t *words)
 {
     /* A page fault of 5-level tables: EXCEPTION, CPL, SKIPPED, an unmapping of 2 records, 4 new tables of 2 records
-     * each, the leaf, IRET, CPL: 16. A new process and the switch to it are fewer: 9 of PAE tables, CPL, CR_WRITE,
+     * each, the leaf, IRET, CPL: 16. A new process and the switch to it are fewer: PAE tables, CPL, CR_WRITE,
      * PDPTE_LOAD, CPL. Only boot grows with the number of processes. */
-    enum { TABLES = VX_GUEST_ROOT_PAGES + VX_GUEST_PDPTES, TABLE_WORDS = 2 * VX_GUEST_PDPTES };
-    enum { FAULT = 16, FAULT_WORDS = 1 + 4 + 2 * 6, STATE_WORDS = 13 };
-    size_t boot = (size_t)processes * TABLES + 1;
-    size_t boot_words = (size_t)processes * TABLE_WORDS + STATE_WORDS;
+    enum { FAULT = 16, FAULT_WORDS = 1 + 4 + 2 * 6, ROOT_WORDS = 2 * VX_GUEST_PDPTES, STATE_WORDS = 13 };
+    size_t boot = (size_t)processes * VX_GUEST_ROOT_PAGES + 1;
+    size_t boot_words = (size_t)processes * ROOT_WORDS + STATE_WORDS;
     *records = boot > FAULT ? boot : FAULT;
     *words = boot_words > FAULT_WORDS ? boot_words : FAULT_WORDS;
 }

@@ -50,30 +50,36 @@ static void queue_store(void *context, unsigned level, uint64_t at, uint64_t val
     now->tables->counts->pt_stores++;
 }
 
-/* A table page is never reused, so the image of a new one is still zero, as PT_PAGE_NEW without entries says. */
-static uint64_t new_page_below(change *now, unsigned level, uint64_t below)
+static void queue_new_page(const change *now, unsigned level, uint64_t page, const uint64_t *entries, unsigned words)
 {
-    uint64_t page = vx_frame_pool_take_table(now->tables->pool, below);
-    if (page == 0) return 0;
-    vx_queue_put(now->queue, VX_REC_PT_PAGE_NEW, level, page, NULL, 0);
+    vx_queue_put(now->queue, VX_REC_PT_PAGE_NEW, level, page, entries, words);
     now->tables->counts->table_pages++;
+}
+
+/* An empty table. A table page is never reused, so the image of it is still zero. */
+static uint64_t new_page(void *context, unsigned level)
+{
+    change *now = context;
+    uint64_t page = vx_frame_pool_take_table(now->tables->pool, UINT64_MAX);
+    if (page != 0) queue_new_page(now, level, page, NULL, 0);
     return page;
 }
 
-static uint64_t new_page(void *context, unsigned level) { return new_page_below(context, level, UINT64_MAX); }
-
 /* ---- roots ---- */
 
-static void fill_pdpt(change *now, uint64_t root, uint64_t pdpte[VX_GUEST_PDPTES])
+/* The directories, then the PDPT that names them: it is filled before it becomes a table, so nobody stores to it. */
+static void new_pdpt(change *now, uint64_t root, uint64_t pdpte[VX_GUEST_PDPTES])
 {
+    uint64_t entries[2 * VX_GUEST_PDPTES]; /* index, value */
     for (unsigned i = 0; i < VX_GUEST_PDPTES; i++) {
         uint64_t directory = new_page(now, 2);
         assert(directory != 0);
         pdpte[i] = directory | VX_PTE_P; /* rights are reserved bits here (SDM Vol. 3A, Table 4-8) */
-        uint64_t at = root + i * sizeof pdpte[i];
-        vx_physmem_write64(&now->tables->image, (vx_hpa){at}, pdpte[i]);
-        queue_store(now, 3, at, pdpte[i]);
+        entries[2 * i] = i;
+        entries[2 * i + 1] = pdpte[i];
+        vx_physmem_write64(&now->tables->image, (vx_hpa){root + i * sizeof pdpte[i]}, pdpte[i]);
     }
+    queue_new_page(now, 3, root, entries, 2 * VX_GUEST_PDPTES);
 }
 
 vx_status vx_guest_tables_new_root(vx_guest_tables *tables, uint64_t *root, uint64_t pdpte[VX_GUEST_PDPTES],
@@ -83,12 +89,15 @@ vx_status vx_guest_tables_new_root(vx_guest_tables *tables, uint64_t *root, uint
     bool pae = tables->format == &vx_radix_pae;
     uint64_t page = 0;
     if (tables->pool->free >= (pae ? VX_GUEST_ROOT_PAGES : 1))
-        page = new_page_below(&now, tables->format->top, pae ? PAE_ROOT_END : UINT64_MAX);
+        page = vx_frame_pool_take_table(tables->pool, pae ? PAE_ROOT_END : UINT64_MAX);
     if (page == 0)
         return vx_fail(msg, VX_ERR_INPUT,
                        "the guest's RAM of %" PRIu64 " bytes%s has no room for another process's tables: raise --ram",
                        tables->image.bytes, pae ? " (its first 4 GiB, for PAE)" : "");
-    if (pae) fill_pdpt(&now, page, pdpte);
+    if (pae)
+        new_pdpt(&now, page, pdpte);
+    else
+        queue_new_page(&now, tables->format->top, page, NULL, 0);
     *root = page;
     return VX_OK;
 }

@@ -51,7 +51,17 @@ machine_translation machine_walk(guest_machine *machine, uint64_t gva)
     return found;
 }
 
-static void new_table(guest_machine *machine, uint64_t gpa, unsigned level)
+/* The entry of a table names another table: of the next level, and linked nowhere else. */
+static void link_table(guest_machine *machine, unsigned level, uint32_t root, uint64_t entry)
+{
+    uint64_t child = vx_radix_frame(machine->format, entry, level, false) >> VX_PAGE_SHIFT;
+    assert_true(child < machine->frames);
+    assert_int_equal(machine->table_level[child], level - 1);
+    assert_int_equal(machine->table_root[child], 0);
+    machine->table_root[child] = root;
+}
+
+static void new_table(guest_machine *machine, uint64_t gpa, unsigned level, const uint64_t *pairs, unsigned words)
 {
     assert_int_equal(gpa % VX_PAGE_BYTES, 0);
     uint64_t frame = gpa >> VX_PAGE_SHIFT;
@@ -63,6 +73,12 @@ static void new_table(guest_machine *machine, uint64_t gpa, unsigned level)
     if (level == machine->format->top) machine->table_root[frame] = (uint32_t)frame;
     vx_physmem_clear_page(&machine->memory, (vx_hpa){gpa});
     machine->tables++;
+    for (unsigned i = 0; i < words; i += 2) {
+        assert_int_equal(level, machine->format->top); /* only a root is filled at birth: others have no owner yet */
+        vx_radix_write(machine->format, &machine->memory, (vx_hpa){gpa + pairs[i] * machine->format->entry_bytes},
+                       pairs[i + 1]);
+        link_table(machine, level, (uint32_t)frame, pairs[i + 1]);
+    }
 }
 
 /* A leaf's frames come into or out of use. */
@@ -101,11 +117,7 @@ static void store(guest_machine *machine, unsigned size, uint64_t gpa, uint64_t 
         own(machine, value, level, root, true);
         return;
     }
-    uint64_t child = vx_radix_frame(format, value, level, false) >> VX_PAGE_SHIFT;
-    assert_true(child < machine->frames);
-    assert_int_equal(machine->table_level[child], level - 1);
-    assert_int_equal(machine->table_root[child], 0);
-    machine->table_root[child] = root;
+    link_table(machine, level, root, value);
 }
 
 void machine_forget(guest_machine *machine, uint64_t root)
@@ -206,7 +218,7 @@ static void execute(guest_machine *machine, const vx_record *record, const uint6
     switch (record->kind) {
     case VX_REC_PT_PAGE_NEW:
         assert_int_equal(machine->cpl, 0);
-        new_table(machine, record->addr, record->size);
+        new_table(machine, record->addr, record->size, payload, record->count);
         break;
     case VX_REC_PT_STORE:
         assert_int_equal(machine->cpl, 0);
