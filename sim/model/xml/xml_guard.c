@@ -51,9 +51,8 @@ static void on_end(void *parser, const xmlChar *name, const xmlChar *prefix, con
     xmlSAX2EndElementNs(parser, name, prefix, uri);
 }
 
-static void on_complaint(void *parser, xmlErrorPtr error)
+static void note(guard *self, const xmlError *error)
 {
-    guard *self = guard_of(parser);
     if (self->status != VX_OK || error->level < XML_ERR_ERROR) return;
     if (error->code == XML_ERR_NO_MEMORY) {
         self->status = vx_fail_nomem(self->msg);
@@ -63,6 +62,11 @@ static void on_complaint(void *parser, xmlErrorPtr error)
     size_t length = strcspn(text, "\n");
     self->status = vx_fail(self->msg, VX_ERR_INPUT, "%s:%d: %.*s", self->label, error->line, (int)length, text);
 }
+
+static void on_complaint(void *parser, xmlErrorPtr error) { note(guard_of(parser), error); }
+
+/* What libxml2 says outside of a parser (that it has no memory for one), it would otherwise print. */
+static void on_global_complaint(void *context, xmlErrorPtr error) { note(context, error); }
 
 static vx_status run_parser(xmlParserCtxt *parser, xmlDoc **document, const char *text, size_t bytes)
 {
@@ -81,20 +85,31 @@ static vx_status run_parser(xmlParserCtxt *parser, xmlDoc **document, const char
     return VX_OK;
 }
 
-vx_status vx_xml_parse(xmlDoc **document, const char *text, size_t bytes, const char *label, vx_msg *msg)
+static vx_status parse_guarded(guard *self, xmlDoc **document, const char *text, size_t bytes)
 {
-    if (memchr(text, '\0', bytes) != NULL) return vx_fail(msg, VX_ERR_INPUT, "%s: holds a NUL byte", label);
-    if (bytes == 0) return vx_fail(msg, VX_ERR_INPUT, "%s: is empty", label);
     xmlParserCtxt *parser = xmlNewParserCtxt();
-    if (parser == NULL) return vx_fail_nomem(msg);
-    guard self = {.label = label, .msg = msg, .status = VX_OK};
-    parser->_private = &self;
+    if (parser == NULL) return vx_fail_nomem(self->msg);
+    parser->_private = self;
     parser->sax->internalSubset = on_doctype;
     parser->sax->startElementNs = on_start;
     parser->sax->endElementNs = on_end;
     parser->sax->serror = on_complaint;
     vx_status status = run_parser(parser, document, text, bytes);
     xmlFreeParserCtxt(parser);
+    return status;
+}
+
+vx_status vx_xml_parse(xmlDoc **document, const char *text, size_t bytes, const char *label, vx_msg *msg)
+{
+    if (bytes == 0) return vx_fail(msg, VX_ERR_INPUT, "%s: is empty", label);
+    if (memchr(text, '\0', bytes) != NULL) return vx_fail(msg, VX_ERR_INPUT, "%s: holds a NUL byte", label);
+    guard self = {.label = label, .msg = msg, .status = VX_OK};
+    /* The handler is the thread's: an embedding program gets its own back. */
+    xmlStructuredErrorFunc handler = xmlStructuredError;
+    void *context = xmlStructuredErrorContext;
+    xmlSetStructuredErrorFunc(&self, on_global_complaint);
+    vx_status status = parse_guarded(&self, document, text, bytes);
+    xmlSetStructuredErrorFunc(context, handler);
     return status;
 }
 

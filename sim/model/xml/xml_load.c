@@ -151,7 +151,8 @@ static const char *attribute_text(const xmlNode *node, const char *name)
 {
     const xmlAttr *attribute = xmlHasProp(node, (const xmlChar *)name);
     if (attribute == NULL || attribute->children == NULL) return NULL;
-    return (const char *)attribute->children->content;
+    const char *text = (const char *)attribute->children->content;
+    return text != NULL && *text != '\0' ? text : NULL;
 }
 
 static vx_status take_ground(load_element *element)
