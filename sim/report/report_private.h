@@ -1,0 +1,62 @@
+/* What the files of this room share: making JSON values, and reading documents that may lack anything. */
+#ifndef VX_REPORT_PRIVATE_H
+#define VX_REPORT_PRIVATE_H
+
+#include "vx_report.h"
+
+/* ---- report_value.c: making and reading JSON ---- */
+
+/* A string; bytes that are not UTF-8 (file names may hold any) become '?'. NULL where memory is short. */
+json_t *report_string(const char *text);
+
+/* An integer; beyond 2^63 - 1, which JSON's readers cannot hold, a string of decimal digits. */
+json_t *report_count(uint64_t count);
+
+/* object[key] = value, stealing value. False where memory is short, also for the object or the value itself (NULL). */
+bool report_set(json_t *object, const char *key, json_t *value);
+
+/* What stands at a dotted path of keys without dots; NULL where nothing does. */
+const json_t *report_at(const json_t *object, const char *path);
+
+/* Numbers at a path; 0 where there is none or it is negative. */
+uint64_t report_uint(const json_t *object, const char *path);
+double report_real(const json_t *object, const char *path);
+
+/* Flushes; VX_ERR_IO where anything written to `out` was lost. */
+vx_status report_end(FILE *out, vx_msg *msg);
+
+/* ---- report_words.c: text for humans ---- */
+
+enum { REPORT_WORD = 64, REPORT_NUMBER = 40, REPORT_COLUMNS = 100 };
+
+/* A copy in plain ASCII, cut where longer: documents may come from files, and terminals obey control characters. */
+const char *report_plain(const char *text, char plain[REPORT_WORD]);
+/* The string at a path, as above; `missing` where there is none. */
+const char *report_word(const json_t *object, const char *path, const char *missing, char plain[REPORT_WORD]);
+/* Writes a text of any length in plain ASCII. */
+void report_put(FILE *out, const char *text);
+/* 1234567 as "1,234,567". */
+const char *report_grouped(uint64_t value, char text[REPORT_NUMBER]);
+/* A JSON number for humans: integers grouped, reals with three decimals, "-" where it is no number. */
+const char *report_figure(const json_t *value, char text[REPORT_NUMBER]);
+/* part / whole as "12.3%"; "-" where whole is 0. */
+const char *report_percent(double part, double whole, char text[REPORT_NUMBER]);
+/* A blank line and the heading. */
+void report_heading(FILE *out, const char *text);
+
+/* ---- parts of the text ---- */
+
+/* All of one run: cycles, TLBs, walks, exits, derived figures. */
+void report_run_tables(const json_t *run, FILE *out);
+/* Grids of walks: accesses, and what the walker's caches saved where they saved any. */
+void report_grids(const json_t *run, FILE *out);
+/* One grid, without the rows and columns that are not shown; cell() gives the text of a cell. */
+typedef const char *(*report_cell)(void *context, size_t row, size_t column, char text[REPORT_NUMBER]);
+void report_grid(FILE *out, const json_t *rows, const json_t *columns, const bool *row_shown, const bool *column_shown,
+                 report_cell cell, void *context);
+void report_exits(const json_t *run, FILE *out);
+vx_status report_side_by_side(const json_t *runs, FILE *out, vx_msg *msg);
+void report_bars(const json_t *runs, FILE *out);
+void report_walk(const json_t *run, FILE *out);
+
+#endif

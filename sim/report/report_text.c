@@ -1,0 +1,194 @@
+/* The text report: a head that says what was run, the tables, and notes on how far to trust them. */
+#include "report_private.h"
+
+#include <string.h>
+
+/* What makes figures approximate, as design sections 5 and 7 name it. */
+static const struct {
+    const char *flag, *meaning;
+} approximations[] = {
+    {"latency", "every memory access costs a fixed time; counts are exact, cycles are an estimate"},
+    {"filter", "the trace leaves out first-level hits; flushes it does not know of make TLB figures approximate"},
+    {"events-only", "the trace holds no references; TLB and walk figures are of page-table stores alone"},
+};
+
+static void trace_line(const json_t *trace, FILE *out)
+{
+    char tier[REPORT_WORD], references[REPORT_NUMBER], instructions[REPORT_NUMBER];
+    const char *path = json_string_value(json_object_get(trace, "path"));
+    fputs("trace    ", out);
+    report_put(out, path ? path : "?");
+    fprintf(out, ", tier %s, %s references, %s instructions\n", report_word(trace, "tier", "?", tier),
+            report_figure(json_object_get(trace, "references"), references),
+            report_figure(json_object_get(trace, "instructions"), instructions));
+}
+
+static void trace_lines(const json_t *document, FILE *out)
+{
+    const json_t *trace = json_object_get(document, "trace");
+    if (json_is_object(trace)) trace_line(trace, out);
+    for (size_t i = 0; i < json_array_size(trace); i++) trace_line(json_array_get(trace, i), out);
+}
+
+static void machine_line(const json_t *run, FILE *out)
+{
+    char cpu[REPORT_WORD], name[REPORT_WORD], vmm[REPORT_WORD];
+    fprintf(out, "machine  %s, scheme %s, hypervisor %s", report_word(run, "cpu", "?", cpu),
+            report_word(run, "name", "?", name), report_word(run, "vmm", "none", vmm));
+    const char *class = json_string_value(json_object_get(run, "class"));
+    if (class) fprintf(out, ", class %s", report_plain(class, name));
+    fputc('\n', out);
+}
+
+/* "warm-up 1,000, at most 5,000 instructions": what was asked for, where anything was. */
+static void window_part(const json_t *run, const char *path, const char *word, FILE *out)
+{
+    char number[REPORT_NUMBER];
+    if (json_is_null(report_at(run, path)) || report_uint(run, path) == 0) return;
+    fprintf(out, ", %s %s", word, report_grouped(report_uint(run, path), number));
+}
+
+static void counted_line(const json_t *run, FILE *out)
+{
+    char instructions[REPORT_NUMBER], references[REPORT_NUMBER];
+    if (!json_object_get(run, "instructions")) return;
+    fprintf(out, "counted  %s instructions, %s references",
+            report_figure(json_object_get(run, "instructions"), instructions),
+            report_figure(json_object_get(run, "references"), references));
+    window_part(run, "window.skip", "after skipping", out);
+    window_part(run, "window.warmup", "after a warm-up of", out);
+    if (json_is_integer(report_at(run, "window.region")))
+        fprintf(out, ", region %s", report_grouped(report_uint(run, "window.region"), instructions));
+    fputc('\n', out);
+}
+
+static void approximation_lines(const json_t *run, FILE *out)
+{
+    const json_t *flags = json_object_get(run, "approximate");
+    for (size_t i = 0; i < json_array_size(flags); i++) {
+        const char *flag = json_string_value(json_array_get(flags, i)), *meaning = "see the documentation";
+        if (!flag) continue;
+        for (size_t a = 0; a < sizeof approximations / sizeof *approximations; a++)
+            if (strcmp(flag, approximations[a].flag) == 0) meaning = approximations[a].meaning;
+        fputs("approximate (", out);
+        report_put(out, flag);
+        fprintf(out, "): %s\n", meaning);
+    }
+}
+
+static void warning_lines(const json_t *run, FILE *out)
+{
+    const json_t *warnings = json_object_get(run, "warnings");
+    for (size_t i = 0; i < json_array_size(warnings); i++) {
+        const char *text = json_string_value(json_array_get(warnings, i));
+        fputs("warning: ", out);
+        report_put(out, text ? text : "?");
+        fputc('\n', out);
+    }
+}
+
+static void identity_lines(const json_t *run, FILE *out)
+{
+    const json_t *broken = json_object_get(run, "identities");
+    for (size_t i = 0; i < json_array_size(broken); i++) {
+        const char *name = json_string_value(json_object_get(json_array_get(broken, i), "name"));
+        fputs("BROKEN IDENTITY: ", out);
+        report_put(out, name ? name : "?");
+        fputc('\n', out);
+    }
+}
+
+static void assumed_line(const json_t *run, FILE *out)
+{
+    const json_t *config = json_object_get(run, "config");
+    size_t assumed = 0;
+    const char *path;
+    json_t *value;
+    json_object_foreach((json_t *)config, path, value) assumed += json_is_true(json_object_get(value, "assumed"));
+    if (assumed)
+        fprintf(out, "%zu of %zu configuration values are assumed; --json or `vexit model show` lists them\n", assumed,
+                json_object_size(config));
+}
+
+static void notes(const json_t *run, FILE *out)
+{
+    fputc('\n', out);
+    identity_lines(run, out);
+    approximation_lines(run, out);
+    warning_lines(run, out);
+    assumed_line(run, out);
+}
+
+static void partial_line(const json_t *document, FILE *out)
+{
+    if (json_is_false(json_object_get(document, "complete")))
+        fputs("PARTIAL  the run was interrupted; figures are of what was done until then\n", out);
+}
+
+static void walk_text(const json_t *document, const json_t *run, FILE *out)
+{
+    char gva[REPORT_WORD];
+    fprintf(out, "walk     of guest-virtual address %s\n", report_word(run, "gva", "?", gva));
+    machine_line(run, out);
+    partial_line(document, out);
+    report_walk(run, out);
+    notes(run, out);
+}
+
+static void run_text(const json_t *document, const json_t *run, FILE *out)
+{
+    trace_lines(document, out);
+    machine_line(run, out);
+    counted_line(run, out);
+    partial_line(document, out);
+    report_run_tables(run, out);
+    notes(run, out);
+}
+
+/* Notes that several runs share are printed once. */
+static bool same_notes(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"approximate", "warnings", "identities", "config"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
+    return true;
+}
+
+static void notes_of_all(const json_t *runs, FILE *out)
+{
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        bool said = false;
+        for (size_t j = 0; j < i && !said; j++) said = same_notes(run, json_array_get(runs, j));
+        if (said) continue;
+        char name[REPORT_WORD];
+        fprintf(out, "\n%s:", report_word(run, "name", "?", name));
+        notes(run, out);
+    }
+}
+
+static vx_status runs_text(const json_t *document, const json_t *runs, FILE *out, vx_msg *msg)
+{
+    trace_lines(document, out);
+    for (size_t i = 0; i < json_array_size(runs); i++) machine_line(json_array_get(runs, i), out);
+    partial_line(document, out);
+    vx_status status = report_side_by_side(runs, out, msg);
+    if (status != VX_OK) return status;
+    report_bars(runs, out);
+    notes_of_all(runs, out);
+    return VX_OK;
+}
+
+vx_status vx_report_write_text(const json_t *document, FILE *out, vx_msg *msg)
+{
+    const json_t *runs = json_object_get(document, "runs");
+    const char *verb = json_string_value(json_object_get(document, "verb"));
+    vx_status status = VX_OK;
+    if (json_array_size(runs) > 1)
+        status = runs_text(document, runs, out, msg);
+    else if (verb && strcmp(verb, "walk") == 0)
+        walk_text(document, json_array_get(runs, 0), out);
+    else
+        run_text(document, json_array_get(runs, 0), out);
+    return status == VX_OK ? report_end(out, msg) : status;
+}

@@ -1,0 +1,109 @@
+/* One page walk, access by access: what `vexit walk` shows.
+ *
+ * The order of a nested walk is Bhargava's (ASPLOS 2008, Fig. 1b): for each guest level the nested tables translate the
+ * guest entry's address, then the entry is read; at last the nested tables translate the address of the data. */
+#include "report_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+enum { LEVELS = 6 }; /* 5 to 0; level 0 is the data's row or the guest entry's column */
+
+typedef struct walk_grid {
+    char cell[LEVELS][LEVELS][16]; /* by guest level and nested level */
+    bool guest_used[LEVELS], nested_used[LEVELS];
+    uint64_t made, saved, cycles;
+} walk_grid;
+
+static void level_name(char *text, size_t bytes, char dimension, unsigned level)
+{
+    snprintf(text, bytes, "%cL%u", dimension, level);
+}
+
+/* "nL3 of gL4", "gL4", "nL2 of data": which entry the access reads, and whose address that helps to translate. */
+static void entry_name(unsigned guest, unsigned nested, char text[24])
+{
+    char of[8], level[8];
+    level_name(of, sizeof of, 'g', guest);
+    level_name(level, sizeof level, 'n', nested);
+    if (nested == 0)
+        snprintf(text, 24, "%s", of);
+    else
+        snprintf(text, 24, "%s of %s", level, guest ? of : "data");
+}
+
+static void take_access(walk_grid *grid, unsigned guest, unsigned nested, bool saved, uint64_t cycles)
+{
+    if (guest < LEVELS && nested < LEVELS) {
+        grid->guest_used[guest] = grid->nested_used[nested] = true;
+        char *cell = grid->cell[guest][nested];
+        if (saved)
+            snprintf(cell, 16, ".");
+        else
+            snprintf(cell, 16, "%" PRIu64, grid->made + 1);
+    }
+    grid->made += !saved;
+    grid->saved += saved;
+    grid->cycles += cycles;
+}
+
+static void access_line(const json_t *access, walk_grid *grid, FILE *out)
+{
+    unsigned guest = (unsigned)report_uint(access, "guest_level"),
+             nested = (unsigned)report_uint(access, "nested_level");
+    bool saved = json_is_true(json_object_get(access, "skipped"));
+    uint64_t cycles = report_uint(access, "cycles");
+    char number[REPORT_NUMBER] = "-", entry[24], address[REPORT_WORD], hit[REPORT_WORD], ticks[REPORT_NUMBER];
+    take_access(grid, guest, nested, saved, cycles);
+    if (!saved) report_grouped(grid->made, number);
+    entry_name(guest, nested, entry);
+    fprintf(out, "%4s  %-12s  %18s  %-8s %10s\n", number, entry, report_word(access, "address", "-", address),
+            report_word(access, "hit", "-", hit), report_grouped(cycles, ticks));
+}
+
+static const char *walk_cell(void *context, size_t row, size_t column, char text[REPORT_NUMBER])
+{
+    const walk_grid *grid = context;
+    snprintf(text, REPORT_NUMBER, "%s", grid->cell[LEVELS - 1 - row][LEVELS - 1 - column]);
+    return text;
+}
+
+/* The walk as the grid of the textbooks, each cell with its place in the order. */
+static void order(walk_grid *grid, FILE *out)
+{
+    bool rows_shown[LEVELS], columns_shown[LEVELS];
+    json_t *rows = json_pack("[ssssss]", "gL5", "gL4", "gL3", "gL2", "gL1", "data");
+    json_t *columns = json_pack("[ssssss]", "nL5", "nL4", "nL3", "nL2", "nL1", "guest");
+    grid->guest_used[0] = grid->nested_used[0] = true;
+    snprintf(grid->cell[0][0], sizeof grid->cell[0][0], "%" PRIu64, grid->made + 1);
+    for (unsigned i = 0; i < LEVELS; i++) {
+        rows_shown[i] = grid->guest_used[LEVELS - 1 - i];
+        columns_shown[i] = grid->nested_used[LEVELS - 1 - i];
+    }
+    if (rows && columns) {
+        fprintf(out, "\nORDER OF THE ACCESSES (guest levels in rows, nested levels in columns%s)\n",
+                grid->saved ? "; . saved by a cache" : "");
+        report_grid(out, rows, columns, rows_shown, columns_shown, walk_cell, grid);
+    }
+    json_decref(rows);
+    json_decref(columns);
+}
+
+static void totals(const walk_grid *grid, FILE *out)
+{
+    char made[REPORT_NUMBER], all[REPORT_NUMBER], other[REPORT_NUMBER];
+    fprintf(out, "\n%s + 1 = %s memory accesses: %s to page-table entries, 1 to the data\n",
+            report_grouped(grid->made, made), report_grouped(grid->made + 1, all), made);
+    if (grid->saved) fprintf(out, "%s more were saved by the walker's caches\n", report_grouped(grid->saved, other));
+    fprintf(out, "%s cycles\n", report_grouped(grid->cycles, other));
+}
+
+void report_walk(const json_t *run, FILE *out)
+{
+    const json_t *accesses = json_object_get(run, "accesses");
+    walk_grid grid = {.made = 0};
+    fprintf(out, "\n%4s  %-12s  %18s  %-8s %10s\n", "n", "entry", "host address", "answered", "cycles");
+    for (size_t i = 0; i < json_array_size(accesses); i++) access_line(json_array_get(accesses, i), &grid, out);
+    totals(&grid, out);
+    order(&grid, out);
+}
