@@ -191,6 +191,20 @@ static void large_pages_fall_back_by_size(void **state)
     rig_close(&rig);
 }
 
+/* The last free block is a large page only if its tables find frames elsewhere. Two blocks of RAM: roots fill the first
+ * but for `spare` frames; a 2M page needs two tables below the root. */
+static void a_large_page_leaves_frames_for_its_tables(void **state)
+{
+    (void)state;
+    for (unsigned spare = 0; spare < 4; spare++) {
+        guest_rig rig;
+        vx_cfg_guest config = rig_config(4, VX_PAGE_2M, VX_TABLES_INTERLEAVED, 4 * mib);
+        rig_open(&rig, &config, 511 - spare, 1);
+        assert_int_equal(size_at(&rig, 0x400000), spare < 2 ? VX_PAGE_4K : VX_PAGE_2M);
+        rig_close(&rig);
+    }
+}
+
 static void ram_is_used_to_the_last_frame(void **state)
 {
     (void)state;
@@ -574,6 +588,7 @@ int main(void)
         cmocka_unit_test(addresses_must_fit_the_mode),
         cmocka_unit_test(large_pages_come_with_the_first_touch_of_a_region),
         cmocka_unit_test(large_pages_fall_back_by_size),
+        cmocka_unit_test(a_large_page_leaves_frames_for_its_tables),
         cmocka_unit_test(ram_is_used_to_the_last_frame),
         cmocka_unit_test(clustered_tables_share_blocks_with_no_data),
         cmocka_unit_test(interleaved_tables_lie_beside_the_data_they_map),
