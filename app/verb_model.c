@@ -1,6 +1,4 @@
 /* vexit model list|show|check|diff|keys: what models there are and what they say. */
-#include "verb_model.h"
-
 #include <argp.h>
 #include <errno.h>
 #include <jansson.h>
@@ -8,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "verbs.h"
 #include "vx_model.h"
 
 #ifndef VEXIT_VERSION

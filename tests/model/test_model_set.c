@@ -94,7 +94,7 @@ static void what_is_wrong_is_refused_with_a_reason(void **state)
     refuses(model, "cpu.tlb.l2.hit_ticks=99999999999999999999",
             "--set cpu.tlb.l2.hit_ticks: '99999999999999999999' is not a number from 0 to 1000 (ticks)");
     refuses(model, "cpu.core.cpi=0.0001",
-            "--set cpu.core.cpi: '0.0001' is not a decimal number from 0.050 to 100 (cycles per instruction)");
+            "--set cpu.core.cpi: '0.0001' is not a decimal number from 0.05 to 100 (cycles per instruction)");
     refuses(model, "cpu.memory.l3.bytes=99999999999g",
             "--set cpu.memory.l3.bytes: '99999999999g' is not a number from 0 to 68719476736 (bytes)");
     refuses(model, "cpu.vmx.ept=on", "--set cpu.vmx.ept: 'on' is not yes or no");

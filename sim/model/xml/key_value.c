@@ -224,6 +224,15 @@ static int format_words(const vx_key *key, uint64_t bits, char *text, size_t byt
     return used;
 }
 
+static int format_milli(uint64_t value, char *text, size_t bytes)
+{
+    unsigned long long whole = value / 1000, rest = value % 1000;
+    if (rest == 0) return snprintf(text, bytes, "%llu", whole);
+    if (rest % 100 == 0) return snprintf(text, bytes, "%llu.%llu", whole, rest / 100);
+    if (rest % 10 == 0) return snprintf(text, bytes, "%llu.%02llu", whole, rest / 10);
+    return snprintf(text, bytes, "%llu.%03llu", whole, rest);
+}
+
 int vx_key_format(const vx_key *key, const void *field, char *text, size_t bytes)
 {
     if (key->type == VX_KEY_TEXT) return snprintf(text, bytes, "%s", (const char *)field);
@@ -238,9 +247,7 @@ int vx_key_format(const vx_key *key, const void *field, char *text, size_t bytes
     case VX_KEY_HEX:
         return snprintf(text, bytes, "0x%llx", (unsigned long long)value);
     case VX_KEY_MILLI:
-        if (value % 1000 == 0) return snprintf(text, bytes, "%llu", (unsigned long long)(value / 1000));
-        return snprintf(text, bytes, "%llu.%03llu", (unsigned long long)(value / 1000),
-                        (unsigned long long)(value % 1000));
+        return format_milli(value, text, bytes);
     default:
         return snprintf(text, bytes, "%llu", (unsigned long long)value);
     }
