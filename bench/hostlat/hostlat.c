@@ -235,7 +235,7 @@ static int run(const chase_options *options)
     if (!pin(options->cpu)) return complain("cannot run on that CPU");
     unsigned char *memory = map_pages(options->max);
     if (!memory) return complain("cannot map the pages");
-    uint32_t *order = malloc(options->max * sizeof *order);
+    uint32_t *order = calloc(options->max, sizeof *order);
     int status = order ? 0 : complain("cannot hold the order of the pages");
     if (status == 0) printf("pages,ns,cycles\n");
     for (uint64_t pages = options->min; status == 0 && pages <= options->max; pages = next_count(pages, options)) {

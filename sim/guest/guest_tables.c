@@ -71,7 +71,7 @@ static uint64_t new_page(void *context, unsigned level)
 static void new_pdpt(change *now, uint64_t root, uint64_t pdpte[VX_GUEST_PDPTES])
 {
     uint64_t entries[2 * VX_GUEST_PDPTES]; /* index, value */
-    for (unsigned i = 0; i < VX_GUEST_PDPTES; i++) {
+    for (size_t i = 0; i < VX_GUEST_PDPTES; i++) {
         uint64_t directory = new_page(now, 2);
         assert(directory != 0);
         pdpte[i] = directory | VX_PTE_P; /* rights are reserved bits here (SDM Vol. 3A, Table 4-8) */
