@@ -127,17 +127,26 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
     vx_tlb_forget_last(tlb);
 }
 
-/* The view that an address of this size belongs to; searched from its first fill on. */
+/* From its first fill on a view is searched; the views stay in order of size, whatever the order of the fills. */
+static void make_live(vx_tlb *tlb, unsigned index)
+{
+    vx_tlb_unit *unit = &tlb->unit;
+    unsigned at = 0;
+    for (unsigned i = 0; i < index; i++) at += tlb->view_live[i];
+    for (unsigned i = unit->live_count; i > at; i--) unit->live[i] = unit->live[i - 1];
+    unit->live[at] = tlb->view[index];
+    unit->live_count++;
+    tlb->view_live[index] = 1;
+}
+
+/* The view that an address of this size belongs to. */
 static const vx_tlb_view *view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
 {
     for (unsigned i = 0; i < tlb->view_count; i++) {
         const vx_tlb_view *view = &tlb->view[i];
         if (view->size_bits != (uint64_t)size << VX_TAG_SIZE_SHIFT) continue;
         if ((gva >> view->pick_shift & view->pick_mask) != view->pick) continue;
-        if (!tlb->view_live[i]) {
-            tlb->view_live[i] = 1;
-            tlb->unit.live[tlb->unit.live_count++] = *view;
-        }
+        if (!tlb->view_live[i]) make_live(tlb, i);
         return view;
     }
     return NULL;

@@ -50,7 +50,7 @@ typedef struct vx_tlb_unit {
     uint8_t last_size;
     uint8_t live_count;
     uint64_t hits_by_page[VX_PAGE_SIZES];
-    vx_tlb_view live[VX_TLB_LIVE_MAX]; /* the views that have ever been filled, in the order of their first fill */
+    vx_tlb_view live[VX_TLB_LIVE_MAX]; /* the views that were ever filled, in order of page size */
 } vx_tlb_unit;
 
 /* The front of struct vx_mmu. */

@@ -1,0 +1,335 @@
+/* The MMU against the slow one (slow_mmu.c) over random streams: every result, every address, every fault and every
+ * counter, on several geometries, modes and page sizes. The tables are edited as the streams run, with and without the
+ * flush that software owes: both must be stale in the same way. */
+#include "mmu_world.h"
+#include "slow_mmu.h"
+#include "test_cpu.h"
+#include "vx_random.h"
+
+enum { PAGES = 600, STEPS = 60000 };
+
+typedef struct twin {
+    mmu_world fast, slow_world;
+    slow_mmu slow;
+    vx_random random;
+    uint64_t gva[PAGES];
+    uint64_t gpa[PAGES];
+    uint64_t hits; /* served by the inline hit */
+} twin;
+
+typedef struct setting {
+    const char *name;
+    vx_cfg_cpu (*cpu)(void);
+    vx_paging_mode paging;
+    vx_nested_kind nested;
+    unsigned nested_levels;
+    bool nested_ad, large, global;
+} setting;
+
+static uint64_t below(twin *t, uint64_t bound) { return vx_random_below(&t->random, bound); }
+
+/* Regions of 2 MiB, each of one kind: small pages, one large page, a large page over small nested ones, ... */
+static void map_region(mmu_world *w, const setting *s, unsigned region, unsigned kind)
+{
+    bool narrow = s->paging == VX_PAGING_32BIT;
+    uint64_t bytes = narrow ? 4ULL << 20 : 2ULL << 20;
+    uint64_t gva = 0x40000000 + region * bytes, gpa = 0x20000000 + region * bytes;
+    uint64_t global = s->global && region % 3 == 0 ? VX_PTE_G : 0;
+    vx_page_size large = narrow ? VX_PAGE_4M : VX_PAGE_2M;
+    uint64_t free = VX_PTE_W | VX_PTE_U; /* A and D clear */
+    if (s->large && kind & 1) {
+        world_map(w, gva, gpa, large, free | global, free);
+    } else {
+        for (unsigned i = 0; i < 60; i++) world_map(w, gva + i * 4096, gpa + i * 4096, VX_PAGE_4K, free | global, free);
+    }
+    if (s->nested == VX_NESTED_NONE) return;
+    for (uint64_t at = 0; at < bytes; at += 2 << 20) {
+        if (s->large && kind & 2) {
+            world_map_nested(w, gpa + at, VX_PAGE_2M, WORLD_NESTED_ALL);
+        } else {
+            for (unsigned i = 0; i < 60; i++) world_map_nested(w, gpa + at + i * 4096, VX_PAGE_4K, WORLD_NESTED_ALL);
+        }
+    }
+}
+
+static void build(mmu_world *w, const setting *s, const vx_cfg_cpu *cpu)
+{
+    world_open(w, cpu, s->paging, s->nested, s->nested_levels);
+    w->control.nested_ad = s->nested_ad;
+    w->control.pge = s->global;
+    for (unsigned region = 0; region < PAGES / 60; region++) map_region(w, s, region, region % 4);
+    world_load(w);
+}
+
+static void open_twin(twin *t, const setting *s, uint64_t seed)
+{
+    vx_cfg_cpu cpu = s->cpu();
+    vx_random_init(&t->random, seed, s->name);
+    build(&t->fast, s, &cpu);
+    build(&t->slow_world, s, &cpu);
+    slow_open(&t->slow, &t->slow_world.cpu, &t->slow_world.memory);
+    t->hits = 0;
+    uint64_t bytes = s->paging == VX_PAGING_32BIT ? 4ULL << 20 : 2ULL << 20;
+    for (unsigned i = 0; i < PAGES; i++) {
+        t->gva[i] = 0x40000000 + i / 60 * bytes + i % 60 * 4096;
+        t->gpa[i] = 0x20000000 + i / 60 * bytes + i % 60 * 4096;
+    }
+}
+
+static void close_twin(twin *t)
+{
+    slow_close(&t->slow);
+    world_close(&t->fast);
+    world_close(&t->slow_world);
+}
+
+static void load(twin *t)
+{
+    world_load(&t->fast);
+    t->slow.now = t->fast.control;
+}
+
+/* ---- steps ---- */
+
+/* Flips bits of one entry, the same in both memories. */
+static void edit(twin *t, uint64_t at, uint64_t bits)
+{
+    vx_hpa hpa = {at};
+    uint64_t value = vx_physmem_read32(&t->fast.memory, hpa);
+    assert_int_equal(value, vx_physmem_read32(&t->slow_world.memory, hpa));
+    vx_physmem_write32(&t->fast.memory, hpa, (uint32_t)(value ^ bits));
+    vx_physmem_write32(&t->slow_world.memory, hpa, (uint32_t)(value ^ bits));
+}
+
+static void set_bits(twin *t, uint64_t at, uint64_t bits)
+{
+    uint64_t value = vx_physmem_read32(&t->fast.memory, (vx_hpa){at});
+    edit(t, at, bits & ~value);
+}
+
+/* What an OS and a hypervisor do about a fault, most of the time. */
+static void mend(twin *t, unsigned page)
+{
+    if (below(t, 8) == 0) return;
+    for (unsigned level = 2; level >= 1; level--)
+        set_bits(t, world_guest_entry(&t->fast, t->gva[page], level), VX_PTE_P | VX_PTE_W | VX_PTE_U);
+    if (t->fast.control.nested != VX_NESTED_NONE) set_bits(t, world_nested_entry(&t->fast, t->gpa[page], 1), 7);
+}
+
+static void access_step(twin *t, unsigned page)
+{
+    vx_gva gva = {t->gva[page] + below(t, 4096)};
+    vx_access access = (vx_access)below(t, VX_ACCESSES);
+    vx_mmu_fault fast_fault = {.gva = gva}, slow_fault = {.gva = gva};
+    vx_hpa hpa;
+    uint64_t slow_hpa = 0;
+    vx_mmu_result fast = VX_MMU_DONE;
+    if (vx_mmu_hit(t->fast.mmu, gva.v, access, &hpa)) {
+        t->hits++;
+    } else {
+        vx_mmu_translation translation = {.hpa = {0}};
+        fast = vx_mmu_access(t->fast.mmu, gva, access, &translation, &fast_fault);
+        hpa = translation.hpa;
+    }
+    vx_mmu_result slow = slow_access(&t->slow, gva.v, access, &slow_hpa, &slow_fault);
+    assert_int_equal(fast, slow);
+    if (fast == VX_MMU_DONE) {
+        assert_int_equal(hpa.v, slow_hpa);
+    } else if (fast == VX_MMU_PAGE_FAULT) {
+        assert_int_equal(fast_fault.error_code, slow_fault.error_code);
+    } else {
+        assert_int_equal(fast_fault.gpa.v, slow_fault.gpa.v);
+        assert_int_equal(fast_fault.qualification, slow_fault.qualification);
+        assert_int_equal(fast_fault.table, slow_fault.table);
+    }
+    if (fast != VX_MMU_DONE) mend(t, page);
+}
+
+static void invalidate_step(twin *t, vx_mmu_op op, unsigned page)
+{
+    vx_mmu_invalidation given = {.op = op,
+                                 .gva = {t->gva[page]},
+                                 .pcid = t->fast.control.pcid,
+                                 .vpid = t->fast.control.vpid,
+                                 .nested_root = t->fast.control.nested_root};
+    assert_int_equal(vx_mmu_invalidate(t->fast.mmu, &given), slow_invalidate(&t->slow, &given));
+}
+
+static void edit_guest_step(twin *t, unsigned page)
+{
+    static const uint32_t bits[] = {VX_PTE_P, VX_PTE_W, VX_PTE_U, VX_PTE_A, VX_PTE_D, VX_PTE_A | VX_PTE_D};
+    uint64_t at = world_guest_entry(&t->fast, t->gva[page], 1 + (unsigned)below(t, 2));
+    edit(t, at, bits[below(t, sizeof bits / sizeof *bits)]);
+    if (below(t, 2)) invalidate_step(t, VX_OP_INVLPG, page);
+}
+
+static void edit_nested_step(twin *t, unsigned page)
+{
+    if (t->fast.control.nested == VX_NESTED_NONE) return;
+    uint64_t at = world_nested_entry(&t->fast, t->gpa[page], 1);
+    bool npt = t->fast.control.nested == VX_NESTED_NPT;
+    uint64_t rights = vx_physmem_read64(&t->fast.memory, (vx_hpa){at}) & 7;
+    uint64_t next = (uint64_t[]){7, 7, 5, 1, 0}[below(t, 5)]; /* EPT: all, no write, read only, absent */
+    if (npt) next = (uint64_t[]){7, 7, 5, 1, 0}[below(t, 5)]; /* present writable user, read-only, supervisor, absent */
+    edit(t, at, rights ^ next);
+    if (below(t, 2) == 0) return;
+    invalidate_step(t, npt ? VX_OP_FLUSH_ASID : VX_OP_INVEPT_CONTEXT, page);
+}
+
+static void mode_step(twin *t)
+{
+    vx_mmu_control *c = &t->fast.control;
+    switch (below(t, 6)) {
+    case 0:
+    case 1:
+        c->cpl = c->cpl == 3 ? 0 : 3;
+        break;
+    case 2:
+        c->pcid = (uint16_t)below(t, 3);
+        break;
+    case 3:
+        c->vpid = (uint16_t)below(t, 2);
+        break;
+    case 4:
+        c->wp = !c->wp;
+        break;
+    default:
+        c->smep = below(t, 4) == 0;
+        break;
+    }
+    load(t);
+}
+
+static void step(twin *t, unsigned hot)
+{
+    static const vx_mmu_op flushes[] = {VX_OP_INVLPG, VX_OP_CR3_LOAD, VX_OP_CR4_FLUSH, VX_OP_INVVPID_CONTEXT};
+    unsigned page = (unsigned)below(t, below(t, 4) ? hot : PAGES);
+    uint64_t dice = below(t, 1000);
+    if (dice < 970)
+        access_step(t, page);
+    else if (dice < 980)
+        mode_step(t);
+    else if (dice < 987)
+        edit_guest_step(t, page);
+    else if (dice < 992)
+        edit_nested_step(t, page);
+    else if (dice < 999)
+        invalidate_step(t, VX_OP_INVLPG, page);
+    else
+        invalidate_step(t, flushes[below(t, 4)], page);
+}
+
+/* ---- comparison ---- */
+
+static void compare(twin *t, const char *name)
+{
+    const vx_mmu_counts *fast = vx_mmu_counts_now(t->fast.mmu), *slow = &t->slow.counts;
+    const struct {
+        const char *what;
+        const void *a, *b;
+        size_t bytes;
+    } parts[] = {
+        {"TLBs", fast->tlb, slow->tlb, sizeof fast->tlb},
+        {"walks", &fast->walks, &slow->walks, sizeof fast->walks},
+        {"aborted walks", &fast->walks_aborted, &slow->walks_aborted, sizeof fast->walks_aborted},
+        {"walk accesses", &fast->walk_accesses, &slow->walk_accesses, sizeof fast->walk_accesses},
+        {"grid of accesses", fast->accesses, slow->accesses, sizeof fast->accesses},
+        {"grid of skipped accesses", fast->skipped, slow->skipped, sizeof fast->skipped},
+        {"grid of ticks", fast->ticks, slow->ticks, sizeof fast->ticks},
+        {"A and D writes", &fast->ad_writes, &slow->ad_writes, sizeof fast->ad_writes},
+        {"accesses a walk", fast->per_walk.bin, slow->per_walk.bin, sizeof fast->per_walk.bin},
+        {"walker cache lookups", &fast->psc_lookups, &slow->psc_lookups, 4 * sizeof(uint64_t)},
+        {"data caches", fast->cache_lookups, slow->cache_lookups, sizeof fast->cache_lookups},
+        {"data cache hits", fast->cache_hits, slow->cache_hits, sizeof fast->cache_hits},
+        {"flushes", fast->flushes, slow->flushes, sizeof fast->flushes},
+        {"flushed entries", fast->flushed_entries, slow->flushed_entries, sizeof fast->flushed_entries},
+        {"ledger", &t->fast.ledger, &t->slow.ledger, sizeof t->fast.ledger},
+    };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (memcmp(parts[i].a, parts[i].b, parts[i].bytes) != 0) fail_msg("%s: %s differ", name, parts[i].what);
+    world_check_identities(&t->fast);
+}
+
+/* ---- settings ---- */
+
+static vx_cfg_cpu small_intel(void)
+{
+    vx_cfg_cpu cpu = test_cpu_nehalem();
+    cpu.tlb[0].array[0] = (vx_cfg_tlb_array){.entries = 16, .ways = 4, .pages = TEST_4K};
+    cpu.tlb[0].array[1] = (vx_cfg_tlb_array){.entries = 4, .ways = 4, .pages = TEST_2M};
+    cpu.tlb[2].array[0] = (vx_cfg_tlb_array){.entries = 96, .ways = 6, .pages = TEST_4K | TEST_2M};
+    cpu.psc.guest_entries[2] = cpu.psc.nested_entries[2] = 4;
+    cpu.memory.caches = VX_CACHES_WALKS;
+    cpu.memory.level[1] = (vx_cfg_cache){.bytes = 2048, .ways = 4, .hit_ticks = 12};
+    cpu.memory.level[2] = (vx_cfg_cache){.bytes = 16384, .ways = 8, .hit_ticks = 40};
+    return cpu;
+}
+
+static vx_cfg_cpu split_intel(void)
+{
+    vx_cfg_cpu cpu = test_cpu_nehalem();
+    cpu.tlb[0] = test_tlb("l1d-load", VX_TLB_L1D, TEST_LOADS, 0);
+    test_tlb_array(&cpu.tlb[0], 24, 6, TEST_4K);
+    test_tlb_array(&cpu.tlb[0], 8, 4, TEST_2M);
+    cpu.tlb[3] = test_tlb("l1d-store", VX_TLB_L1D, TEST_STORES, 0);
+    test_tlb_array(&cpu.tlb[3], 16, 16, TEST_4K | TEST_2M | TEST_1G);
+    cpu.tlb[2] = test_tlb("l2", VX_TLB_L2, TEST_LOADS | TEST_STORES | TEST_FETCHES, 7);
+    test_tlb_array(&cpu.tlb[2], 64, 8, TEST_4K | TEST_2M);
+    test_tlb_array(&cpu.tlb[2], 64, 8, TEST_4K | TEST_1G);
+    cpu.tlb_count = 4;
+    cpu.ntlb = (vx_cfg_ntlb){.entries = 8, .ways = 8, .hit_ticks = 1, .tables = true, .data = true};
+    return cpu;
+}
+
+static vx_cfg_cpu tiny_amd(void)
+{
+    vx_cfg_cpu cpu = test_cpu_barcelona();
+    cpu.tlb[0].array[0].entries = cpu.tlb[0].array[0].ways = 7;
+    cpu.tlb[2].array[0] = (vx_cfg_tlb_array){.entries = 32, .ways = 4, .pages = TEST_4K};
+    cpu.psc.physical_entries = 16;
+    cpu.psc.physical_ways = 4;
+    cpu.psc.physical_nested_leaf = false;
+    return cpu;
+}
+
+static void streams(void **state)
+{
+    (void)state;
+    static const setting settings[] = {
+        {"nehalem, native", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true},
+        {"nehalem, EPT", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, false, true, true},
+        {"nehalem, EPT with A/D", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, false, false},
+        {"small caches, EPT with A/D", small_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, true},
+        {"small caches, native", small_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, false},
+        {"split units, 5 x 5", split_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 5, true, true, true},
+        {"split units, 5 x 4", split_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 4, false, true, false},
+        {"barcelona, native", test_cpu_barcelona, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true},
+        {"barcelona, NPT", test_cpu_barcelona, VX_PAGING_4LEVEL, VX_NESTED_NPT, 4, false, true, true},
+        {"tiny AMD, NPT", tiny_amd, VX_PAGING_4LEVEL, VX_NESTED_NPT, 4, false, true, false},
+        {"tiny AMD, PAE under NPT", tiny_amd, VX_PAGING_PAE, VX_NESTED_NPT, 4, false, true, true},
+        {"nehalem, PAE under EPT", test_cpu_nehalem, VX_PAGING_PAE, VX_NESTED_EPT, 4, false, true, true},
+        {"small caches, 32-bit under EPT", small_intel, VX_PAGING_32BIT, VX_NESTED_EPT, 4, true, true, false},
+        {"tiny AMD, 32-bit", tiny_amd, VX_PAGING_32BIT, VX_NESTED_NONE, 4, false, true, true},
+    };
+    static twin t;
+    uint64_t seed = vx_test_seed();
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        open_twin(&t, &settings[i], seed);
+        load(&t);
+        for (unsigned n = 0; n < STEPS; n++) {
+            step(&t, 1U << (n / 5000 % 8));
+            if (n % 500 == 0) compare(&t, settings[i].name);
+        }
+        compare(&t, settings[i].name);
+        const vx_mmu_counts *counts = vx_mmu_counts_now(t.fast.mmu);
+        assert_true(t.hits > STEPS / 10); /* the stream has both sides of everything */
+        assert_true(counts->walks > STEPS / 100 && counts->walks_aborted > 10 && counts->ad_writes > 10);
+        close_twin(&t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(streams)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
