@@ -80,14 +80,16 @@ static void print_words(FILE *out, const vx_record *record, const uint64_t *payl
 void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *payload)
 {
     const field_names *names = &fields[record->kind];
-    fprintf(out, "%-12s", vx_record_describe(record->kind)->name);
+    const vx_record_info *info = vx_record_describe(record->kind);
+    bool bare = record->kind != VX_REC_FETCH && !names->addr && !names->size && info->words_max == 0;
+    fprintf(out, bare ? "%s" : "%-12s", info->name);
     if (record->kind == VX_REC_FETCH) {
         fprintf(out, " gva=0x%" PRIx64 " instructions=%u bytes=%" PRIu32, record->addr, record->count, record->arg);
         return;
     }
     if (names->addr) fprintf(out, " %s=0x%" PRIx64, names->addr, record->addr);
     if (names->size) fprintf(out, " %s=%u", names->size, record->size);
-    if (vx_record_describe(record->kind)->words_max) print_words(out, record, payload);
+    if (info->words_max) print_words(out, record, payload);
 }
 
 static bool first_record(const char *word, uint64_t *number)
