@@ -8,6 +8,11 @@ static const struct {
     const vmm_scheme *ops; /* NULL: no hypervisor */
 } schemes[VX_SCHEMES] = {
     [VX_SCHEME_NATIVE] = {"native", "no virtualization: the guest's tables are the hardware's", NULL},
+    [VX_SCHEME_SHADOW_WP] = {"shadow-wp", "shadow page tables; guest tables are write-protected and always in step",
+                             &vmm_scheme_shadow_wp},
+    [VX_SCHEME_SHADOW_VTLB] = {"shadow-vtlb",
+                               "virtual TLB: an empty shadow that hidden faults fill and guest flushes drop",
+                               &vmm_scheme_shadow_vtlb},
     [VX_SCHEME_EPT] = {"ept", "Intel extended page tables: hardware walks guest and EPT tables", &vmm_scheme_ept},
     [VX_SCHEME_NPT] = {"npt", "AMD nested page tables: hardware walks guest and nested tables", &vmm_scheme_npt},
 };

@@ -71,7 +71,7 @@ struct vx_vmm {
 };
 
 /* The schemes' tables: schemes.c lists them. */
-extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt;
+extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt, vmm_scheme_shadow_wp, vmm_scheme_shadow_vtlb;
 
 /* NULL for native. */
 const vmm_scheme *vmm_scheme_of(vx_scheme scheme);

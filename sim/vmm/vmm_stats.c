@@ -20,6 +20,11 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
     vx_stats_scalar(stats, &c->shadow_fills, "entries", "shadow leaves written", "paging.shadow_fills");
     vx_stats_scalar(stats, &c->emulated_stores, "stores", "guest page-table stores the hypervisor performed",
                     "paging.emulated_stores");
+    vx_stats_scalar(stats, &c->ad_emulations, "entries", "guest A and D flags set by the hypervisor",
+                    "paging.ad_emulations");
+    vx_stats_scalar(stats, &c->shadow_drops, "shadows", "whole shadows thrown away", "paging.shadow_drops");
+    vx_stats_scalar(stats, &c->injected_faults, "faults", "page faults the hypervisor handed to the guest",
+                    "paging.injected_faults");
     vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
 }

@@ -1,0 +1,35 @@
+/* The hypervisor's own walk of a guest's tables, in software: what a shadow handler does first with every fault, to
+ * tell hidden faults from guest-visible ones. */
+#ifndef GUEST_WALK_H
+#define GUEST_WALK_H
+
+#include "vmm_private.h"
+
+typedef struct guest_step {
+    vx_gpa at;      /* guest-physical address of the entry */
+    uint64_t entry; /* as read */
+} guest_step;
+
+typedef struct guest_walk {
+    bool present;                             /* a leaf was reached */
+    bool allowed;                             /* and the access has the right to it */
+    uint32_t error_code;                      /* of the page fault the guest must see, where not allowed */
+    uint8_t top, leaf;                        /* levels of the first entry read and of the last */
+    guest_step step[VX_RADIX_LEVELS_MAX + 1]; /* by level */
+    vx_page_size page;
+    uint64_t frame;                  /* guest-physical address of the page's first byte */
+    bool writable, user, no_execute; /* rights of the whole path */
+    bool dirty;                      /* the leaf's D flag */
+} guest_walk;
+
+/* The format of the guest's tables, NULL where its paging is off. */
+const vx_radix *guest_format(const vx_registers *guest);
+
+/* Walks for an access at the vCPU's privilege level. Changes nothing. */
+guest_walk guest_walk_for(const vmm_vm *vm, vx_gva gva, vx_access access);
+
+/* Sets A on every entry of the path, and D on the leaf for a store, as the processor would have; keeps *walk current.
+ */
+void guest_walk_set_accessed(vmm_vm *vm, guest_walk *walk, vx_access access);
+
+#endif
