@@ -50,7 +50,7 @@ static vx_mmu_translation last_of(const vx_tlb *tlb, uint64_t gva)
 }
 
 /* A second-level hit: its entry, as far as the first level can hold it. */
-static void fill_from_second(vx_mmu *mmu, vx_tlb *first, const vx_tlb *second, uint64_t gva, uint64_t tag)
+static void fill_from_second(vx_tlb *first, const vx_tlb *second, uint64_t gva, uint64_t tag)
 {
     uint64_t owner = tag & (VX_TAG_CONTEXT_MASK << VX_TAG_CONTEXT_SHIFT | VX_TAG_VALID);
     vx_mmu_translation found = last_of(second, gva);
@@ -87,7 +87,7 @@ vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_tr
     vx_tlb_found in_second = look_up_second(mmu, second, gva.v, access, &tag);
     if (in_second == VX_TLB_HIT) {
         if (in_first == VX_TLB_INSUFFICIENT) vx_tlb_drop_address(first, &mmu->front, gva.v);
-        fill_from_second(mmu, first, second, gva.v, tag);
+        fill_from_second(first, second, gva.v, tag);
         *translation = last_of(first, gva.v);
         return VX_MMU_DONE;
     }

@@ -7,7 +7,7 @@
 typedef enum vx_cause {
     VX_CAUSE_GUEST_INSTRUCTIONS, /* instructions x the model's base CPI */
     VX_CAUSE_GUEST_FAULT,        /* delivery of a page fault to the guest and return; its handler is instructions */
-    VX_CAUSE_TLB_L2_HIT,         /* first-level miss, second-level hit */
+    VX_CAUSE_TLB_L2_HIT,         /* second-level lookups after a first-level miss, whether they hit or a walk follows */
     VX_CAUSE_WALK_GUEST,         /* reads of guest (or native) table entries, and their paging-structure caches */
     VX_CAUSE_WALK_NESTED,        /* reads of EPT or NPT entries */
     VX_CAUSE_WALK_SHADOW,        /* reads of shadow table entries */
