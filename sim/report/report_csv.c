@@ -19,20 +19,21 @@ static bool join(json_t *row, const char *key, const char *text)
 
 static bool flatten(json_t *row, const json_t *object, const char *prefix, unsigned depth);
 
-/* Lists of words in one field; grids of numbers have no place in a table of scalars. */
-static bool flatten_array(json_t *row, const char *key, const json_t *array)
+/* A list of words, or of objects with names, in one field. */
+static bool join_all(json_t *row, const char *key, const json_t *array)
 {
     for (size_t i = 0; i < json_array_size(array); i++) {
         const json_t *item = json_array_get(array, i);
-        const char *text = json_string_value(json_is_object(item) ? json_object_get(item, "name") : item);
-        if (text && !join(row, key, text)) return false;
+        if (!join(row, key, json_string_value(json_is_object(item) ? json_object_get(item, "name") : item)))
+            return false;
     }
     return true;
 }
 
+/* Grids have no place in a table of scalars. */
 static bool flatten_member(json_t *row, const char *key, json_t *value, unsigned depth)
 {
-    if (json_is_array(value)) return flatten_array(row, key, value);
+    if (json_is_array(value)) return true;
     if (!json_is_object(value)) return json_object_set(row, key, value) == 0;
     char prefix[512];
     int length = snprintf(prefix, sizeof prefix, "%s.", key);
@@ -59,14 +60,15 @@ static bool flatten(json_t *row, const json_t *object, const char *prefix, unsig
 static bool take(json_t *row, const json_t *object, const char *key)
 {
     json_t *value = json_object_get(object, key);
+    if (json_is_array(value)) return join_all(row, key, value);
     return !value || flatten_member(row, key, value, 1);
 }
 
 /* What a run is, for its own row and those of its intervals. */
 static json_t *row_head(const json_t *document, const json_t *run, json_t *interval)
 {
-    static const char *const keys[] = {"name", "scheme", "vpid",   "cpu",        "vmm",
-                                       "seed", "class",  "window", "approximate"};
+    static const char *const keys[] = {"name", "scheme", "vpid",   "cpu",         "vmm",
+                                       "seed", "class",  "window", "approximate", "identities"};
     json_t *row = json_object();
     const json_t *trace = json_object_get(document, "trace");
     bool done = row && take(row, document, "verb") && take(row, document, "complete");
@@ -85,15 +87,15 @@ static bool add_row(csv_table *table, json_t *row)
     return json_array_append_new(table->rows, row) == 0 && done;
 }
 
-/* The run's own figures: all but what its head holds, what is too wide for a table and what says nothing there. */
+/* The run's own figures: all but what its head holds and what is too wide for a table. */
 static bool add_figures(json_t *row, const json_t *run)
 {
-    static const char *const left_out[] = {"config", "intervals", "accesses", "warnings"};
+    static const char *const left_out[] = {"config", "intervals", "window"};
     const char *name;
     json_t *value;
     json_object_foreach((json_t *)run, name, value)
     {
-        bool skip = json_object_get(row, name) || strcmp(name, "window") == 0 || strcmp(name, "approximate") == 0;
+        bool skip = json_object_get(row, name) != NULL;
         for (size_t i = 0; i < sizeof left_out / sizeof *left_out; i++) skip |= strcmp(name, left_out[i]) == 0;
         if (!skip && !flatten_member(row, name, value, 16)) return false;
     }

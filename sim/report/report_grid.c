@@ -10,14 +10,14 @@ static json_int_t cell_at(const json_t *matrix, size_t row, size_t column)
 }
 
 void report_grid(FILE *out, const json_t *rows, const json_t *columns, const bool *row_shown, const bool *column_shown,
-                 report_cell cell, void *context)
+                 int width, report_cell cell, void *context)
 {
     char label[REPORT_WORD], number[REPORT_NUMBER];
     fprintf(out, "%-*s", LABEL_WIDTH, "");
     for (size_t column = 0; column < json_array_size(columns); column++)
         if (column_shown[column]) {
             const char *text = json_string_value(json_array_get(columns, column));
-            fprintf(out, "%*s", CELL_WIDTH, report_plain(text ? text : "?", label));
+            fprintf(out, "%*s", width, report_plain(text ? text : "?", label));
         }
     fputc('\n', out);
     for (size_t row = 0; row < json_array_size(rows); row++) {
@@ -25,7 +25,7 @@ void report_grid(FILE *out, const json_t *rows, const json_t *columns, const boo
         const char *text = json_string_value(json_array_get(rows, row));
         fprintf(out, "%-*s", LABEL_WIDTH, report_plain(text ? text : "?", label));
         for (size_t column = 0; column < json_array_size(columns); column++)
-            if (column_shown[column]) fprintf(out, "%*s", CELL_WIDTH, cell(context, row, column, number));
+            if (column_shown[column]) fprintf(out, "%*s", width, cell(context, row, column, number));
         fputc('\n', out);
     }
 }
@@ -64,6 +64,7 @@ void report_grids(const json_t *run, FILE *out)
     for (unsigned i = 0; i < 3; i++)
         if (any[i]) {
             fprintf(out, "%s\n", grids[i].title);
-            report_grid(out, rows, columns, row_shown, column_shown, matrix_cell, json_object_get(grid, grids[i].key));
+            report_grid(out, rows, columns, row_shown, column_shown, CELL_WIDTH, matrix_cell,
+                        json_object_get(grid, grids[i].key));
         }
 }

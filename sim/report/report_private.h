@@ -50,10 +50,10 @@ void report_heading(FILE *out, const char *text);
 void report_run_tables(const json_t *run, FILE *out);
 /* Grids of walks: accesses, and what the walker's caches saved where they saved any. */
 void report_grids(const json_t *run, FILE *out);
-/* One grid, without the rows and columns that are not shown; cell() gives the text of a cell. */
+/* One grid, without the rows and columns that are not shown; `width` is a cell's, cell() gives its text. */
 typedef const char *(*report_cell)(void *context, size_t row, size_t column, char text[REPORT_NUMBER]);
 void report_grid(FILE *out, const json_t *rows, const json_t *columns, const bool *row_shown, const bool *column_shown,
-                 report_cell cell, void *context);
+                 int width, report_cell cell, void *context);
 void report_exits(const json_t *run, FILE *out);
 vx_status report_side_by_side(const json_t *runs, FILE *out, vx_msg *msg);
 void report_bars(const json_t *runs, FILE *out);

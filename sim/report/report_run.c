@@ -51,7 +51,7 @@ static void walks(const json_t *run, FILE *out)
     char number[REPORT_NUMBER];
     report_heading(out, "PAGE WALKS");
     fprintf(out, "walks %s", report_grouped(count, number));
-    if (aborted) fprintf(out, " (%s ended in a fault)", report_grouped(aborted, number));
+    if (aborted) fprintf(out, " (%s aborted)", report_grouped(aborted, number));
     fprintf(out, ", accesses %s", report_grouped(accesses, number));
     if (count) fprintf(out, ", %.2f a walk", (double)accesses / (double)count);
     fprintf(out, ", A and D updates %s\n", report_grouped(report_uint(walks, "ad_writes"), number));

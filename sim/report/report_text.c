@@ -18,9 +18,12 @@ static void trace_line(const json_t *trace, FILE *out)
     const char *path = json_string_value(json_object_get(trace, "path"));
     fputs("trace    ", out);
     report_put(out, path ? path : "?");
-    fprintf(out, ", tier %s, %s references, %s instructions\n", report_word(trace, "tier", "?", tier),
-            report_figure(json_object_get(trace, "references"), references),
-            report_figure(json_object_get(trace, "instructions"), instructions));
+    fprintf(out, ", tier %s, %s references", report_word(trace, "tier", "?", tier),
+            report_figure(json_object_get(trace, "references"), references));
+    /* A generator does not know its instructions beforehand. */
+    if (report_uint(trace, "instructions"))
+        fprintf(out, ", %s instructions", report_figure(json_object_get(trace, "instructions"), instructions));
+    fputc('\n', out);
 }
 
 static void trace_lines(const json_t *document, FILE *out)

@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { LEVELS = 6 }; /* 5 to 0; level 0 is the data's row or the guest entry's column */
+/* Levels 5 to 0; level 0 is the data's row or the guest entry's column. */
+enum { LEVELS = 6, CELL_WIDTH = 7 };
 
 typedef struct walk_grid {
     char cell[LEVELS][LEVELS][16]; /* by guest level and nested level */
@@ -57,7 +58,8 @@ static void access_line(const json_t *access, walk_grid *grid, FILE *out)
     take_access(grid, guest, nested, saved, cycles);
     if (!saved) report_grouped(grid->made, number);
     entry_name(guest, nested, entry);
-    fprintf(out, "%4s  %-12s  %18s  %-8s %10s\n", number, entry, report_word(access, "address", "-", address),
+    report_word(access, "address", "-", address);
+    fprintf(out, "%4s  %-12s  %18s  %-8s %10s\n", number, entry, saved ? "-" : address,
             report_word(access, "hit", "-", hit), report_grouped(cycles, ticks));
 }
 
@@ -83,7 +85,7 @@ static void order(walk_grid *grid, FILE *out)
     if (rows && columns) {
         fprintf(out, "\nORDER OF THE ACCESSES (guest levels in rows, nested levels in columns%s)\n",
                 grid->saved ? "; . saved by a cache" : "");
-        report_grid(out, rows, columns, rows_shown, columns_shown, walk_cell, grid);
+        report_grid(out, rows, columns, rows_shown, columns_shown, CELL_WIDTH, walk_cell, grid);
     }
     json_decref(rows);
     json_decref(columns);

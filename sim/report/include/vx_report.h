@@ -67,9 +67,10 @@ typedef struct vx_report_trace {
 json_t *vx_report_document(const char *verb, bool complete, const vx_report_trace *traces, unsigned trace_count,
                            json_t *runs, vx_msg *msg);
 
-/* Where the first run with scheme "native" stands among `runs`, gives every run derived.overhead_vs_native: its cycles
- * less the native run's, over the native run's. */
-vx_status vx_report_add_overheads(json_t *runs, vx_msg *msg);
+/* Adds to a document of several runs what follows from their neighbours: derived.overhead_vs_native, a run's cycles
+ * less those of the native run with its seed (else of the first native run), over the latter. Nothing where no run's
+ * scheme is "native". */
+vx_status vx_report_compare(json_t *document, vx_msg *msg);
 
 /* Whether every run's identities hold; VX_ERR_CHECK names run and identity where one does not. */
 vx_status vx_report_identities(const json_t *document, vx_msg *msg);
