@@ -33,15 +33,17 @@ static vx_status chase(const char *cpu, unsigned pages, double *cycles, vx_msg *
     snprintf(trace, sizeof trace, "gen:chase:pages=%u,refs=%u,body=%d", pages, refs, BODY);
     const char *traces[] = {trace};
     /* A turn is BODY instructions and one load. The first half of the rounds warms up; without the handler's
-     * instructions the warm-up's length is that of its turns. */
-    static const char *const sets[] = {"vm.fault_instructions=0"};
+     * instructions the warm-up's length is that of its turns. Each load of a chase waits for the one before, so walks
+     * never overlap, however many walkers there are. */
+    static const char *const sets[] = {"vm.fault_instructions=0", "cpu.core.walkers=1",
+                                       "cpu.core.walk_exposure_milli=1000"};
     vx_sim_options options = {.cpu = cpu,
                               .scheme = "native",
                               .traces = traces,
                               .trace_count = 1,
                               .seed = 1,
                               .sets = sets,
-                              .set_count = 1,
+                              .set_count = sizeof sets / sizeof *sets,
                               .warmup = (uint64_t)pages * ROUNDS * BODY};
     vx_sim *sim;
     vx_status status = vx_sim_open(&sim, &options, msg);
