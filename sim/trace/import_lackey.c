@@ -6,8 +6,9 @@
  *      M 04222c40,4       a modify: a load and a store of the same bytes, two references
  *
  * Lines that begin with "==", "--" or "**" are Valgrind's own, "SB " those of --trace-superblocks; they and empty
- * lines are passed over. Everything else is an error: the program's own output may have got into the file. The lines
- * before the first reference give the recipe.
+ * lines are passed over. Everything else is an error: the program's own output may have got into the file. The "=="
+ * lines before the first reference give the recipe: Valgrind's version and command, and any "==0== Note: text" that a
+ * recording script adds.
  *
  * An instruction of more than 15 bytes is a sequence of Valgrind's (a client request) and stands as one of 15.
  *
@@ -201,6 +202,7 @@ static void recipe_from_preamble(vx_trace_header *header, const vx_input *input)
         const uint8_t *end = memchr(line, '\n', (size_t)(input->end - line));
         if (!end) return;
         add_to_recipe(header->recipe, line, (size_t)(end - line), "Using ", "; ", ';');
+        add_to_recipe(header->recipe, line, (size_t)(end - line), "Note: ", "; ", '\r');
         add_to_recipe(header->recipe, line, (size_t)(end - line), "Command: ", "; command: ", '\r');
         line = end + 1;
     }

@@ -370,7 +370,7 @@ static vx_status read_tag(vxt0_source *vxt0, vx_msg *msg)
     case VXT0_TAG_REFERENCE:
         return vxt0_full_reference(vxt0, msg);
     case VXT0_TAG_END:
-        return vxt0_full_release(vxt0, msg);
+        return vxt0_full_end(vxt0, msg);
     }
     return VX_OK;
 }

@@ -221,4 +221,7 @@ vx_status vxt0_full_before_event(vxt0_source *vxt0, vx_msg *msg);
 /* The records that wait do so no longer: their reference did not come. */
 vx_status vxt0_full_release(vxt0_source *vxt0, vx_msg *msg);
 
+/* Nothing follows: what waits and what is left of the last block. */
+vx_status vxt0_full_end(vxt0_source *vxt0, vx_msg *msg);
+
 #endif

@@ -4,7 +4,7 @@
  * block is put instruction by instruction as far as it is known to have run:
  * - a reference names its instruction: up to and with that one;
  * - an event is made by an instruction whose class the block's definition gives: up to and with that one;
- * - the next block begins: to the end;
+ * - the next block begins, or the recording ends: to the end;
  * - an exception whose RIP lies within what is left of the block: up to, not with, the instruction there. It did not
  *   complete, and appears again when the guest restarts it;
  * - QEMU runs an I/O instruction again in a block of its own (tag 4): up to and with that one, and if the next block
@@ -200,4 +200,11 @@ vx_status vxt0_full_before_event(vxt0_source *vxt0, vx_msg *msg)
     vx_import_skipped(&vxt0->batch, gap, 0);
     vxt0->unrecorded += gap;
     return VX_OK;
+}
+
+vx_status vxt0_full_end(vxt0_source *vxt0, vx_msg *msg)
+{
+    vx_status status = vxt0_full_release(vxt0, msg);
+    if (!status) finish_block(vxt0);
+    return status;
 }
