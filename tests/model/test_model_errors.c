@@ -56,7 +56,11 @@ static const error_row values[] = {
     {VX_MODEL_CPU, HEAD L1D L1I "</cpu>\n<cpu/>", "m.xml:5: Extra content at the end of the document"},
     {VX_MODEL_CPU, "<cpu name=\"m\" title=\"M\"/>", "m.xml:1: cpu.vendor is missing"},
     {VX_MODEL_CPU, CPU("<tlb name=\"x\" class=\"l2\" assumed=\"yes\"/>"), "m.xml:4: cpu.tlb.x.accesses is missing"},
-    {VX_MODEL_CPU, "<cpu/>", "model: cpu.name is missing"},
+    {VX_MODEL_CPU,
+     CPU("<tlb name=\"x\" class=\"l2\" accesses=\"load\" assumed=\"yes\">\n<array ways=\"4\" pages=\"4k\"/></tlb>\n"
+         "<core mhz=\"1\" assumed=\"yes\"/>"),
+     "m.xml:5: cpu.tlb.x.array.0.entries is missing"},
+    {VX_MODEL_CPU, "<cpu/>", "m.xml:1: cpu.name is missing"},
     {VX_MODEL_VM, "<vm name=\"g\" title=\"G\" levels=\"6\"/>",
      "m.xml:1: vm.levels: '6' is not a number from 2 to 5 (levels)"},
 };
@@ -111,6 +115,8 @@ static const error_row rules[] = {
      "m.xml:4: cpu.memory.l2 needs cpu.memory.l1d"},
     {VX_MODEL_CPU, CPU("<memory><l1d bytes=\"12m\" ways=\"16\" assumed=\"yes\"/></memory>"),
      "m.xml:4: cpu.memory.l1d: 12582912 bytes in 16 ways of 64-byte lines do not make a power of two of sets"},
+    {VX_MODEL_CPU, CPU("<memory><l1d bytes=\"48k\" assumed=\"yes\"/></memory>"), /* the default of ways is 1 */
+     "m.xml:1: cpu.memory.l1d: 49152 bytes in 1 ways of 64-byte lines do not make a power of two of sets"},
     {VX_MODEL_CPU, CPU("<memory caches=\"walks\"/>"), "m.xml:4: cpu.memory.caches needs cpu.memory.l1d"},
     {VX_MODEL_CPU, CPU("<memory walk_entry_level=\"2\" assumed=\"yes\"><l1d bytes=\"32k\" ways=\"8\"/></memory>"),
      "m.xml:4: cpu.memory.walk_entry_level 2: cpu.memory.l2 does not exist"},

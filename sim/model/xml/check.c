@@ -8,11 +8,14 @@ vx_status vx_check_fail(const vx_model *model, const void *field, vx_msg *msg, c
 {
     char text[sizeof(vx_msg)];
     size_t offset = (size_t)((const unsigned char *)field - (const unsigned char *)&model->config);
+    uint16_t origin = model->origin_of[offset];
+    /* A default that does not fit what a file states is that file's business. */
+    if (origin == VX_ORIGIN_DEFAULT && model->origin_count > VX_ORIGIN_ROOT) origin = VX_ORIGIN_ROOT;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    return vx_fail(msg, VX_ERR_INPUT, "%s: %s", vx_model_origin(model, offset)->place, text);
+    return vx_fail(msg, VX_ERR_INPUT, "%s: %s", model->origins[origin].place, text);
 }
 
 typedef struct missing_search {
@@ -30,15 +33,22 @@ static bool find_missing(void *context, const vx_leaf *leaf)
     return false;
 }
 
-/* Some file's place, for values that are missing from all: the place of the model's name, or of its root. */
+/* Where the group that lacks a value is: the place of another of its values, or else of the file's root element. */
+static const char *place_of_group(const vx_model *model, const vx_leaf *leaf)
+{
+    for (size_t i = 0; i < leaf->group->key_count; i++) {
+        uint16_t origin = model->origin_of[leaf->base + leaf->group->keys[i].offset];
+        if (origin > VX_ORIGIN_SET) return model->origins[origin].place;
+    }
+    return model->origins[VX_ORIGIN_ROOT].place;
+}
+
 static vx_status check_required(const vx_model *model, vx_msg *msg)
 {
     missing_search search = {.model = model};
     vx_keys_each(vx_keys_root(model->kind), &model->config, find_missing, &search);
     if (!search.found) return VX_OK;
-    size_t last = model->origin_count - 1;
-    return vx_fail(msg, VX_ERR_INPUT, "%s: %s is missing", last > VX_ORIGIN_SET ? model->origins[last].place : "model",
-                   search.leaf.path);
+    return vx_fail(msg, VX_ERR_INPUT, "%s: %s is missing", place_of_group(model, &search.leaf), search.leaf.path);
 }
 
 static vx_status check_guest(const vx_model *model, vx_msg *msg)
@@ -60,7 +70,7 @@ static vx_status check_guest(const vx_model *model, vx_msg *msg)
 vx_status vx_model_check(const vx_model *model, vx_msg *msg)
 {
     /* The built-in guest states nothing. */
-    bool built_in = model->kind == VX_MODEL_VM && model->origin_count == VX_ORIGIN_SET + 1;
+    bool built_in = model->kind == VX_MODEL_VM && model->origin_count == VX_ORIGIN_ROOT;
     vx_status status = built_in ? VX_OK : check_required(model, msg);
     if (status != VX_OK) return status;
     switch (model->kind) {

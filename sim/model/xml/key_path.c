@@ -27,6 +27,8 @@ static bool visit_instance(leaf_visit *visit, const vx_key_group *group, size_t 
 static bool visit_keys(leaf_visit *visit, const vx_key_group *group, size_t base)
 {
     size_t length = strlen(visit->leaf.path);
+    visit->leaf.group = group;
+    visit->leaf.base = base;
     for (size_t i = 0; i < group->key_count; i++) {
         if (i == 0 && group->many == VX_GROUP_NAMED) continue; /* the name is in the path */
         visit->leaf.key = &group->keys[i];

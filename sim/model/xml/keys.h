@@ -104,8 +104,10 @@ uint64_t vx_key_number(const vx_key *key, const void *field);
 /* One leaf of a given configuration. */
 typedef struct vx_leaf {
     char path[VX_KEY_PATH];
+    const vx_key_group *group;
     const vx_key *key;
-    size_t offset; /* of the field, from the start of the configuration */
+    size_t base;   /* of the group's instance, from the start of the configuration */
+    size_t offset; /* of the field, likewise */
 } vx_leaf;
 
 /* Calls `each` for every leaf of `config`, in the order of the table, until it returns false. */

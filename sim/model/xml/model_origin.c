@@ -46,7 +46,7 @@ static const char *keep_place(vx_model *model, const char *path, int line)
 vx_status vx_origin_add(vx_model *model, uint8_t file, const char *path, int line, const char *source, bool assumed,
                         uint16_t *index, vx_msg *msg)
 {
-    /* Each origin sets a leaf that its file had not set before, so leaves x files bounds their number. */
+    /* An origin sets a leaf that its file had not set before, or is a root: leaves x files bounds their number. */
     assert(model->origin_count < UINT16_MAX);
     if (!has_room(model)) return vx_fail_nomem(msg);
     vx_origin origin = {.file = file, .assumed = assumed};

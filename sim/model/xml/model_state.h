@@ -25,8 +25,8 @@ typedef struct vx_origin {
     uint8_t file; /* 1 for the first file of the chain opened, its base 2, ...; 0: no file */
 } vx_origin;
 
-/* The two origins that every model has. */
-enum { VX_ORIGIN_DEFAULT = 0, VX_ORIGIN_SET = 1 };
+/* The origins that every model has; ROOT, the root element of the file that was asked for, where there is a file. */
+enum { VX_ORIGIN_DEFAULT = 0, VX_ORIGIN_SET = 1, VX_ORIGIN_ROOT = 2 };
 
 typedef struct vx_model_listing {
     vx_model_value *values;

@@ -411,11 +411,11 @@ static vx_status load_document(load_file *file)
     if (root->ns != NULL || root->nsDef != NULL) return FAIL(file, root, "a model has no namespaces");
     if (strcmp((const char *)root->name, kind) != 0)
         return FAIL(file, root, "the root element is <%.80s>, not <%s>", (const char *)root->name, kind);
-    vx_status status = load_base(file, root);
-    if (status != VX_OK) return status;
     load_element element = {.file = file, .node = root, .group = vx_keys_root(file->model->kind)};
     vx_key_path_add(element.path, kind);
-    return load_values(&element);
+    vx_status status = origin_of_element(&element); /* before the base's, to be VX_ORIGIN_ROOT */
+    if (status == VX_OK) status = load_base(file, root);
+    return status == VX_OK ? load_values(&element) : status;
 }
 
 vx_status vx_xml_load_file(vx_model *model, const char *path, vx_msg *msg)
