@@ -35,8 +35,7 @@ static vx_status chase(const char *cpu, unsigned pages, double *cycles, vx_msg *
     /* A turn is BODY instructions and one load. The first half of the rounds warms up; without the handler's
      * instructions the warm-up's length is that of its turns. Each load of a chase waits for the one before, so walks
      * never overlap, however many walkers there are. */
-    static const char *const sets[] = {"vm.fault_instructions=0", "cpu.core.walkers=1",
-                                       "cpu.core.walk_exposure_milli=1000"};
+    static const char *const sets[] = {"vm.fault_instructions=0", "cpu.mmu.walkers=1", "cpu.mmu.walk_exposure=1"};
     vx_sim_options options = {.cpu = cpu,
                               .scheme = "native",
                               .traces = traces,
