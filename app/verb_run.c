@@ -1,62 +1,22 @@
 /* vexit run: one trace, one scheme. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "interrupt.h"
-#include "options.h"
 #include "progress.h"
+#include "replay_options.h"
 #include "verbs.h"
-#include "vx_report.h"
-
-typedef struct run_options {
-    machine_options machine;
-    vx_sim_options sim;
-    const char *traces[OPTIONS_TRACES_MAX];
-    char ram[64];
-} run_options;
 
 static const struct argp_option option_list[] = {
-    {"trace", KEY_TRACE, "FILE[,FILE...]", 0,
-     "trace to replay: a .vxt file or gen:NAME:arguments; several are processes of one vCPU", 0},
     {"scheme", KEY_SCHEME, "NAME", 0, "way to virtualize memory (vexit list schemes); +vpid as in ept+vpid", 0},
     {"vpid", KEY_VPID, "on|off", 0, "tag TLB entries per virtual CPU (default: off)", 0},
-    {"skip", KEY_SKIP, "N", 0, "leave out the first N instructions", 3},
-    {"warmup", KEY_WARMUP, "N", 0, "run N instructions before counting", 3},
-    {"max", KEY_MAX, "N", 0, "count at most N instructions", 3},
-    {"region", KEY_REGION, "K", 0, "count from the guest's region mark K to the next mark", 3},
-    {"interval", KEY_INTERVAL, "N", 0, "a snapshot of every counter each N instructions (JSON, CSV)", 3},
-    {"seed", KEY_SEED, "N", 0, "seed of every random choice (default: 1)", 3},
-    {"ram", KEY_RAM, "SIZE", 0, "RAM of the modelled guest, as in 8g", 3},
-    {"check", KEY_CHECK, 0, 0, "verify every entry of the second translation at the end", 3},
-    {"whole-chunks", KEY_WHOLE_CHUNKS, 0, 0, "read a cut trace up to its last whole chunk", 3},
     {0}};
-
-static void split_traces(struct argp_state *state, run_options *o, char *list)
-{
-    if (o->sim.trace_count)
-        argp_error(state, "--trace twice: several virtual CPUs are not simulated yet; separate "
-                          "processes of one by commas");
-    /* Commas inside "gen:NAME:a=1,b=2" belong to the generator. */
-    if (strncmp(list, "gen:", 4) == 0) {
-        o->traces[o->sim.trace_count++] = list;
-        return;
-    }
-    for (char *piece = strtok(list, ","); piece; piece = strtok(NULL, ",")) {
-        if (o->sim.trace_count == OPTIONS_TRACES_MAX) argp_error(state, "more than %d traces", OPTIONS_TRACES_MAX);
-        o->traces[o->sim.trace_count++] = piece;
-    }
-}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-    run_options *o = state->input;
+    replay_options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
-        state->child_inputs[0] = &o->machine;
-        return 0;
-    case KEY_TRACE:
-        split_traces(state, o, arg);
+        state->child_inputs[0] = o;
         return 0;
     case KEY_SCHEME:
         o->sim.scheme = arg;
@@ -64,63 +24,24 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_VPID:
         o->sim.vpid = option_on_off(state, "vpid", arg);
         return 0;
-    case KEY_SKIP:
-        o->sim.skip = option_count(state, "skip", arg);
-        return 0;
-    case KEY_WARMUP:
-        o->sim.warmup = option_count(state, "warmup", arg);
-        return 0;
-    case KEY_MAX:
-        o->sim.max = option_count(state, "max", arg);
-        return 0;
-    case KEY_INTERVAL:
-        o->sim.interval = option_count(state, "interval", arg);
-        return 0;
-    case KEY_REGION:
-        o->sim.by_region = true;
-        o->sim.region = (uint16_t)option_count(state, "region", arg);
-        return 0;
-    case KEY_SEED:
-        o->sim.seed = option_count(state, "seed", arg);
-        return 0;
-    case KEY_RAM:
-        snprintf(o->ram, sizeof o->ram, "vm.ram_bytes=%llu", (unsigned long long)option_bytes(state, "ram", arg));
-        option_add_set(state, &o->machine, o->ram);
-        return 0;
-    case KEY_CHECK:
-        o->sim.check = true;
-        return 0;
-    case KEY_WHOLE_CHUNKS:
-        o->sim.whole_chunks = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected argument '%s'", arg);
-        return 0;
     case ARGP_KEY_END:
-        if (!o->machine.cpu) argp_error(state, "no CPU given: --cpu MODEL");
         if (!o->sim.scheme) argp_error(state, "no scheme given: --scheme NAME");
-        if (!o->sim.trace_count) argp_error(state, "no trace given: --trace FILE");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child children[] = {{&machine_argp, 0, NULL, 1}, {0}};
+static const struct argp_child children[] = {{&replay_argp, 0, NULL, 0}, {0}};
 static const struct argp run_argp = {.options = option_list,
                                      .parser = parse,
                                      .doc = "Replay a trace against a machine model under one scheme.",
                                      .children = children};
 
-static int run(run_options *o)
+static int run(replay_options *o)
 {
     vx_msg msg = {{0}};
     vx_sim *sim = NULL;
-    o->sim.traces = o->traces;
-    o->sim.cpu = o->machine.cpu;
-    o->sim.vmm = o->machine.vmm;
-    o->sim.sets = o->machine.sets;
-    o->sim.set_count = o->machine.set_count;
     progress_meter meter;
     progress_begin(&meter, &o->sim);
     o->sim.stop = interrupt_watch();
@@ -142,9 +63,11 @@ static int run(run_options *o)
 
 int vx_verb_run(int argc, char **argv)
 {
-    run_options options = {.sim = {.seed = 1}};
+    replay_options options;
+    replay_options_init(&options);
     char name[] = "vexit run";
     argv[0] = name;
     argp_parse(&run_argp, argc, argv, 0, NULL, &options);
+    replay_options_settle(&options);
     return run(&options);
 }

@@ -1,0 +1,22 @@
+/* Options of the verbs that replay a trace: which trace, which part of it, under which guest. */
+#ifndef REPLAY_OPTIONS_H
+#define REPLAY_OPTIONS_H
+
+#include "options.h"
+
+typedef struct replay_options {
+    machine_options machine; /* filled by the child parser */
+    vx_sim_options sim;      /* without scheme, progress and stop */
+    const char *traces[OPTIONS_TRACES_MAX];
+    char ram[64];
+} replay_options;
+
+extern const struct argp replay_argp;
+
+/* Defaults: seed 1. */
+void replay_options_init(replay_options *options);
+
+/* Copies what the machine parser collected into options->sim. Call after argp_parse. */
+void replay_options_settle(replay_options *options);
+
+#endif
