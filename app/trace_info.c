@@ -38,7 +38,7 @@ static void print_totals(FILE *out, const vx_trace_totals *totals)
             totals->loads, totals->stores);
     fprintf(out, "records       %" PRIu64 "\n", totals->records);
     for (unsigned i = 0; i < VX_REC_KINDS; i++)
-        if (totals->by_kind[i]) fprintf(out, "  %-12s%" PRIu64 "\n", vx_record_describe(i)->name, totals->by_kind[i]);
+        if (totals->by_kind[i]) fprintf(out, "  %-14s%" PRIu64 "\n", vx_record_describe(i)->name, totals->by_kind[i]);
 }
 
 static void print_info(FILE *out, const char *path, uint32_t stream, const vx_trace_info *info)

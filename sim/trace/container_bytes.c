@@ -37,8 +37,7 @@ const char *vx_trace_header_check(const vx_trace_header *header)
         return "unknown tier";
     if (header->kind < VX_TRACE_USER || header->kind > VX_TRACE_DMA) return "unknown kind of trace";
     if (header->paging < VX_PAGING_NONE || header->paging >= VX_PAGING_MODES) return "unknown paging mode";
-    if ((header->tier == VX_TIER_FILTERED) != (header->filter_sets > 0))
-        return "filter sets belong to tier S and to no other";
+    if (header->tier != VX_TIER_FILTERED && header->filter_sets > 0) return "filter sets in a tier without a filter";
     if (header->ram_ranges > VX_TRACE_RAM_RANGES) return "too many RAM ranges";
     for (uint32_t i = 0; i < header->ram_ranges; i++)
         if (header->ram[i].bytes == 0 || header->ram[i].gpa > UINT64_MAX - header->ram[i].bytes) return "bad RAM range";

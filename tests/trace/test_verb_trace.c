@@ -102,7 +102,7 @@ static void info_and_check_tell_what_is_there(void **state)
     assert_int_equal(run(&text, "info", trace, NULL), 0);
     assert_non_null(strstr(text, "references    5000\n"));
     assert_non_null(strstr(text, "kind          user, tier F (full)\n"));
-    assert_non_null(strstr(text, "  load        1000\n"));
+    assert_non_null(strstr(text, "  load          1000\n"));
     assert_int_equal(run(&text, "info", trace, "--json", "-", NULL), 0);
     assert_non_null(strstr(text, "\"references\": 5000"));
     assert_non_null(strstr(text, "\"tier\": \"F\""));

@@ -30,7 +30,8 @@ typedef struct vx_trace_header {
     vx_tier tier;
     vx_trace_kind kind;
     vx_paging_mode paging;     /* at the start */
-    uint32_t filter_sets;      /* tier S: sets of the direct-mapped filter; else 0 */
+    uint32_t filter_sets;      /* tier S: sets of the direct-mapped filter; 0: another filter, which the recipe
+                                  names (a replay is then exact for no TLB). Other tiers: 0 */
     uint64_t references;       /* originally, before any filter; 0: not known until the end */
     uint64_t features;         /* bits as the guest saw them: 1 PGE, 2 PCID, 4 SMEP, 8 SMAP, 16 NX, 32 KPTI */
     uint32_t ram_ranges;
