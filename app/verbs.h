@@ -3,6 +3,7 @@
 #define VERBS_H
 
 int vx_verb_run(int argc, char **argv);
+int vx_verb_compare(int argc, char **argv);
 int vx_verb_walk(int argc, char **argv);
 int vx_verb_trace(int argc, char **argv);
 int vx_verb_model(int argc, char **argv);
