@@ -220,9 +220,9 @@ static bool anything_armed(const vx_clk *clk)
 vx_status vx_clk_run(vx_clk *clk, vx_tick until, vx_clk_end *end, vx_msg *msg)
 {
     assert(!clk->in_run);
+    clk->stopping = false; /* a stop between runs stops nothing */
     if (clk->failure == VX_OK && until > clk->now) {
         clk->started = true;
-        clk->stopping = false;
         clk->limit = until;
         clk->in_run = true;
         clk->ops->run(clk);
@@ -236,15 +236,11 @@ vx_status vx_clk_run(vx_clk *clk, vx_tick until, vx_clk_end *end, vx_msg *msg)
         ended = VX_CLK_IDLE;
     else if (until > clk->now)
         clk->now = until;
-    clk->stopping = false;
     if (end) *end = ended;
     return VX_OK;
 }
 
-void vx_clk_stop(vx_clk *clk)
-{
-    if (clk->in_run) clk->stopping = true;
-}
+void vx_clk_stop(vx_clk *clk) { clk->stopping = true; }
 
 vx_tick vx_clk_now(const vx_clk *clk) { return clk->now; }
 

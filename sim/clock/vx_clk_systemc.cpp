@@ -55,6 +55,8 @@ class kernel : public sc_core::sc_module
             event.notify(sc_core::sc_time::from_value(entity->due - now));
     }
 
+    /* SystemC does not evaluate processes at the end of a run (IEEE 1666, 4.3.4.2): what is due then, as what is due
+     * now because it was armed between two runs, is the next run's first activation. */
     void run()
     {
         vx_tick now = time_now();
@@ -88,7 +90,7 @@ class kernel : public sc_core::sc_module
     {
         vx_tick now = time_now();
         vx_clk_entity *entity;
-        while (now < clk_->limit && !vx_clk_ended(clk_) && (entity = next_due(now))) vx_clk_dispatch(clk_, entity);
+        while (!vx_clk_ended(clk_) && (entity = next_due(now))) vx_clk_dispatch(clk_, entity);
         if (vx_clk_ended(clk_)) sc_core::sc_pause();
     }
 };

@@ -175,6 +175,51 @@ static void events_at_the_current_tick_run_at_it(void **state)
     }
 }
 
+/* A kick can only bring a step forward: the earliest of all kicks and of what the step asked for counts. */
+typedef struct kicker {
+    vx_clk_process *own;
+    vx_tick kicks[2], returned;
+} kicker;
+
+static vx_tick kick_myself(void *self, vx_tick now, vx_tick horizon)
+{
+    kicker *k = self;
+    (void)horizon;
+    if (now > 0) return NEVER;
+    for (int i = 0; i < 2; i++) vx_clk_kick(k->own, k->kicks[i]);
+    return k->returned;
+}
+
+static void kicks_and_returns(const char *kind, clk_log *log, const void *self)
+{
+    (void)self;
+    kicker k[] = {{.kicks = {30, 20}, .returned = 40},
+                  {.kicks = {90, 80}, .returned = 10},
+                  {.kicks = {NEVER, NEVER}, .returned = 70}};
+    vx_clk *clk = open_logged(kind, QUANTUM, log);
+    for (int i = 0; i < 3; i++) {
+        k[i].own = process(clk, kick_myself, &k[i]);
+        vx_clk_kick(k[i].own, 0);
+        vx_clk_kick(k[i].own, 5); /* later: changes nothing */
+        vx_clk_kick(k[i].own, NEVER);
+    }
+    clk_log_run(clk, NEVER, log);
+    vx_clk_close(clk);
+}
+
+static void a_kick_only_brings_forward(void **state)
+{
+    (void)state;
+    static const clk_log_entry expected[] = {STEP(0, 0, 1000),    STEP(1, 0, 1000),  STEP(2, 0, 1000),
+                                             STEP(1, 10, 1010),   STEP(0, 20, 1020), STEP(2, 70, NEVER),
+                                             END(VX_CLK_IDLE, 70)};
+    for (int kind = 0; kind < KINDS; kind++) {
+        clk_log *log = play(kind, kicks_and_returns);
+        ASSERT_ENTRIES(log, expected);
+        clk_log_free(log);
+    }
+}
+
 /* ---- horizon ---- */
 
 /* Alone: up to the next timer, then to the end of the run; the quantum is not asked. */
@@ -399,11 +444,12 @@ static void runs_end(const char *kind, clk_log *log, const void *self)
     clk_log_run(clk, 100, log); /* nothing armed */
     vx_clk_arm(t1, 50);
     clk_log_run(clk, 50, log); /* strictly before */
+    vx_clk_stop(clk);          /* between runs: nothing */
     clk_log_run(clk, 50, log); /* no time passes */
     clk_log_run(clk, 51, log); /* and then at it */
     vx_clk_arm(t0, 60);
     vx_clk_arm(t1, 60);
-    vx_clk_stop(clk);          /* outside of a run: nothing */
+    vx_clk_stop(clk);
     clk_log_run(clk, 90, log); /* stopped between two timers of one tick */
     clk_log_note(log, vx_clk_due(t1));
     clk_log_run(clk, 90, log);
@@ -554,6 +600,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers_first_then_creation),
         cmocka_unit_test(events_at_the_current_tick_run_at_it),
+        cmocka_unit_test(a_kick_only_brings_forward),
         cmocka_unit_test(a_lone_process_has_no_quantum),
         cmocka_unit_test(several_processes_take_turns),
         cmocka_unit_test(a_step_can_move_its_own_horizon),

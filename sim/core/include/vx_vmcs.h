@@ -114,7 +114,7 @@ typedef struct vx_vmcb {
 
 /* What of the guest's state an exit condition depends on. */
 typedef struct vx_exit_context {
-    uint64_t cr0, cr3, cr4; /* the registers as the guest set them before the record */
+    uint64_t cr0, cr3, cr4; /* the registers as the hardware holds them before the record */
     uint8_t cpl;
     uint8_t vtpr;       /* virtual TPR where the TPR shadow is used */
     bool monitor_armed; /* a MONITOR that did not exit has armed the address-range monitor */
