@@ -186,11 +186,13 @@ typedef struct need {
     size_t needed_at;
 } need;
 
+/* The arguments are names of members, not expressions. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define NEED(group, feature, needed_group, needed)                                                                     \
     {                                                                                                                  \
         "cpu." #group "." #feature, offsetof(vx_cfg_cpu, group.feature), "cpu." #needed_group "." #needed,             \
             offsetof(vx_cfg_cpu, needed_group.needed)                                                                  \
     }
+/* NOLINTEND(bugprone-macro-parentheses) */
 #define VMX_NEED(feature, needed) NEED(vmx, feature, vmx, needed)
 #define SVM_NEED(feature, needed) NEED(svm, feature, svm, needed)
 

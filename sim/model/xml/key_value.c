@@ -155,7 +155,7 @@ static bool read_text(const vx_key *key, const char *text, char *field)
     for (size_t i = 0; i < length; i++)
         if (iscntrl((unsigned char)text[i])) return false;
     memset(field, 0, key->size);
-    memcpy(field, text, length);
+    memcpy(field, text, length + 1);
     return true;
 }
 

@@ -8,21 +8,21 @@
 
 #include "vx_arena.h"
 
-static vx_status new_model(vx_model **model, vx_model_kind kind, vx_msg *msg)
+/* All defaults; NULL where there is no memory. */
+static vx_model *new_model(vx_model_kind kind, vx_msg *msg)
 {
     assert(kind < VX_MODEL_KINDS);
     vx_model *made = calloc(1, sizeof *made);
-    if (made == NULL) return vx_fail_nomem(msg);
+    if (made == NULL) {
+        vx_fail_nomem(msg);
+        return NULL;
+    }
     made->kind = kind;
     vx_arena_init(&made->arena);
     vx_keys_reset(vx_keys_root(kind), &made->config);
-    vx_status status = vx_origin_begin(made, msg);
-    if (status != VX_OK) {
-        vx_model_close(made);
-        return status;
-    }
-    *model = made;
-    return VX_OK;
+    if (vx_origin_begin(made, msg) == VX_OK) return made;
+    vx_model_close(made);
+    return NULL;
 }
 
 void vx_model_close(vx_model *model)
@@ -63,7 +63,6 @@ static vx_status check_name(const vx_model *model, const char *name, const char 
 
 vx_status vx_model_open(vx_model **model, vx_model_kind kind, const char *name, vx_msg *msg)
 {
-    vx_model *made;
     char path[VX_MODEL_PATH];
     vx_msg unheard;
     if (msg == NULL) msg = &unheard;
@@ -72,8 +71,9 @@ vx_status vx_model_open(vx_model **model, vx_model_kind kind, const char *name, 
     if (name == NULL && !built_in)
         return vx_fail(msg, VX_ERR_INPUT, "a %s model has no default", vx_model_kind_name(kind));
     if (!built_in) status = vx_model_search(kind, name, path, msg);
-    if (status == VX_OK) status = new_model(&made, kind, msg);
     if (status != VX_OK) return status;
+    vx_model *made = new_model(kind, msg);
+    if (made == NULL) return VX_ERR_NOMEM;
     if (built_in) {
         name_the_default(made);
     } else {
@@ -86,9 +86,8 @@ vx_status vx_model_open(vx_model **model, vx_model_kind kind, const char *name, 
 vx_status vx_model_parse(vx_model **model, vx_model_kind kind, const char *text, size_t bytes, const char *label,
                          vx_msg *msg)
 {
-    vx_model *made;
-    vx_status status = new_model(&made, kind, msg);
-    if (status != VX_OK) return status;
+    vx_model *made = new_model(kind, msg);
+    if (made == NULL) return VX_ERR_NOMEM;
     return finish(made, vx_xml_load_text(made, text, bytes, label, msg), model, msg);
 }
 

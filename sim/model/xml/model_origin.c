@@ -61,7 +61,7 @@ vx_status vx_origin_add(vx_model *model, uint8_t file, const char *path, int lin
 
 vx_status vx_origin_begin(vx_model *model, vx_msg *msg)
 {
-    uint16_t index;
+    uint16_t index = 0;
     vx_status status = vx_origin_add(model, 0, "default", 0, "", false, &index, msg);
     assert(status != VX_OK || index == VX_ORIGIN_DEFAULT);
     if (status == VX_OK) status = vx_origin_add(model, 0, "--set", 0, "", false, &index, msg);

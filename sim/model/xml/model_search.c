@@ -77,7 +77,8 @@ static bool add_folder(name_list *list, const char *folder)
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
-static vx_status all_names(vx_model_kind kind, name_list *list, vx_msg *msg)
+/* All names of a kind, sorted; false where there is no memory, and then there is nothing to free. */
+static bool all_names(vx_model_kind kind, name_list *list)
 {
     const char *rest = search_path();
     char folder[VX_MODEL_PATH];
@@ -85,17 +86,16 @@ static vx_status all_names(vx_model_kind kind, name_list *list, vx_msg *msg)
     while (next_folder(&rest, kind, folder)) {
         if (add_folder(list, folder)) continue;
         free(list->names);
-        return vx_fail_nomem(msg);
+        return false;
     }
     if (list->count > 0) qsort(list->names, list->count, sizeof *list->names, by_name);
-    return VX_OK;
+    return true;
 }
 
 static vx_status unknown_name(vx_model_kind kind, const char *name, vx_msg *msg)
 {
     name_list list;
-    vx_status status = all_names(kind, &list, msg);
-    if (status != VX_OK) return status;
+    if (!all_names(kind, &list)) return vx_fail_nomem(msg);
     const char **names = calloc(list.count + 1, sizeof *names);
     if (names == NULL) {
         free(list.names);
@@ -104,8 +104,8 @@ static vx_status unknown_name(vx_model_kind kind, const char *name, vx_msg *msg)
     for (size_t i = 0; i < list.count; i++) names[i] = list.names[i];
     const char *near = vx_did_you_mean(name, names, list.count);
     const char *word = vx_model_kind_name(kind);
-    status = near ? vx_fail(msg, VX_ERR_INPUT, "no %s model '%.80s', did you mean '%s'?", word, name, near)
-                  : vx_fail(msg, VX_ERR_INPUT, "no %s model '%.80s' in %.512s", word, name, search_path());
+    vx_status status = near ? vx_fail(msg, VX_ERR_INPUT, "no %s model '%.80s', did you mean '%s'?", word, name, near)
+                            : vx_fail(msg, VX_ERR_INPUT, "no %s model '%.80s' in %.512s", word, name, search_path());
     free(names);
     free(list.names);
     return status;
@@ -186,8 +186,7 @@ vx_status vx_model_list(vx_model_kind kind, bool (*each)(void *context, const ch
                         void *context, vx_msg *msg)
 {
     name_list list;
-    vx_status status = all_names(kind, &list, msg);
-    if (status != VX_OK) return status;
+    if (!all_names(kind, &list)) return vx_fail_nomem(msg);
     for (size_t i = 0; i < list.count; i++)
         if (!list_one(kind, list.names[i], each, context)) break;
     free(list.names);

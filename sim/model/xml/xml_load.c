@@ -46,7 +46,6 @@ static unsigned char *config_at(const load_file *file, size_t offset)
     return (unsigned char *)&file->model->config + offset;
 }
 
-#define FAIL(file, node, ...) fail_at(file, node, __VA_ARGS__)
 static vx_status fail_at(const load_file *file, const xmlNode *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 static vx_status fail_at(const load_file *file, const xmlNode *node, const char *format, ...)
@@ -54,7 +53,7 @@ static vx_status fail_at(const load_file *file, const xmlNode *node, const char 
     char text[sizeof(vx_msg)];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    vsnprintf(text, sizeof text, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized): it is started */
     va_end(arguments);
     return vx_fail(file->msg, VX_ERR_INPUT, "%s:%d: %s", file->path, vx_xml_line(node), text);
 }
@@ -100,7 +99,7 @@ static vx_status unknown_attribute(const load_element *element, const char *name
     }
     char near[VX_KEY_PATH];
     hint(name, names, count, near);
-    return FAIL(element->file, element->node, "<%s> has no attribute '%s'%s", element->group->name, name, near);
+    return fail_at(element->file, element->node, "<%s> has no attribute '%s'%s", element->group->name, name, near);
 }
 
 static vx_status origin_of_element(load_element *element)
@@ -117,13 +116,13 @@ static vx_status take_value(load_element *element, const vx_key *key, const char
     load_file *file = element->file;
     size_t offset = element->base + key->offset;
     if (vx_model_origin(file->model, offset)->file == file->number)
-        return FAIL(file, element->node, "%s.%s is given twice", element->path, key->name);
+        return fail_at(file, element->node, "%s.%s is given twice", element->path, key->name);
     bool needs_ground = key->need == VX_NEED_SOURCE || key->need == VX_NEED_FEATURE;
     if (needs_ground && !element->ground.source && !element->ground.assumed)
-        return FAIL(file, element->node, "%s.%s has neither source nor assumed", element->path, key->name);
+        return fail_at(file, element->node, "%s.%s has neither source nor assumed", element->path, key->name);
     char why[VX_KEY_WHY];
     if (!vx_key_parse(key, text, config_at(file, offset), why))
-        return FAIL(file, element->node, "%s.%s: '%.80s' is not %s", element->path, key->name, text, why);
+        return fail_at(file, element->node, "%s.%s: '%.80s' is not %s", element->path, key->name, text, why);
     vx_status status = origin_of_element(element);
     if (status == VX_OK) file->model->origin_of[offset] = element->origin;
     return status;
@@ -133,7 +132,7 @@ static vx_status take_attribute(load_element *element, const xmlAttr *attribute)
 {
     const char *name = (const char *)attribute->name;
     if (attribute->ns != NULL)
-        return FAIL(element->file, element->node, "a model has no namespaces (attribute '%s')", name);
+        return fail_at(element->file, element->node, "a model has no namespaces (attribute '%s')", name);
     if (is_about_values(element, name)) return VX_OK; /* read before */
     const vx_key *key = key_of(element->group, name);
     if (key == NULL) return unknown_attribute(element, name);
@@ -162,9 +161,10 @@ static vx_status take_ground(load_element *element)
     bool has_assumed = xmlHasProp(node, (const xmlChar *)"assumed") != NULL;
     if (!has_source && !has_assumed) return VX_OK; /* the outer element's */
     const char *source = attribute_text(node, "source"), *assumed = attribute_text(node, "assumed");
-    if (has_source && source == NULL) return FAIL(element->file, node, "<%s>: source is empty", element->group->name);
+    if (has_source && source == NULL)
+        return fail_at(element->file, node, "<%s>: source is empty", element->group->name);
     if (has_assumed && (assumed == NULL || strcmp(assumed, "yes") != 0))
-        return FAIL(element->file, node, "<%s>: assumed can only be \"yes\"", element->group->name);
+        return fail_at(element->file, node, "<%s>: assumed can only be \"yes\"", element->group->name);
     element->ground = (ground){.source = source, .assumed = has_assumed};
     return VX_OK;
 }
@@ -193,7 +193,8 @@ static vx_status add_instance(const load_element *parent, load_element *child)
 {
     const vx_key_group *group = child->group;
     unsigned char *count = config_at(parent->file, parent->base + group->count_offset);
-    if (*count >= group->limit) return FAIL(parent->file, child->node, "more than %u <%s>", group->limit, group->name);
+    if (*count >= group->limit)
+        return fail_at(parent->file, child->node, "more than %u <%s>", group->limit, group->name);
     child->base = parent->base + group->offset + (size_t)*count * group->stride;
     forget(parent->file, group, child->base);
     ++*count;
@@ -205,14 +206,14 @@ static vx_status find_named(const load_element *parent, load_element *child)
     const vx_key_group *group = child->group;
     const vx_key *id = &group->keys[0];
     const char *name = attribute_text(child->node, id->name);
-    if (name == NULL) return FAIL(parent->file, child->node, "<%s> has no %s", group->name, id->name);
+    if (name == NULL) return fail_at(parent->file, child->node, "<%s> has no %s", group->name, id->name);
     unsigned count = *config_at(parent->file, parent->base + group->count_offset);
     for (unsigned i = 0; i < count; i++) {
         child->base = parent->base + group->offset + (size_t)i * group->stride;
         size_t offset = child->base + id->offset;
         if (strcmp((const char *)config_at(parent->file, offset), name) != 0) continue;
         if (vx_model_origin(parent->file->model, offset)->file == parent->file->number)
-            return FAIL(parent->file, child->node, "%s '%s' is given twice", child->path, name);
+            return fail_at(parent->file, child->node, "%s '%s' is given twice", child->path, name);
         return VX_OK;
     }
     return add_instance(parent, child);
@@ -224,7 +225,7 @@ static vx_status take_name(load_element *child)
     const vx_key *id = &child->group->keys[0];
     const char *name = attribute_text(child->node, id->name);
     if (strchr(name, '.') != NULL)
-        return FAIL(child->file, child->node, "%s: '%.80s': a name within a path has no '.'", child->path, name);
+        return fail_at(child->file, child->node, "%s: '%.80s': a name within a path has no '.'", child->path, name);
     vx_status status = take_value(child, id, name);
     if (status == VX_OK) vx_key_path_add(child->path, name);
     return status;
@@ -255,7 +256,7 @@ static vx_status unknown_element(const load_element *parent, const xmlNode *node
     for (size_t i = 0; i < parent->group->child_count; i++) names[i] = parent->group->children[i].name;
     char near[VX_KEY_PATH];
     hint((const char *)node->name, names, parent->group->child_count, near);
-    return FAIL(parent->file, node, "<%s> holds no <%.80s>%s", parent->group->name, (const char *)node->name, near);
+    return fail_at(parent->file, node, "<%s> holds no <%.80s>%s", parent->group->name, (const char *)node->name, near);
 }
 
 static bool is_first_of_its_name(const xmlNode *node)
@@ -269,7 +270,7 @@ static bool is_first_of_its_name(const xmlNode *node)
 static vx_status load_child(const load_element *parent, const xmlNode *node)
 {
     if (node->ns != NULL || node->nsDef != NULL)
-        return FAIL(parent->file, node, "a model has no namespaces (element '%.80s')", (const char *)node->name);
+        return fail_at(parent->file, node, "a model has no namespaces (element '%.80s')", (const char *)node->name);
     load_element child = {.file = parent->file, .node = node, .ground = parent->ground};
     child.group = group_of(parent->group, (const char *)node->name);
     if (child.group == NULL) return unknown_element(parent, node);
@@ -301,7 +302,7 @@ static vx_status load_children(load_element *element)
         if (node->type == XML_ELEMENT_NODE)
             status = load_child(element, node);
         else if (node->type != XML_COMMENT_NODE && !is_blank(node))
-            status = FAIL(element->file, node, "<%s> holds text; values are attributes", element->group->name);
+            status = fail_at(element->file, node, "<%s> holds text; values are attributes", element->group->name);
     }
     return status;
 }
@@ -383,19 +384,19 @@ static vx_status load_base(load_file *file, const xmlNode *root)
 {
     if (xmlHasProp(root, (const xmlChar *)"extends") == NULL) return VX_OK;
     const char *name = attribute_text(root, "extends");
-    if (name == NULL) return FAIL(file, root, "extends is empty");
-    if (file->alone) return FAIL(file, root, "a model read from memory cannot extend '%.80s'", name);
+    if (name == NULL) return fail_at(file, root, "extends is empty");
+    if (file->alone) return fail_at(file, root, "a model read from memory cannot extend '%.80s'", name);
     if (file->number >= VX_MODEL_BASES)
-        return FAIL(file, root, "more than %d models extend one another", VX_MODEL_BASES);
+        return fail_at(file, root, "more than %d models extend one another", VX_MODEL_BASES);
     char path[VX_MODEL_PATH];
     vx_status status = find_base(file, name, path);
     if (status == VX_ERR_INPUT) {
         vx_msg why = *file->msg;
-        return FAIL(file, root, "extends: %s", why.text);
+        return fail_at(file, root, "extends: %s", why.text);
     }
     if (status != VX_OK) return status;
     for (const load_file *above = file; above != NULL; above = above->extended_by)
-        if (same_file(above->path, path)) return FAIL(file, root, "extends '%.80s', which extends it in turn", name);
+        if (same_file(above->path, path)) return fail_at(file, root, "extends '%.80s', which extends it in turn", name);
     load_file base = {.extended_by = file,
                       .model = file->model,
                       .path = path,
@@ -408,9 +409,9 @@ static vx_status load_document(load_file *file)
 {
     const xmlNode *root = xmlDocGetRootElement(file->document);
     const char *kind = vx_model_kind_name(file->model->kind);
-    if (root->ns != NULL || root->nsDef != NULL) return FAIL(file, root, "a model has no namespaces");
+    if (root->ns != NULL || root->nsDef != NULL) return fail_at(file, root, "a model has no namespaces");
     if (strcmp((const char *)root->name, kind) != 0)
-        return FAIL(file, root, "the root element is <%.80s>, not <%s>", (const char *)root->name, kind);
+        return fail_at(file, root, "the root element is <%.80s>, not <%s>", (const char *)root->name, kind);
     load_element element = {.file = file, .node = root, .group = vx_keys_root(file->model->kind)};
     vx_key_path_add(element.path, kind);
     vx_status status = origin_of_element(&element); /* before the base's, to be VX_ORIGIN_ROOT */
