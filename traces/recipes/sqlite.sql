@@ -1,4 +1,4 @@
--- What traces/sqlite.vxt records: inserts, an index, a join, an update, a sort.
+-- What traces/sqlite.vxt is a part of: inserts, an index, a join, an update, a sort.
 create table item(id integer primary key, name text, price integer, maker integer);
 create table maker(id integer primary key, name text);
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 200)
