@@ -530,9 +530,9 @@ vx_mmu_result slow_access(slow_mmu *m, uint64_t gva, vx_access access, uint64_t 
         *hpa = held->frame + gva % vx_page_bytes((vx_page_size)held->kind);
         return VX_MMU_DONE;
     }
+    if (second < VX_CFG_TLBS) m->ledger.ticks[VX_CAUSE_TLB_L2_HIT] += m->cpu->tlb[second].hit_ticks;
     held = second < VX_CFG_TLBS ? lookup(m, second, gva, access) : NULL;
     if (held) {
-        m->ledger.ticks[VX_CAUSE_TLB_L2_HIT] += m->cpu->tlb[second].hit_ticks;
         *hpa = held->frame + gva % vx_page_bytes((vx_page_size)held->kind);
         fill(m, first, gva, *held, *hpa);
         return VX_MMU_DONE;
