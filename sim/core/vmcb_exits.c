@@ -50,7 +50,6 @@ enum {
     CODE_MWAIT_ARMED = 0x8C,
     CODE_WORD3 = 0xA0, /* 014h */
     CODE_END = 0xC0,
-    CR0_PE = 1,
     CR0_TS_MP = 8 | 2,
 };
 #define DECODE_MOV_CR (1ULL << 63) /* EXITINFO1: MOV CRn, not CLTS, LMSW or SMSW */
@@ -117,28 +116,22 @@ static bool cr_read(const question *q, vx_exit *exit)
     return by_register(q, exit);
 }
 
-/* The selective intercept asks whether a write of CR0 changes more than TS and MP. Where the general one is set too, it
- * is this one that is reported (as in KVM; the manual does not say). */
+/* The selective intercept, where the general one is not set: has the write changed more than TS and MP? */
 static bool selective_write(const question *q, uint64_t changed, vx_exit *exit)
 {
-    if (!intercepted(q->vmcb, CODE_CR0_SEL_WRITE) || !(changed & ~(uint64_t)CR0_TS_MP)) return false;
     exit->reason = CODE_CR0_SEL_WRITE;
-    return true;
+    return intercepted(q->vmcb, CODE_CR0_SEL_WRITE) && (changed & ~(uint64_t)CR0_TS_MP) != 0;
 }
 
 static bool cr_write(const question *q, vx_exit *exit)
 {
     if (q->vmcb->decode_assists) exit->qualification = DECODE_MOV_CR;
-    if (q->record->size == 0 && selective_write(q, q->record->addr ^ q->context->cr0, exit)) return true;
-    return by_register(q, exit);
+    if (by_register(q, exit)) return true;
+    return q->record->size == 0 && selective_write(q, q->record->addr ^ q->context->cr0, exit);
 }
 
-/* LMSW loads CR0[3:0] but never clears PE. */
-static bool lmsw(const question *q, vx_exit *exit)
-{
-    uint64_t cr0 = q->context->cr0, source = q->record->addr | (cr0 & CR0_PE);
-    return selective_write(q, (source ^ cr0) & 0xF, exit) || by_code(q, exit);
-}
+/* To LMSW the selective intercept is not selective: it exits whatever is written. */
+static bool lmsw(const question *q, vx_exit *exit) { return by_code(q, exit) || selective_write(q, UINT64_MAX, exit); }
 
 static bool desc_table(const question *q, vx_exit *exit)
 {

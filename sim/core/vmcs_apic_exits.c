@@ -1,7 +1,7 @@
 /* Which accesses to the local APIC exit: the APIC-access page, CR8 and the x2APIC's MSRs.
  *
  * SDM Vol. 3C: 29.1.2 TPR virtualization, 29.3 CR8, 29.4.2 reads and 29.4.3 writes of the APIC-access page, 29.5 MSRs;
- * Table 27-6 qualification. (Chapters as in the editions before 2023; later ones add one.)
+ * Table 27-6 qualification. (Chapter numbers: see vx_vmcs.h.)
  *
  * NOT MODELLED: EOI virtualization's own exit, EOI_INDUCED, which depends on the interrupts in service (room apic); IPI
  * virtualization; accesses by fetches, event delivery and guest-physical addresses; an instruction with two accesses to

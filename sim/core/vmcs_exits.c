@@ -1,8 +1,8 @@
 /* Does a record make the VMCS exit? One row a record kind; the rows read like the manual's list.
  *
  * SDM Vol. 3C: 25.1.2 instructions that cause VM exits unconditionally, 25.1.3 conditionally, 25.2 other causes of VM
- * exits, 27.2.1 exit reason and qualification, 27.2.2 information about vectored events. (Chapters are numbered as in
- * the editions before 2023; later ones add one.)
+ * exits, 27.2.1 exit reason and qualification, 27.2.2 information about vectored events. (Chapter numbers: see
+ * vx_vmcs.h.)
  *
  * NOT MODELLED: what the traces do not hold, and is therefore 0 in a qualification: the general-purpose register of MOV
  * CR and MOV DR, the displacement of memory operands, register or memory form of LMSW, immediate form of IN and OUT,
@@ -47,7 +47,7 @@ enum {
     IO_STRING = 1U << 4,
     IO_REP = 1U << 5,
     IO_PORTS = 0x10000,
-    INFO_TYPE_EXTERNAL = 0U << 8, /* Table 24-16, interruption type */
+    INFO_TYPE_EXTERNAL = 0U << 8, /* 24.9.2, interruption type */
     INFO_TYPE_NMI = 2U << 8,
     INFO_TYPE_HARDWARE = 3U << 8,
     INFO_TYPE_SOFTWARE = 6U << 8,

@@ -1,7 +1,7 @@
 /* Which controls a processor has: the part of VM entry's checks that depends on its generation.
  *
  * SDM Vol. 3C 26.2.1.1 (checks on VM-execution control fields) against the capability MSRs of Appendix A.3; a failure
- * is VM-instruction error 7. (Chapters as in the editions before 2023; later ones add one.)
+ * is VM-instruction error 7. (Chapter numbers: see vx_vmcs.h.)
  *
  * NOT MODELLED: controls for which a processor model has no feature flag (descriptor-table exiting, RDTSCP, x2APIC
  * mode, WBINVD exiting, INVPCID, virtual NMIs, MSR bitmaps): they are taken as present, the secondary ones wherever

@@ -4,8 +4,8 @@
  * architectural positions, so that a value can be compared with a real one. Encodings, entry checks and the state areas
  * belong to a fuller structure that embeds this one.
  *
- * Chapters are numbered as in the editions before 2023 (24 VMCS, 25 non-root operation, 27 exits, 29 APIC); later
- * editions add one.
+ * Chapters are numbered as in the editions where the VMCS is chapter 24 (25 non-root operation, 26 entries, 27 exits,
+ * 29 APIC virtualization); in that of December 2023 each is one higher, in 2008's three lower.
  *
  * NOT MODELLED here: guest- and host-state areas, entry and exit controls, MSR load and store areas, entry checks. */
 #ifndef VX_VMCS_H
