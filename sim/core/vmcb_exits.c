@@ -189,13 +189,21 @@ static bool efer_load(const question *q, vx_exit *exit) { return msr_exits(q, MS
 
 /* ---- events and the rest ---- */
 
+/* #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, #VC, #SX push an error code (APM Vol. 2, 8.2). */
+static bool pushes_error_code(unsigned vector)
+{
+    const uint32_t vectors =
+        1U << 8 | 1U << 10 | 1U << 11 | 1U << 12 | 1U << 13 | 1U << 14 | 1U << 17 | 1U << 21 | 1U << 29 | 1U << 30;
+    return vectors >> vector & 1;
+}
+
 /* EXITINFO1 is the error code; of a page fault EXITINFO2 is the address (15.12). */
 static bool exception(const question *q, vx_exit *exit)
 {
     unsigned vector = q->record->size;
     if (vector > 31) return false;
     exit->reason = vector == VECTOR_NMI ? CODE_NMI : q->rule->code + vector;
-    exit->qualification = vector == VECTOR_NMI ? 0 : word(q, 0);
+    exit->qualification = pushes_error_code(vector) ? word(q, 0) : 0;
     exit->information2 = vector == VECTOR_PAGE_FAULT ? q->record->addr : 0;
     return intercepted(q->vmcb, exit->reason);
 }
