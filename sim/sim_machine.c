@@ -1,58 +1,75 @@
 /* Building the machine: host memory, MMU, hypervisor, vCPU, guest OS, in the order of the layers. */
 #include "sim_private.h"
 
-/* A fault handler of the modelled OS queues a bounded number of records; a system trace queues none. */
-enum { QUEUE_RECORDS = 8192, QUEUE_WORDS = 65536 };
-
 static vx_status guest_page_fault(void *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg)
 {
     return vx_guest_page_fault(guest, gva, error_code, queue, msg);
 }
 
-static vx_status build_vm(vx_sim *sim, vx_msg *msg)
+/* The OS's own bound on what it queues at once; a system trace queues nothing, and one record is enough. */
+static vx_status make_queue(sim_vm *vm, vx_arena *arena, vx_msg *msg)
 {
-    sim_vm *vm = &sim->vm;
-    vx_status status = vx_queue_init(&vm->queue, &sim->arena, QUEUE_RECORDS, QUEUE_WORDS, msg);
+    size_t records = 1, words = 1;
+    if (vm->guest) vx_guest_queue_bound(vm->feeds, &records, &words);
+    return vx_queue_init(&vm->queue, arena, records, words, msg);
+}
+
+static vx_status build_vm(vx_sim *sim, sim_vm *vm, vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    if (!sim_is_system_trace(vm))
+        status =
+            vx_guest_init(&vm->guest, &sim->arena, &sim->guest_config, vm->feeds, sim->options.seed + vm->index, msg);
+    if (status == VX_OK) status = make_queue(vm, &sim->arena, msg);
     if (status != VX_OK) return status;
     vx_vcpu_setup setup = {.cpu = &sim->cpu,
                            .mmu = sim->mmu,
                            .memory = &sim->memory,
-                           .ram = &sim->layout.ram[0],
+                           .ram = &sim->layout.ram[vm->index],
                            .ledger = &sim->ledger,
                            .queue = &vm->queue};
-    if (!sim_is_system_trace(sim)) {
-        status = vx_guest_init(&vm->guest, &sim->arena, &sim->guest_config, vm->feeds, sim->options.seed, msg);
-        if (status != VX_OK) return status;
+    if (vm->guest) {
         setup.hooks.guest = vm->guest;
         setup.hooks.on_page_fault = guest_page_fault;
     }
-    if (sim->vmm) vx_vmm_hooks(sim->vmm, 0, &setup.hooks);
+    if (sim->vmm) vx_vmm_hooks(sim->vmm, vm->index, &setup.hooks);
     status = vx_vcpu_init(&vm->vcpu, &sim->arena, &setup, msg);
-    if (status != VX_OK) return status;
-    if (sim->vmm) vx_vmm_attach(sim->vmm, 0, vm->vcpu);
+    if (status == VX_OK && sim->vmm) vx_vmm_attach(sim->vmm, vm->index, vm->vcpu);
+    return status;
+}
+
+/* Five levels need LA57: `vexit walk` alone goes beyond what the CPU has (design, section 10). */
+static vx_status check_guest(const vx_sim *sim, vx_msg *msg)
+{
+    if (sim->guest_config.levels == 5 && sim->cpu.paging.virtual_bits < 57)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.levels=5: %s has no 5-level paging", sim->cpu.name);
     return VX_OK;
+}
+
+static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
+{
+    if (sim->scheme == VX_SCHEME_NATIVE) return VX_OK;
+    vx_vmm_setup setup = {.cpu = &sim->cpu,
+                          .vmm = &sim->vmm_config,
+                          .scheme = sim->scheme,
+                          .vpid = sim->vpid,
+                          .memory = &sim->memory,
+                          .layout = &sim->layout,
+                          .vms = sim->vms};
+    return vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
 }
 
 vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
 {
-    uint64_t ram = sim_ram_bytes(sim);
-    vx_status status = vx_host_layout_make(&sim->layout, sim->scheme, &sim->vmm_config, ram, 1, sim->options.seed, msg);
-    if (status != VX_OK) return status;
-    status = vx_physmem_init(&sim->memory, sim->layout.bytes, msg);
+    vx_status status = check_guest(sim, msg);
+    if (status == VX_OK)
+        status = vx_host_layout_make(&sim->layout, sim->scheme, &sim->vmm_config, sim_ram_bytes(sim), sim->vms,
+                                     sim->options.seed, msg);
+    if (status == VX_OK) status = vx_physmem_init(&sim->memory, sim->layout.bytes, msg);
     if (status != VX_OK) return status;
     sim->memory_made = true;
     status = vx_mmu_init(&sim->mmu, &sim->arena, &sim->cpu, &sim->memory, &sim->ledger, msg);
-    if (status != VX_OK) return status;
-    if (sim->scheme != VX_SCHEME_NATIVE) {
-        vx_vmm_setup setup = {.cpu = &sim->cpu,
-                              .vmm = &sim->vmm_config,
-                              .scheme = sim->scheme,
-                              .vpid = sim->vpid,
-                              .memory = &sim->memory,
-                              .layout = &sim->layout,
-                              .vms = 1};
-        status = vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
-        if (status != VX_OK) return status;
-    }
-    return build_vm(sim, msg);
+    if (status == VX_OK) status = build_vmm(sim, msg);
+    for (unsigned i = 0; status == VX_OK && i < sim->vms; i++) status = build_vm(sim, &sim->vm[i], msg);
+    return status;
 }

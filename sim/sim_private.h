@@ -1,9 +1,10 @@
-/* The facade's insides: one machine with its guests, and how far its traces are. */
+/* The facade's insides: one physical CPU with its guests, and how far their traces are. */
 #ifndef VX_SIM_PRIVATE_H
 #define VX_SIM_PRIVATE_H
 
 #include "vexit.h"
 #include "vx_arena.h"
+#include "vx_clk.h"
 #include "vx_guest.h"
 #include "vx_model.h"
 #include "vx_queue.h"
@@ -15,6 +16,7 @@ enum { SIM_TRACES_MAX = 64, SIM_IDENTITIES_MAX = 96 };
 /* One trace and where it is read. */
 typedef struct sim_feed {
     const char *path;
+    vx_trace_info info;
     vx_source *source;
     vx_batch batch;
     size_t position;
@@ -23,11 +25,16 @@ typedef struct sim_feed {
 
 /* One guest: its vCPU, its modelled OS where the trace has none, and its traces. */
 typedef struct sim_vm {
+    vx_sim *sim;
+    unsigned index;
     vx_vcpu *vcpu;
     vx_guest *guest; /* NULL: a system trace */
     vx_queue queue;
-    sim_feed feed[SIM_TRACES_MAX];
+    sim_feed *feed;
     unsigned feeds;
+    bool ended;
+    vx_clk_process *process;
+    uint64_t instructions, exits; /* for the report: this VM's share */
 } sim_vm;
 
 /* Where counting stands. */
@@ -52,31 +59,40 @@ struct vx_sim {
     vx_ledger ledger;
     vx_mmu *mmu;
     vx_vmm *vmm; /* NULL: native */
-    sim_vm vm;
+    sim_vm *vm;
+    unsigned vms;
     vx_stats stats;
     bool stats_made;
 
-    /* The run. */
+    /* The run. All limits are instruction counts of the CPU: of all its VMs together. */
+    vx_clk *clk;
+    vx_clk_timer *slice; /* the hypervisor's scheduler; NULL: one VM */
+    unsigned running;    /* index of the VM that has the CPU */
+    vx_tick elapsed;     /* ticks of the ledger before its last reset */
     sim_phase phase;
-    uint64_t phase_end;     /* absolute instruction count at which the phase ends */
-    uint64_t next_interval; /* absolute instruction count of the next snapshot; UINT64_MAX: none */
-    uint64_t counted_from;  /* absolute instruction count at which counting began */
+    uint64_t phase_end;     /* where the phase ends */
+    uint64_t next_interval; /* where the next snapshot is due; UINT64_MAX: none */
+    uint64_t counted_from;  /* where counting began */
     json_t *intervals;      /* array of snapshots; NULL: none asked for */
+    vx_status status;       /* of the step that ended the run */
+    vx_msg *msg;
     bool complete;
-    vx_trace_info trace_info[SIM_TRACES_MAX];
     uint64_t verified_leaves;
 
     /* Figures that the facade itself declares. */
+    vx_vcpu_counts total;
+    vx_guest_counts guest_total;
     uint64_t cycles_total;
-    const char *cause_names[VX_CAUSES];
     uint64_t walk_ticks;
+    uint64_t vm_switches;
+    const char *cause_names[VX_CAUSES];
     vx_identity identities[SIM_IDENTITIES_MAX];
     unsigned identity_count;
     const char *approximate[4];
     const char *warnings[4];
 };
 
-/* sim_machine.c: builds memory, MMU, hypervisor, vCPU and guest OS from the configuration. */
+/* sim_machine.c: builds memory, MMU, hypervisor, vCPUs and guest OSes from the configuration. */
 vx_status sim_machine_build(vx_sim *sim, vx_msg *msg);
 
 /* sim_report.c: declares the facade's own statistics; brings all lazily kept counters up to date. */
@@ -87,8 +103,18 @@ void sim_reset_counters(vx_sim *sim);
 /* sim_traces.c */
 vx_status sim_traces_open(vx_sim *sim, vx_msg *msg);
 void sim_traces_close(vx_sim *sim);
-bool sim_is_system_trace(const vx_sim *sim);
-/* RAM the guest needs: the model's for user-level traces, the header's for system traces. */
+bool sim_is_system_trace(const sim_vm *vm);
+/* RAM the guests need: the model's for user-level traces, the largest header's for system traces. */
 uint64_t sim_ram_bytes(const vx_sim *sim);
+
+/* sim_feed.c: the VM's trace to read from now; NULL when all have ended (or *status says why). */
+sim_feed *sim_feed_current(sim_vm *vm, vx_status *status, vx_msg *msg);
+
+/* sim_phase.c: warm-up, counting, intervals, regions. */
+uint64_t sim_instructions(const vx_sim *sim); /* executed by all VMs since the start */
+void sim_phase_begin(vx_sim *sim);
+uint64_t sim_phase_limit(const vx_sim *sim); /* the next instruction count at which sim_phase_reached must be called */
+vx_status sim_phase_reached(vx_sim *sim, vx_msg *msg);
+void sim_phase_mark(vx_sim *sim, uint64_t mark);
 
 #endif

@@ -31,7 +31,7 @@ static void declare_ratio(vx_sim *sim, const char *path, const uint64_t *num, co
 static void declare_derived(vx_sim *sim)
 {
     const vx_mmu_counts *mmu = vx_mmu_counts_now(sim->mmu);
-    const vx_vcpu_counts *cpu = vx_vcpu_counts_now(sim->vm.vcpu);
+    const vx_vcpu_counts *cpu = &sim->total;
     declare_ratio(sim, "derived.l2_misses_per_kilo_instruction", &mmu->walks, &cpu->instructions, 1000.0, "misses",
                   "last-level TLB misses per 1000 instructions");
     declare_ratio(sim, "derived.accesses_per_walk", &mmu->walk_accesses, &mmu->walks, 1.0, "accesses",
@@ -44,15 +44,28 @@ static void declare_derived(vx_sim *sim)
                       "VM exits per million instructions");
 }
 
+static void declare_vms(vx_sim *sim)
+{
+    if (sim->vms < 2) return;
+    vx_stats_scalar(&sim->stats, &sim->vm_switches, "switches", "times the scheduler gave the CPU to another VM",
+                    "vms.switches");
+    for (unsigned i = 0; i < sim->vms; i++) {
+        vx_stats_scalar(&sim->stats, &sim->vm[i].instructions, "instructions", "instructions of this VM",
+                        "vms.vm%u.instructions", i);
+        vx_stats_scalar(&sim->stats, &sim->vm[i].exits, "exits", "VM exits of this VM", "vms.vm%u.exits", i);
+    }
+}
+
 vx_status sim_declare(vx_sim *sim, vx_msg *msg)
 {
     vx_stats_init(&sim->stats);
     sim->stats_made = true;
     declare_cycles(sim);
-    vx_vcpu_declare(sim->vm.vcpu, &sim->stats);
+    vx_vcpu_counts_declare(&sim->total, sim->cpu.vendor, &sim->stats);
     vx_mmu_declare(sim->mmu, &sim->stats);
-    if (sim->vm.guest) vx_guest_declare(sim->vm.guest, &sim->stats);
+    if (sim->vm[0].guest) vx_guest_counts_declare(&sim->guest_total, &sim->stats);
     if (sim->vmm) vx_vmm_declare(sim->vmm, &sim->stats);
+    declare_vms(sim);
     declare_derived(sim);
     return vx_stats_ok(&sim->stats, msg);
 }
@@ -61,7 +74,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
 static void first_level_identity(vx_sim *sim)
 {
     const vx_mmu_counts *mmu = vx_mmu_counts_now(sim->mmu);
-    const vx_vcpu_counts *cpu = vx_vcpu_counts_now(sim->vm.vcpu);
+    const vx_vcpu_counts *cpu = &sim->total;
     uint64_t lookups = 0;
     for (unsigned i = 0; i < sim->cpu.tlb_count; i++)
         if (sim->cpu.tlb[i].level != VX_TLB_L2) lookups += mmu->tlb[i].lookups;
@@ -70,9 +83,31 @@ static void first_level_identity(vx_sim *sim)
                       cpu->references + cpu->crossings + cpu->retries - cpu->skipped_references - cpu->untranslated};
 }
 
+/* Each VM's instructions are charged apart, so each rounds apart. */
+static uint64_t instruction_ticks(const vx_sim *sim)
+{
+    uint64_t ticks = 0;
+    for (unsigned i = 0; i < sim->vms; i++) ticks += sim->vm[i].instructions * sim->cpu.core.cpi_milli / 1000;
+    return ticks;
+}
+
+static void add_up(vx_sim *sim)
+{
+    sim->total = (vx_vcpu_counts){0};
+    sim->guest_total = (vx_guest_counts){0};
+    for (unsigned i = 0; i < sim->vms; i++) {
+        sim_vm *vm = &sim->vm[i];
+        const vx_vcpu_counts *counts = vx_vcpu_counts_now(vm->vcpu);
+        vm->instructions = counts->instructions;
+        vm->exits = counts->exits;
+        vx_vcpu_counts_add(&sim->total, counts);
+        if (vm->guest) vx_guest_counts_add(&sim->guest_total, vx_guest_counts_now(vm->guest));
+    }
+}
+
 void sim_sync(vx_sim *sim)
 {
-    (void)vx_vcpu_counts_now(sim->vm.vcpu);
+    add_up(sim);
     (void)vx_mmu_counts_now(sim->mmu);
     if (sim->vmm) (void)vx_vmm_counts_now(sim->vmm);
     sim->cycles_total = vx_ledger_total(&sim->ledger);
@@ -80,20 +115,26 @@ void sim_sync(vx_sim *sim)
                       sim->ledger.ticks[VX_CAUSE_WALK_SHADOW];
     unsigned count = vx_mmu_identities(sim->mmu, sim->identities, SIM_IDENTITIES_MAX / 2);
     if (count > SIM_IDENTITIES_MAX / 2) count = SIM_IDENTITIES_MAX / 2;
-    count += vx_vcpu_identities(sim->vm.vcpu, sim->identities + count, SIM_IDENTITIES_MAX / 4);
+    count += vx_vcpu_counts_identities(&sim->total, sim->identities + count, SIM_IDENTITIES_MAX / 4);
     uint64_t causes = 0;
     for (unsigned i = 0; i < VX_CAUSES; i++) causes += sim->ledger.ticks[i];
-    sim->identities[count++] = (vx_identity){"cycles = sum over causes", vx_vcpu_now(sim->vm.vcpu), causes};
+    sim->identities[count++] = (vx_identity){"cycles = sum over causes", sim->cycles_total, causes};
+    sim->identities[count++] = (vx_identity){"guest.instructions = instructions x CPI",
+                                             sim->ledger.ticks[VX_CAUSE_GUEST_INSTRUCTIONS], instruction_ticks(sim)};
     sim->identity_count = count;
     first_level_identity(sim);
 }
 
 void sim_reset_counters(vx_sim *sim)
 {
-    vx_vcpu_counts_reset(sim->vm.vcpu);
+    for (unsigned i = 0; i < sim->vms; i++) {
+        vx_vcpu_counts_reset(sim->vm[i].vcpu);
+        if (sim->vm[i].guest) vx_guest_counts_reset(sim->vm[i].guest);
+    }
     vx_mmu_counts_reset(sim->mmu);
-    if (sim->vm.guest) vx_guest_counts_reset(sim->vm.guest);
     if (sim->vmm) vx_vmm_counts_reset(sim->vmm);
+    sim->vm_switches = 0;
+    sim->elapsed += vx_ledger_total(&sim->ledger);
     sim->ledger = (vx_ledger){0};
 }
 
@@ -102,7 +143,7 @@ static void judge(vx_sim *sim)
 {
     unsigned count = 0, warnings = 0;
     if (sim->cpu.memory.caches == VX_CACHES_FIXED) sim->approximate[count++] = "latency";
-    const vx_trace_header *header = &sim->trace_info[0].header;
+    const vx_trace_header *header = &sim->vm[0].feed[0].info.header;
     if (header->tier == VX_TIER_FILTERED) {
         bool flushes = sim->scheme != VX_SCHEME_NATIVE && !sim->vpid;
         bool exact = header->filter_sets == 1;
@@ -127,7 +168,7 @@ json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
         .vmm = sim->vmm ? sim->vmm_config.name : NULL,
         .vpid = sim->vpid,
         .seed = sim->options.seed,
-        .models = {sim->cpu_model, sim->vm.guest ? sim->vm_model : NULL, sim->vmm ? sim->vmm_model : NULL},
+        .models = {sim->cpu_model, sim->vm[0].guest ? sim->vm_model : NULL, sim->vmm ? sim->vmm_model : NULL},
         .approximate = sim->approximate,
         .warnings = sim->warnings,
         .stats = &sim->stats,
@@ -146,16 +187,19 @@ json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
 json_t *vx_sim_document_of(const vx_sim *sim, const char *verb, bool complete, json_t *runs, vx_msg *msg)
 {
     vx_report_trace traces[SIM_TRACES_MAX];
-    for (unsigned i = 0; i < sim->vm.feeds; i++) {
-        const vx_trace_info *info = &sim->trace_info[i];
-        traces[i] = (vx_report_trace){.path = sim->vm.feed[i].path,
-                                      .hash = info->hash,
-                                      .tier = (char)info->header.tier,
-                                      .references = info->header.references,
-                                      .instructions = info->totals.instructions,
-                                      .replayed = vx_vcpu_counts_now(sim->vm.vcpu)->references};
-    }
-    return vx_report_document(verb, complete, traces, sim->vm.feeds, runs, msg);
+    unsigned count = 0;
+    for (unsigned v = 0; v < sim->vms; v++)
+        for (unsigned i = 0; i < sim->vm[v].feeds && count < SIM_TRACES_MAX; i++) {
+            const sim_feed *feed = &sim->vm[v].feed[i];
+            if (v >= sim->options.trace_count) continue; /* a trace that an earlier VM has shown */
+            traces[count++] = (vx_report_trace){.path = feed->path,
+                                                .hash = feed->info.hash,
+                                                .tier = (char)feed->info.header.tier,
+                                                .references = feed->info.header.references,
+                                                .instructions = feed->info.totals.instructions,
+                                                .replayed = sim->total.references};
+        }
+    return vx_report_document(verb, complete, traces, count, runs, msg);
 }
 
 json_t *vx_sim_document(const vx_sim *sim, const char *verb, vx_msg *msg)

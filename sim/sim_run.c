@@ -1,174 +1,235 @@
-/* The run loop: feeds the vCPU from its traces, lets the guest OS act, and moves through warm-up, counting and
- * intervals. All limits are absolute instruction counts; the vCPU stops at the nearest one. */
+/* The run: vCPUs, the hypervisor's time slice and the guests' timer ticks on one simulated clock.
+ *
+ * Each VM's vCPU is a process of the clock; with several VMs the scheduler's slice is a timer, so only the running
+ * vCPU is armed. A step executes up to its horizon, or to the nearest instruction count at which the guest OS or the
+ * phase of the run wants attention. */
 #include "sim_private.h"
-#include "vx_report.h"
 
 enum { PROGRESS_INSTRUCTIONS = 1 << 24 };
 
-static uint64_t add_limit(uint64_t from, uint64_t length)
-{
-    return length == 0 || length > UINT64_MAX - from ? UINT64_MAX : from + length;
-}
+/* Ticks since the start of the run: the ledger is emptied when counting begins, time goes on. */
+static vx_tick now_of(const sim_vm *vm) { return vm->sim->elapsed + vx_vcpu_now(vm->vcpu); }
 
-static uint64_t instructions_now(const vx_sim *sim)
+/* What the guest OS measures its ticks and slices in: its own instructions, or the CPU's time. */
+static uint64_t guest_time(const sim_vm *vm)
 {
-    return sim->counted_from + vx_vcpu_counts_now(sim->vm.vcpu)->instructions;
-}
-
-static void begin_counting(vx_sim *sim)
-{
-    uint64_t now = instructions_now(sim);
-    sim_reset_counters(sim);
-    sim->counted_from = now;
-    sim->phase = SIM_COUNTING;
-    sim->phase_end = add_limit(now, sim->options.max);
-    sim->next_interval = add_limit(now, sim->options.interval);
-}
-
-/* System traces replay what --skip leaves out, uncounted: page tables and TLBs must be what the guest made them. */
-static uint64_t uncounted(const vx_sim *sim)
-{
-    bool replays_skip = sim_is_system_trace(sim) || sim->vm.feed[0].source->header.kind != VX_TRACE_USER;
-    return sim->options.warmup + (replays_skip ? sim->options.skip : 0);
-}
-
-static void begin(vx_sim *sim)
-{
-    sim->counted_from = 0;
-    sim->phase = SIM_WARMUP;
-    sim->phase_end = add_limit(0, uncounted(sim));
-    sim->next_interval = UINT64_MAX;
-    if (uncounted(sim) == 0 && !sim->options.by_region) begin_counting(sim);
-}
-
-static vx_status end_interval(vx_sim *sim, vx_msg *msg)
-{
-    sim_sync(sim);
-    json_t *snapshot = vx_report_snapshot(&sim->stats, msg);
-    if (!snapshot) return VX_ERR_NOMEM;
-    if (json_array_append_new(sim->intervals, snapshot) != 0) return vx_fail_nomem(msg);
-    sim->next_interval = add_limit(sim->next_interval, sim->options.interval);
-    return VX_OK;
-}
-
-/* What is due at this instruction count. */
-static vx_status on_limit(vx_sim *sim, vx_msg *msg)
-{
-    uint64_t now = instructions_now(sim);
-    if (sim->phase == SIM_WARMUP && now >= sim->phase_end) begin_counting(sim);
-    while (sim->phase == SIM_COUNTING && now >= sim->next_interval) {
-        vx_status status = end_interval(sim, msg);
-        if (status != VX_OK) return status;
-    }
-    if (sim->phase == SIM_COUNTING && now >= sim->phase_end) sim->phase = SIM_DONE;
-    sim_vm *vm = &sim->vm;
-    if (sim->phase != SIM_DONE && vm->guest && now >= vx_guest_next_event(vm->guest)) {
-        vx_guest_event(vm->guest, now, &vm->queue);
-        return vx_vcpu_drain(vm->vcpu, msg);
-    }
-    return VX_OK;
-}
-
-static void on_mark(vx_sim *sim, uint64_t mark)
-{
-    if (!sim->options.by_region) return;
-    if (sim->phase == SIM_WARMUP && (mark & 0xFFFF) == sim->options.region)
-        begin_counting(sim);
-    else if (sim->phase == SIM_COUNTING)
-        sim->phase = SIM_DONE;
+    return vm->sim->options.tick_time ? now_of(vm) : vx_vcpu_position(vm->vcpu);
 }
 
 static uint64_t expected_instructions(const vx_sim *sim)
 {
     uint64_t total = 0;
-    for (unsigned i = 0; i < sim->vm.feeds; i++) total += sim->trace_info[i].totals.instructions;
+    for (unsigned v = 0; v < sim->vms; v++)
+        for (unsigned i = 0; i < sim->vm[v].feeds; i++) total += sim->vm[v].feed[i].info.totals.instructions;
     uint64_t wanted = sim->options.max ? sim->options.max + sim->options.warmup : 0;
     return wanted && (wanted < total || total == 0) ? wanted : total;
 }
 
-static void report_progress(const vx_sim *sim)
+static void report_progress(vx_sim *sim)
 {
     if (!sim->options.progress) return;
-    const vx_vcpu_counts *counts = vx_vcpu_counts_now(sim->vm.vcpu);
-    vx_sim_progress progress = {.instructions = instructions_now(sim),
-                                .references = counts->references,
+    sim_sync(sim);
+    vx_sim_progress progress = {.instructions = sim_instructions(sim),
+                                .references = sim->total.references,
                                 .expected_instructions = expected_instructions(sim)};
     sim->options.progress(sim->options.progress_context, &progress);
 }
 
-/* The feed to read from now; NULL when all have ended. */
-static sim_feed *current_feed(sim_vm *vm, vx_status *status, vx_msg *msg)
+/* The vCPU's instruction count at which the step must look around. The phase's limits are counts of all VMs together:
+ * how far they are off is how far this vCPU may go. */
+static uint64_t instruction_limit(const sim_vm *vm)
 {
-    for (;;) {
-        sim_feed *feed = &vm->feed[vm->guest ? vx_guest_current(vm->guest) : 0];
-        if (!feed->ended && feed->position == feed->batch.count) {
-            *status = vx_source_next(feed->source, &feed->batch, msg);
-            if (*status != VX_OK) return NULL;
-            feed->position = 0;
-            feed->ended = feed->batch.count == 0;
-        }
-        if (!feed->ended) return feed;
-        if (vm->feeds == 1 || !vx_guest_exit(vm->guest, &vm->queue)) return NULL;
-    }
-}
-
-static uint64_t nearest_limit(const vx_sim *sim)
-{
-    uint64_t limit = instructions_now(sim) + PROGRESS_INSTRUCTIONS;
-    if (sim->phase_end < limit) limit = sim->phase_end;
-    if (sim->next_interval < limit) limit = sim->next_interval;
-    if (sim->vm.guest && vx_guest_next_event(sim->vm.guest) < limit) limit = vx_guest_next_event(sim->vm.guest);
+    const vx_sim *sim = vm->sim;
+    uint64_t own = vx_vcpu_position(vm->vcpu), all = sim_instructions(sim);
+    uint64_t left = PROGRESS_INSTRUCTIONS;
+    uint64_t phase = sim_phase_limit(sim);
+    if (phase < all + left) left = phase > all ? phase - all : 0;
+    uint64_t limit = own + left;
+    if (vm->guest && !sim->options.tick_time && vx_guest_next_event(vm->guest) < limit)
+        limit = vx_guest_next_event(vm->guest);
     return limit;
 }
 
-/* One stretch of one feed. */
-static vx_status run_stretch(vx_sim *sim, sim_feed *feed, vx_msg *msg)
+static vx_tick tick_limit(const sim_vm *vm, vx_tick horizon)
 {
-    sim_vm *vm = &sim->vm;
-    vx_run run = {.instruction_limit = nearest_limit(sim), .tick_limit = VX_TICK_NEVER, .position = feed->position};
-    vx_stop stop = vx_vcpu_run(vm->vcpu, &feed->batch, &run, msg);
-    feed->position = run.position;
-    const vx_record *last = run.position ? &feed->batch.records[run.position - 1] : NULL;
+    vx_tick limit = horizon;
+    if (vm->guest && vm->sim->options.tick_time && vx_guest_next_event(vm->guest) < limit)
+        limit = vx_guest_next_event(vm->guest);
+    if (limit == VX_TICK_NEVER) return VX_TICK_NEVER;
+    return limit > vm->sim->elapsed ? limit - vm->sim->elapsed : 0;
+}
+
+/* Whatever is due by now. */
+static vx_status attend(sim_vm *vm, vx_msg *msg)
+{
+    vx_sim *sim = vm->sim;
+    vx_status status = sim_phase_reached(sim, msg);
+    if (status != VX_OK || sim->phase == SIM_DONE) return status;
+    if (!vm->guest || guest_time(vm) < vx_guest_next_event(vm->guest)) return VX_OK;
+    vx_guest_event(vm->guest, guest_time(vm), &vm->queue);
+    return vx_vcpu_drain(vm->vcpu, msg);
+}
+
+/* HLT: a recorded guest's next event follows in its trace; with other VMs waiting the CPU goes to them. */
+static void halt(sim_vm *vm)
+{
+    if (vm->sim->slice) vx_clk_arm(vm->sim->slice, now_of(vm));
+}
+
+static vx_status on_stop(sim_vm *vm, vx_stop stop, const vx_run *run, const vx_record *last, vx_msg *msg)
+{
     switch (stop) {
     case VX_STOP_ERROR:
-        return run.status;
+        return run->status;
     case VX_STOP_PROCESS:
-        if (!vm->guest) return VX_OK;
-        return vx_guest_process(vm->guest, last->addr, &vm->queue, msg);
+        return vm->guest ? vx_guest_process(vm->guest, last->addr, &vm->queue, msg) : VX_OK;
     case VX_STOP_MARK:
-        on_mark(sim, last->addr);
+        sim_phase_mark(vm->sim, last->addr);
+        return VX_OK;
+    case VX_STOP_HALT:
+        halt(vm);
         return VX_OK;
     case VX_STOP_INSTRUCTIONS:
-        report_progress(sim);
-        return on_limit(sim, msg);
+    case VX_STOP_TICKS:
+        report_progress(vm->sim);
+        return attend(vm, msg);
     default:
         return VX_OK;
     }
 }
 
-static vx_status run_all(vx_sim *sim, vx_msg *msg)
+/* One stretch of one feed; false in *more when the VM's traces have ended. */
+static vx_status run_stretch(sim_vm *vm, vx_tick horizon, bool *more, vx_msg *msg)
 {
-    sim_vm *vm = &sim->vm;
-    vx_status status = VX_OK;
-    if (vm->guest) {
-        status = vx_guest_boot(vm->guest, &vm->queue, msg);
+    vx_status status;
+    sim_feed *feed = sim_feed_current(vm, &status, msg);
+    *more = feed != NULL;
+    if (!feed) return status;
+    vx_run run = {
+        .instruction_limit = instruction_limit(vm), .tick_limit = tick_limit(vm, horizon), .position = feed->position};
+    vx_stop stop = vx_vcpu_run(vm->vcpu, &feed->batch, &run, msg);
+    feed->position = run.position;
+    status = on_stop(vm, stop, &run, run.position ? &feed->batch.records[run.position - 1] : NULL, msg);
+    if (status == VX_OK && vm->sim->vmm) status = vx_vmm_status(vm->sim->vmm, msg);
+    return status;
+}
+
+static void end_run(vx_sim *sim, vx_status status)
+{
+    sim->status = status;
+    vx_clk_stop(sim->clk);
+}
+
+static sim_vm *next_vm(vx_sim *sim, unsigned after)
+{
+    for (unsigned i = 1; i <= sim->vms; i++) {
+        sim_vm *vm = &sim->vm[(after + i) % sim->vms];
+        if (!vm->ended) return vm;
+    }
+    return NULL;
+}
+
+/* Gives the CPU to another VM: what VMCLEAR and VMPTRLD do to the MMU's control state. */
+static void dispatch(sim_vm *vm, vx_tick now)
+{
+    vx_sim *sim = vm->sim;
+    vx_vcpu_load(vm->vcpu);
+    sim->running = vm->index;
+    vx_clk_kick(vm->process, now);
+    if (sim->slice) vx_clk_arm(sim->slice, now + sim->vmm_config.slice_ticks);
+}
+
+static vx_tick vm_ended(sim_vm *vm)
+{
+    vm->ended = true;
+    sim_vm *next = next_vm(vm->sim, vm->index);
+    if (next)
+        dispatch(next, now_of(vm));
+    else
+        end_run(vm->sim, VX_OK);
+    return VX_TICK_NEVER;
+}
+
+/* The process of one VM's vCPU. */
+static vx_tick step(void *self, vx_tick now, vx_tick horizon)
+{
+    (void)now;
+    sim_vm *vm = self;
+    vx_sim *sim = vm->sim;
+    if (sim->running != vm->index) return VX_TICK_NEVER; /* the scheduler took the CPU */
+    for (;;) {
+        if (sim->options.stop && *sim->options.stop) {
+            end_run(sim, VX_ERR_INTERRUPTED);
+            return VX_TICK_NEVER;
+        }
+        bool more;
+        vx_status status = run_stretch(vm, horizon, &more, sim->msg);
+        if (status != VX_OK || sim->phase == SIM_DONE) {
+            end_run(sim, status);
+            return VX_TICK_NEVER;
+        }
+        if (!more) return vm_ended(vm);
+        horizon = vx_clk_horizon(sim->clk);
+        if (now_of(vm) >= horizon) return now_of(vm);
+    }
+}
+
+/* The scheduler: the host's timer interrupt takes the CPU from the running VM. */
+static void end_of_slice(void *self, vx_tick now)
+{
+    vx_sim *sim = self;
+    sim_vm *vm = &sim->vm[sim->running];
+    if (vm->ended) return;
+    vx_tick at = now_of(vm) > now ? now_of(vm) : now;
+    sim_vm *next = next_vm(sim, sim->running);
+    if (next == vm) {
+        vx_clk_arm(sim->slice, at + sim->vmm_config.slice_ticks);
+        return;
+    }
+    vx_vmm_preempt(sim->vmm, vm->index);
+    sim->vm_switches++;
+    dispatch(next, at);
+}
+
+static vx_status make_clock(vx_sim *sim, vx_msg *msg)
+{
+    const vx_sim_options *o = &sim->options;
+    vx_status status = vx_clk_open(&sim->clk, o->clock, o->quantum ? o->quantum : VX_CLK_QUANTUM_DEFAULT, msg);
+    for (unsigned i = 0; status == VX_OK && i < sim->vms; i++)
+        status = vx_clk_add_process(sim->clk, "vcpu", step, &sim->vm[i], &sim->vm[i].process, msg);
+    if (status == VX_OK && sim->vms > 1)
+        status = vx_clk_add_timer(sim->clk, "slice", end_of_slice, sim, &sim->slice, msg);
+    return status;
+}
+
+static vx_status boot(vx_sim *sim, vx_msg *msg)
+{
+    for (unsigned i = 0; i < sim->vms; i++) {
+        sim_vm *vm = &sim->vm[i];
+        if (!vm->guest) continue;
+        vx_vcpu_load(vm->vcpu);
+        vx_status status = vx_guest_boot(vm->guest, &vm->queue, msg);
         if (status == VX_OK) status = vx_vcpu_drain(vm->vcpu, msg);
         if (status != VX_OK) return status;
     }
-    begin(sim);
-    while (sim->phase != SIM_DONE) {
-        if (sim->options.stop && *sim->options.stop) return VX_ERR_INTERRUPTED;
-        sim_feed *feed = current_feed(vm, &status, msg);
-        if (!feed) break;
-        status = run_stretch(sim, feed, msg);
-        if (status == VX_OK && sim->vmm) status = vx_vmm_status(sim->vmm, msg);
-        if (status != VX_OK) return status;
-    }
+    return VX_OK;
+}
+
+static vx_status run_all(vx_sim *sim, vx_msg *msg)
+{
+    sim->msg = msg;
+    vx_status status = boot(sim, msg);
+    if (status == VX_OK) status = make_clock(sim, msg);
+    if (status != VX_OK) return status;
+    sim_phase_begin(sim);
+    dispatch(&sim->vm[0], now_of(&sim->vm[0]));
+    status = vx_clk_run(sim->clk, VX_TICK_NEVER, NULL, msg);
+    if (status == VX_OK) status = sim->status;
     if (status == VX_OK && sim->phase == SIM_WARMUP)
-        return vx_fail(msg, VX_ERR_INPUT,
-                       sim->options.by_region ? "%s: no mark of region %u in the trace"
-                                              : "%s: the trace ends within skip and warm-up",
-                       vm->feed[0].path, (unsigned)sim->options.region);
+        return sim->options.by_region
+                   ? vx_fail(msg, VX_ERR_INPUT, "%s: no mark of region %u in the trace", sim->vm[0].feed[0].path,
+                             (unsigned)sim->options.region)
+                   : vx_fail(msg, VX_ERR_INPUT, "%s: the trace ends within skip and warm-up", sim->vm[0].feed[0].path);
     return status;
 }
 
@@ -186,6 +247,7 @@ static vx_status check_identities(const vx_sim *sim, vx_msg *msg)
 
 vx_status vx_sim_run(vx_sim *sim, vx_msg *msg)
 {
+    if (sim->clk) return vx_fail(msg, VX_ERR_INPUT, "a simulation runs once: open another");
     if (sim->options.interval && !sim->intervals) {
         sim->intervals = json_array();
         if (!sim->intervals) return vx_fail_nomem(msg);

@@ -5,23 +5,43 @@
 
 static bool is_generated(const char *path) { return strncmp(path, "gen:", 4) == 0; }
 
-static vx_status open_one(vx_sim *sim, unsigned index, const char *path, vx_msg *msg)
+static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg)
 {
-    sim_feed *feed = &sim->vm.feed[index];
+    sim_feed *feed = &vm->feed[vm->feeds];
     vx_trace_options options = {.whole_chunks = sim->options.whole_chunks};
-    vx_trace_info *info = &sim->trace_info[index];
     feed->path = path;
-    vx_status status = VX_OK;
     if (!is_generated(path)) {
-        status = vx_trace_info_read(path, &options, info, msg);
+        vx_status status = vx_trace_info_read(path, &options, &feed->info, msg);
         if (status != VX_OK) return status;
-        if (info->header.kind == VX_TRACE_USER) options.skip_instructions = sim->options.skip;
     }
-    status = vx_source_open(&feed->source, path, &options, sim->options.seed + index, msg);
+    if (is_generated(path) || feed->info.header.kind == VX_TRACE_USER) options.skip_instructions = sim->options.skip;
+    /* The same generator under another VM or process makes other references. */
+    uint64_t seed = sim->options.seed + vm->feeds + (uint64_t)vm->index * SIM_TRACES_MAX;
+    vx_status status = vx_source_open(&feed->source, path, &options, seed, msg);
     if (status != VX_OK) return status;
-    info->header = feed->source->header;
-    if (info->header.kind == VX_TRACE_DMA)
+    vm->feeds++;
+    feed->info.header = feed->source->header;
+    if (feed->info.header.kind == VX_TRACE_DMA)
         return vx_fail(msg, VX_ERR_INPUT, "%s: a trace of devices' accesses: no CPU can run it", path);
+    return VX_OK;
+}
+
+static unsigned vm_of(const vx_sim_options *o, unsigned trace) { return o->vm_of_trace ? o->vm_of_trace[trace] : 0; }
+
+static vx_status open_vm(vx_sim *sim, sim_vm *vm, unsigned groups, vx_msg *msg)
+{
+    const vx_sim_options *o = &sim->options;
+    for (unsigned i = 0; i < o->trace_count; i++) {
+        if (vm_of(o, i) != vm->index % groups) continue;
+        vx_status status = open_one(sim, vm, o->traces[i], msg);
+        if (status != VX_OK) return status;
+    }
+    if (vm->feeds == 0) return vx_fail(msg, VX_ERR_INPUT, "VM %u has no trace", vm->index);
+    for (unsigned i = 0; vm->feeds > 1 && i < vm->feeds; i++)
+        if (vm->feed[i].info.header.kind == VX_TRACE_SYSTEM)
+            return vx_fail(msg, VX_ERR_INPUT,
+                           "%s: a system trace is a whole guest and cannot share a vCPU with another",
+                           vm->feed[i].path);
     return VX_OK;
 }
 
@@ -30,33 +50,55 @@ vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
     const vx_sim_options *o = &sim->options;
     if (o->trace_count == 0) return vx_fail(msg, VX_ERR_INPUT, "no trace given: --trace FILE or gen:NAME");
     if (o->trace_count > SIM_TRACES_MAX)
-        return vx_fail(msg, VX_ERR_INPUT, "%u traces: at most %d processes", o->trace_count, SIM_TRACES_MAX);
-    for (unsigned i = 0; i < o->trace_count; i++) {
-        vx_status status = open_one(sim, i, o->traces[i], msg);
+        return vx_fail(msg, VX_ERR_INPUT, "%u traces: at most %d", o->trace_count, SIM_TRACES_MAX);
+    unsigned groups = 1;
+    for (unsigned i = 0; i < o->trace_count; i++)
+        if (vm_of(o, i) >= groups) groups = vm_of(o, i) + 1;
+    unsigned vms = o->vms ? o->vms : groups;
+    if (vms > VX_VMM_VMS_MAX) return vx_fail(msg, VX_ERR_INPUT, "%u VMs: at most %d", vms, VX_VMM_VMS_MAX);
+    if (groups > vms) return vx_fail(msg, VX_ERR_INPUT, "traces for %u VMs, but %u VMs", groups, vms);
+    if (vms > 1 && sim->scheme == VX_SCHEME_NATIVE)
+        return vx_fail(msg, VX_ERR_INPUT, "%u VMs: native runs without a hypervisor", vms);
+    sim->vm = vx_arena_array(&sim->arena, vms, sizeof *sim->vm);
+    if (!sim->vm) return vx_fail_nomem(msg);
+    sim->vms = vms;
+    for (unsigned i = 0; i < vms; i++) {
+        sim_vm *vm = &sim->vm[i];
+        vm->sim = sim;
+        vm->index = i;
+        vm->feed = vx_arena_array(&sim->arena, o->trace_count, sizeof *vm->feed);
+        if (!vm->feed) return vx_fail_nomem(msg);
+        vx_status status = open_vm(sim, vm, groups, msg);
         if (status != VX_OK) return status;
-        sim->vm.feeds = i + 1;
     }
-    for (unsigned i = 1; i < o->trace_count; i++)
-        if (sim->trace_info[i].header.kind == VX_TRACE_SYSTEM || sim_is_system_trace(sim))
-            return vx_fail(msg, VX_ERR_INPUT,
-                           "%s: a system trace is a whole guest and cannot share a vCPU with another",
-                           o->traces[sim_is_system_trace(sim) ? 0 : i]);
     return VX_OK;
 }
 
 void sim_traces_close(vx_sim *sim)
 {
-    for (unsigned i = 0; i < SIM_TRACES_MAX; i++) vx_source_close(sim->vm.feed[i].source);
+    for (unsigned v = 0; v < sim->vms; v++)
+        for (unsigned i = 0; i < sim->vm[v].feeds; i++) vx_source_close(sim->vm[v].feed[i].source);
 }
 
-bool sim_is_system_trace(const vx_sim *sim) { return sim->trace_info[0].header.kind == VX_TRACE_SYSTEM; }
+bool sim_is_system_trace(const sim_vm *vm) { return vm->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
 
-uint64_t sim_ram_bytes(const vx_sim *sim)
+static uint64_t end_of_ram(const vx_trace_header *header)
 {
-    if (!sim_is_system_trace(sim)) return sim->guest_config.ram_bytes;
-    const vx_trace_header *header = &sim->trace_info[0].header;
     uint64_t end = 0;
     for (uint32_t i = 0; i < header->ram_ranges; i++)
         if (header->ram[i].gpa + header->ram[i].bytes > end) end = header->ram[i].gpa + header->ram[i].bytes;
     return end;
+}
+
+uint64_t sim_ram_bytes(const vx_sim *sim)
+{
+    uint64_t most = 0;
+    for (unsigned i = 0; i < sim->vms; i++) {
+        const sim_vm *vm = &sim->vm[i];
+        uint64_t bytes = sim_is_system_trace(vm) ? end_of_ram(&vm->feed[0].info.header) : 0;
+        /* A recording that does not say how much RAM its guest had gets the model's. */
+        if (bytes == 0) bytes = sim->guest_config.ram_bytes;
+        if (bytes > most) most = bytes;
+    }
+    return most;
 }

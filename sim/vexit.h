@@ -43,6 +43,10 @@ typedef struct vx_sim_options {
     /* Traces: .vxt files or "gen:NAME:arguments". Several are the processes of one vCPU under the modelled guest OS. */
     const char *const *traces;
     unsigned trace_count;
+    /* Several VMs share the CPU in time slices (vmm.slice_ticks). Trace i belongs to VM vm_of_trace[i] (NULL: all to VM
+     * 0); a VM without traces takes those of VM number (its own modulo the VMs that have some). 0: one VM. */
+    unsigned vms;
+    const unsigned *vm_of_trace;
     bool whole_chunks; /* read a cut trace up to its last whole chunk */
 
     const char *const *sets; /* "path=value" assignments to the models, in order */
@@ -55,6 +59,10 @@ typedef struct vx_sim_options {
     bool by_region;
     uint16_t region;
 
+    bool tick_time;    /* the guest's ticks and slices follow the CPU's time, not instructions */
+    const char *clock; /* "heap" or "systemc"; NULL: the plain one */
+    vx_tick quantum;   /* ticks; 0: the default */
+
     bool check; /* verify the second translation against the guest's tables at the end */
 
     void (*progress)(void *context, const vx_sim_progress *progress); /* NULL: none */
@@ -62,8 +70,8 @@ typedef struct vx_sim_options {
     const volatile sig_atomic_t *stop; /* not 0: end early with partial results; NULL: never */
 } vx_sim_options;
 
-/* Opens models and traces and builds the machine. Options are copied as far as needed, except the strings of `traces`,
- * `progress_context` and `stop`, which must outlive the simulation. */
+/* Opens models and traces and builds the machine. Options are copied as far as needed, except the strings of `traces`
+ * and `clock`, `progress_context` and `stop`, which must outlive the simulation. */
 vx_status vx_sim_open(vx_sim **sim, const vx_sim_options *options, vx_msg *msg);
 void vx_sim_close(vx_sim *sim);
 

@@ -110,6 +110,8 @@ void vcpu_charge_instructions(vx_vcpu *v)
     v->charged_ticks = due;
 }
 
+uint64_t vx_vcpu_position(const vx_vcpu *v) { return v->instructions; }
+
 vx_tick vx_vcpu_now(const vx_vcpu *v)
 {
     uint64_t executed = v->instructions - v->instructions_base;

@@ -28,13 +28,43 @@ void vx_vcpu_counts_reset(vx_vcpu *v)
     v->fetches = v->loads = v->stores = v->crossings = v->untranslated = 0;
 }
 
-static void declare_exits(vx_vcpu *v, vx_stats *stats)
+static void add_row(vx_exit_counts *total, const vx_exit_counts *part)
 {
-    vx_vendor vendor = v->cpu->vendor;
-    vx_stats_scalar(stats, &v->counts.exits, "exits", "VM exits", "exits.total");
+    if (part->count == 0) return;
+    if (total->count == 0 || part->least_ticks < total->least_ticks) total->least_ticks = part->least_ticks;
+    if (part->most_ticks > total->most_ticks) total->most_ticks = part->most_ticks;
+    total->number = part->number;
+    total->count += part->count;
+    total->hardware_ticks += part->hardware_ticks;
+    total->software_ticks += part->software_ticks;
+}
+
+void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part)
+{
+    total->instructions += part->instructions;
+    total->fetches += part->fetches;
+    total->loads += part->loads;
+    total->stores += part->stores;
+    total->references += part->references;
+    total->crossings += part->crossings;
+    total->skipped_references += part->skipped_references;
+    total->untranslated += part->untranslated;
+    total->abandoned += part->abandoned;
+    total->retries += part->retries;
+    total->guest_faults += part->guest_faults;
+    total->exceptions += part->exceptions;
+    total->interrupts += part->interrupts;
+    for (unsigned i = 0; i < VX_REC_KINDS; i++) total->events[i] += part->events[i];
+    total->exits += part->exits;
+    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) add_row(&total->by_reason[i], &part->by_reason[i]);
+}
+
+static void declare_exits(vx_vcpu_counts *counts, vx_vendor vendor, vx_stats *stats)
+{
+    vx_stats_scalar(stats, &counts->exits, "exits", "VM exits", "exits.total");
     for (unsigned i = 0; i < vx_exit_reason_count(vendor); i++) {
         const vx_exit_reason *reason = vx_exit_reason_at(vendor, i);
-        vx_exit_counts *row = &v->counts.by_reason[i];
+        vx_exit_counts *row = &counts->by_reason[i];
         row->number = reason->number;
         const struct {
             const char *leaf, *unit, *doc;
@@ -57,9 +87,8 @@ static void declare_exits(vx_vcpu *v, vx_stats *stats)
     }
 }
 
-void vx_vcpu_declare(vx_vcpu *v, vx_stats *stats)
+void vx_vcpu_counts_declare(vx_vcpu_counts *c, vx_vendor vendor, vx_stats *stats)
 {
-    vx_vcpu_counts *c = &v->counts;
     const struct {
         uint64_t *value;
         const char *unit, *path, *doc;
@@ -81,12 +110,11 @@ void vx_vcpu_declare(vx_vcpu *v, vx_stats *stats)
     };
     for (unsigned i = 0; i < sizeof scalars / sizeof *scalars; i++)
         vx_stats_scalar(stats, scalars[i].value, scalars[i].unit, scalars[i].doc, "%s", scalars[i].path);
-    declare_exits(v, stats);
+    declare_exits(c, vendor, stats);
 }
 
-unsigned vx_vcpu_identities(vx_vcpu *v, vx_identity *identities, unsigned room)
+unsigned vx_vcpu_counts_identities(const vx_vcpu_counts *c, vx_identity *identities, unsigned room)
 {
-    const vx_vcpu_counts *c = vx_vcpu_counts_now(v);
     uint64_t by_reason = 0;
     for (unsigned i = 0; i < VX_EXIT_ROWS; i++) by_reason += c->by_reason[i].count;
     const vx_identity all[] = {

@@ -243,9 +243,19 @@ const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest) { return &gues
 
 void vx_guest_counts_reset(vx_guest *guest) { guest->counts = (vx_guest_counts){0}; }
 
-void vx_guest_declare(vx_guest *guest, vx_stats *stats)
+void vx_guest_counts_add(vx_guest_counts *total, const vx_guest_counts *part)
 {
-    vx_guest_counts *counts = &guest->counts;
+    total->faults += part->faults;
+    for (unsigned i = 0; i < VX_PAGE_SIZES; i++) total->pages_mapped[i] += part->pages_mapped[i];
+    total->table_pages += part->table_pages;
+    total->pt_stores += part->pt_stores;
+    total->switches += part->switches;
+    total->ticks += part->ticks;
+    total->unmaps += part->unmaps;
+}
+
+void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats)
+{
     vx_stats_scalar(stats, &counts->faults, "faults", "page faults that the guest OS handled", "paging.os.faults");
     for (vx_page_size size = VX_PAGE_4K; size < VX_PAGE_SIZES; size++)
         vx_stats_scalar(stats, &counts->pages_mapped[size], "pages", "pages of this size that the guest OS mapped",

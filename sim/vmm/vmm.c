@@ -46,6 +46,15 @@ void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu)
     vx_vcpu_virtualize(vcpu, amd ? NULL : &v->vmcs, amd ? &v->vmcb : NULL, vmm->scheme->shadow_tables);
 }
 
+enum { SVM_EXIT_INTR = 0x60 };
+
+void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
+{
+    bool amd = vmm->cpu->vendor == VX_VENDOR_AMD;
+    vx_exit exit = {.reason = amd ? (uint32_t)SVM_EXIT_INTR : (uint32_t)VX_EXIT_EXTERNAL_INTERRUPT};
+    vx_vcpu_exit(vmm->vm[vm].vcpu, &exit);
+}
+
 static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *msg)
 {
     vmm_vm *vm = &vmm->vm[index];

@@ -568,7 +568,8 @@ static void counters_are_declared(void **state)
     guest_rig rig = open_rig(4, VX_PAGE_2M, VX_TABLES_CLUSTERED, 64 * mib);
     vx_stats stats;
     vx_stats_init(&stats);
-    vx_guest_declare(rig.guest, &stats);
+    vx_guest_counts *counts = (vx_guest_counts *)vx_guest_counts_now(rig.guest);
+    vx_guest_counts_declare(counts, &stats);
     assert_int_equal(vx_stats_ok(&stats, &rig.msg), VX_OK);
     assert_int_equal(rig_touch(&rig, 0x1000), VX_OK);
     assert_int_equal(*vx_stats_find(&stats, "paging.os.faults")->of.scalar, 1);

@@ -155,6 +155,9 @@ vx_stop vx_vcpu_run(vx_vcpu *vcpu, const vx_batch *batch, vx_run *run, vx_msg *m
 /* Drains the queue alone (after the guest OS acted by itself). */
 vx_status vx_vcpu_drain(vx_vcpu *vcpu, vx_msg *msg);
 
+/* Instructions executed since the vCPU was made: what vx_run's limit is compared with. */
+uint64_t vx_vcpu_position(const vx_vcpu *vcpu);
+
 /* Data references go through the data caches (VX_CACHES_ALL is taken from the model); observation of walks is the
  * MMU's. Ticks so far: instructions x CPI plus the ledger's other causes. */
 vx_tick vx_vcpu_now(const vx_vcpu *vcpu);
@@ -184,9 +187,12 @@ typedef struct vx_vcpu_counts {
 const vx_vcpu_counts *vx_vcpu_counts_now(const vx_vcpu *vcpu);
 void vx_vcpu_counts_reset(vx_vcpu *vcpu);
 
-/* Declares "instructions", "references", "exits." and the vCPU's other counters. */
-void vx_vcpu_declare(vx_vcpu *vcpu, vx_stats *stats);
+/* Adds one vCPU's counters to a total (several VMs on one CPU). Start from zero. */
+void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part);
 
-unsigned vx_vcpu_identities(vx_vcpu *vcpu, vx_identity *identities, unsigned room);
+/* Declares "instructions", "references", "exits." and the other counters of `counts`, a vCPU's or a total. */
+void vx_vcpu_counts_declare(vx_vcpu_counts *counts, vx_vendor vendor, vx_stats *stats);
+
+unsigned vx_vcpu_counts_identities(const vx_vcpu_counts *counts, vx_identity *identities, unsigned room);
 
 #endif

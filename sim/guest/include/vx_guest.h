@@ -96,7 +96,10 @@ const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest);
 /* Zeroes the counters (end of warm-up). */
 void vx_guest_counts_reset(vx_guest *guest);
 
-/* Declares its counters under "paging.os.". */
-void vx_guest_declare(vx_guest *guest, vx_stats *stats);
+/* Adds one guest's counters to a total (several VMs). Start from zero. */
+void vx_guest_counts_add(vx_guest_counts *total, const vx_guest_counts *part);
+
+/* Declares the counters, a guest's or a total, under "paging.os.". */
+void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats);
 
 #endif

@@ -55,6 +55,9 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
 void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks);
 void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu);
 
+/* The host's timer interrupt arrives while VM number `vm` runs: one exit, and its handler's cost. */
+void vx_vmm_preempt(vx_vmm *vmm, unsigned vm);
+
 /* A broken run (no table page left): the run must end with this status. VX_OK otherwise. */
 vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg);
 
