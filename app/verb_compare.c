@@ -135,7 +135,7 @@ static vx_status write_reports(const compare_options *o, const json_t *document,
 {
     vx_status status = verb_output(&o->replay.machine, document, msg);
     if (status != VX_OK || !o->html) return status;
-    status = vx_report_save(document, o->html, vx_report_write_text, msg);
+    status = vx_report_save(document, o->html, vx_report_write_html, msg);
     if (status == VX_OK && strcmp(o->html, "-") != 0) fprintf(stderr, "HTML report: %s\n", o->html);
     return status;
 }

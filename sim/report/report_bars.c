@@ -5,7 +5,7 @@
 
 #include "vx_ledger.h"
 
-enum { NAME_WIDTH = 16, BAR_WIDTH = 64 };
+enum { NAME_WIDTH = 16, BAR_WIDTH = 64, TOTAL_WIDTH = 16 };
 
 /* A letter a cause: capitals are exits. */
 static const char letters[VX_CAUSES] = {
@@ -25,7 +25,7 @@ static uint64_t cause_cycles(const json_t *run, unsigned cause)
 /* Ends of segments are rounded, not lengths: the bar's length is right whatever the number of causes. */
 static void bar(const json_t *run, double scale, FILE *out)
 {
-    char name[REPORT_WORD];
+    char name[REPORT_WORD], total[REPORT_NUMBER];
     fprintf(out, "%-*.*s |", NAME_WIDTH, NAME_WIDTH, report_word(run, "name", "?", name));
     double sum = 0.0;
     long drawn = 0;
@@ -34,7 +34,7 @@ static void bar(const json_t *run, double scale, FILE *out)
         long end = (long)(sum / scale + 0.5);
         for (; drawn < end && drawn < BAR_WIDTH; drawn++) fputc(letters[cause], out);
     }
-    fprintf(out, "%*s %.4g\n", (int)(BAR_WIDTH - drawn), "", sum);
+    fprintf(out, "%*s %*s\n", (int)(BAR_WIDTH - drawn), "", TOTAL_WIDTH, report_grouped((uint64_t)sum, total));
 }
 
 static void legend(const json_t *runs, FILE *out)
@@ -67,7 +67,8 @@ void report_bars(const json_t *runs, FILE *out)
     }
     if (most <= 0.0) return;
     double scale = most / BAR_WIDTH;
-    fprintf(out, "\nCYCLES BY CAUSE (one character: %.4g cycles)\n", scale);
+    char number[REPORT_NUMBER];
+    fprintf(out, "\nCYCLES BY CAUSE (one character: %s cycles)\n", report_grouped((uint64_t)(scale + 0.5), number));
     for (size_t i = 0; i < json_array_size(runs); i++) bar(json_array_get(runs, i), scale, out);
     legend(runs, out);
 }

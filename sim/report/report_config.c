@@ -13,8 +13,11 @@ typedef struct config_pass {
  * hexadecimal) as --set would take it. */
 static json_t *value_json(const vx_model_value *value)
 {
-    json_t *number = value->numeric ? json_loads(value->value, JSON_DECODE_ANY, NULL) : NULL;
-    if (number) return number;
+    if (value->numeric) {
+        json_error_t error;
+        json_t *number = json_loads(value->value, JSON_DECODE_ANY, &error);
+        if (number || json_error_code(&error) != json_error_numeric_overflow) return number;
+    }
     if (strcmp(value->value, "yes") == 0) return json_true();
     if (strcmp(value->value, "no") == 0) return json_false();
     return report_string(value->value);

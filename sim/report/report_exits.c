@@ -6,27 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct exit_row {
-    const char *name;
-    uint64_t count, cycles, least, most;
-} exit_row;
+enum { NAME_WIDTH = 20 };
 
-enum { ROWS_MAX = 1024, NAME_WIDTH = 20 };
-
-/* perf's default order: most samples first; equals stay as declared. */
-static unsigned collect(const json_t *reasons, exit_row rows[ROWS_MAX])
+unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX])
 {
     unsigned count = 0;
     const char *name;
     json_t *reason;
-    json_object_foreach((json_t *)reasons, name, reason)
+    json_object_foreach((json_t *)report_at(run, "exits.by_reason"), name, reason)
     {
-        exit_row row = {.name = name,
-                        .count = report_uint(reason, "count"),
-                        .cycles = report_uint(reason, "hardware_cycles") + report_uint(reason, "software_cycles"),
-                        .least = report_uint(reason, "min"),
-                        .most = report_uint(reason, "max")};
-        if (row.count == 0 || count == ROWS_MAX) continue;
+        report_exit row = {.name = name,
+                           .number = report_uint(reason, "number"),
+                           .count = report_uint(reason, "count"),
+                           .hardware_cycles = report_uint(reason, "hardware_cycles"),
+                           .software_cycles = report_uint(reason, "software_cycles"),
+                           .least = report_uint(reason, "min"),
+                           .most = report_uint(reason, "max")};
+        if (row.count == 0 || count == REPORT_EXITS_MAX) continue;
         unsigned at = count++;
         for (; at > 0 && rows[at - 1].count < row.count; at--) rows[at] = rows[at - 1];
         rows[at] = row;
@@ -34,26 +30,28 @@ static unsigned collect(const json_t *reasons, exit_row rows[ROWS_MAX])
     return count;
 }
 
+static uint64_t cycles_of(const report_exit *row) { return row->hardware_cycles + row->software_cycles; }
+
 static double percent(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 0.0; }
 
-static void print_row(const exit_row *row, uint64_t samples, uint64_t cycles, int width, FILE *out)
+static void print_row(const report_exit *row, uint64_t samples, uint64_t cycles, int width, FILE *out)
 {
     char name[REPORT_WORD];
     fprintf(out, "%*s %10" PRIu64 " %8.2f%% %8.2f%% %11" PRIu64 " %11" PRIu64 " %16.2f\n", width,
-            report_plain(row->name, name), row->count, percent(row->count, samples), percent(row->cycles, cycles),
-            row->least, row->most, (double)row->cycles / (double)row->count);
+            report_plain(row->name, name), row->count, percent(row->count, samples), percent(cycles_of(row), cycles),
+            row->least, row->most, (double)cycles_of(row) / (double)row->count);
 }
 
 void report_exits(const json_t *run, FILE *out)
 {
-    exit_row *rows = calloc(ROWS_MAX, sizeof *rows);
+    report_exit *rows = calloc(REPORT_EXITS_MAX, sizeof *rows);
     if (!rows) return;
-    unsigned count = collect(report_at(run, "exits.by_reason"), rows);
+    unsigned count = report_exit_rows(run, rows);
     uint64_t samples = 0, cycles = 0;
     int width = NAME_WIDTH;
     for (unsigned i = 0; i < count; i++) {
         samples += rows[i].count;
-        cycles += rows[i].cycles;
+        cycles += cycles_of(&rows[i]);
         int length = (int)strnlen(rows[i].name, REPORT_WORD - 1);
         if (length > width) width = length;
     }

@@ -44,6 +44,42 @@ const char *report_percent(double part, double whole, char text[REPORT_NUMBER]);
 /* A blank line and the heading. */
 void report_heading(FILE *out, const char *text);
 
+/* ---- report_rows.c: the figures of a comparison ---- */
+
+/* What a row shows of one run. */
+typedef const char *(*report_row_figure)(const json_t *run, const char *key, char text[REPORT_NUMBER]);
+typedef struct report_row {
+    const char *label;        /* from the document: any bytes */
+    unsigned depth;           /* 1: part of the row with depth 0 before it */
+    report_row_figure figure; /* NULL: only the heading of the rows that follow */
+    const char *key;
+} report_row;
+typedef void (*report_take_row)(void *context, const report_row *row);
+/* Gives every row in its order, without those that say nothing of any run. False where memory is short. */
+bool report_rows(const json_t *runs, report_take_row take, void *context);
+/* The keys that stand at a path in any run, in order of first appearance, as an object. New reference; NULL where
+ * memory is short. */
+json_t *report_keys(const json_t *runs, const char *path);
+/* The text of a row with a figure. */
+const char *report_row_text(const report_row *row, const json_t *run, char text[REPORT_NUMBER]);
+
+/* ---- report_exits.c ---- */
+
+typedef struct report_exit {
+    const char *name;
+    uint64_t number, count;
+    uint64_t hardware_cycles, software_cycles;
+    uint64_t least, most; /* cycles of the cheapest and the dearest */
+} report_exit;
+enum { REPORT_EXITS_MAX = 1024 };
+/* Reasons that occurred, most frequent first (perf's order); equals stay as declared. How many. */
+unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX]);
+
+/* ---- report_notes.c ---- */
+
+/* What a flag of "approximate" means. */
+const char *report_approximation(const char *flag);
+
 /* ---- parts of the text ---- */
 
 /* All of one run: cycles, TLBs, walks, exits, derived figures. */

@@ -3,15 +3,6 @@
 
 #include <string.h>
 
-/* What makes figures approximate, as design sections 5 and 7 name it. */
-static const struct {
-    const char *flag, *meaning;
-} approximations[] = {
-    {"latency", "every memory access costs a fixed time; counts are exact, cycles are an estimate"},
-    {"filter", "the trace leaves out first-level hits; flushes it does not know of make TLB figures approximate"},
-    {"events-only", "the trace holds no references; TLB and walk figures are of page-table stores alone"},
-};
-
 static void trace_line(const json_t *trace, FILE *out)
 {
     char tier[REPORT_WORD], references[REPORT_NUMBER], instructions[REPORT_NUMBER];
@@ -69,13 +60,11 @@ static void approximation_lines(const json_t *run, FILE *out)
 {
     const json_t *flags = json_object_get(run, "approximate");
     for (size_t i = 0; i < json_array_size(flags); i++) {
-        const char *flag = json_string_value(json_array_get(flags, i)), *meaning = "see the documentation";
+        const char *flag = json_string_value(json_array_get(flags, i));
         if (!flag) continue;
-        for (size_t a = 0; a < sizeof approximations / sizeof *approximations; a++)
-            if (strcmp(flag, approximations[a].flag) == 0) meaning = approximations[a].meaning;
         fputs("approximate (", out);
         report_put(out, flag);
-        fprintf(out, "): %s\n", meaning);
+        fprintf(out, "): %s\n", report_approximation(flag));
     }
 }
 

@@ -18,10 +18,16 @@ static json_t *ascii_string(const char *text)
     return value;
 }
 
+static bool is_ascii(const char *text)
+{
+    while (*text && (unsigned char)*text < 0x80) text++;
+    return *text == '\0';
+}
+
 json_t *report_string(const char *text)
 {
     json_t *value = json_string(text);
-    return value ? value : ascii_string(text);
+    return value || is_ascii(text) ? value : ascii_string(text);
 }
 
 json_t *report_count(uint64_t count)

@@ -87,6 +87,9 @@ vx_status vx_report_write_bars(const json_t *document, FILE *out, vx_msg *msg);
  * number in the column "interval". */
 vx_status vx_report_write_csv(const json_t *document, FILE *out, vx_msg *msg);
 
+/* One page: style and charts inline, no network, no script; well-formed as XML. */
+vx_status vx_report_write_html(const json_t *document, FILE *out, vx_msg *msg);
+
 /* Writes a whole file by way of a temporary one beside it, fsync and rename: the file is either as before or whole. "-"
  * is standard output; what is no regular file (a pipe, /dev/null) is written in place. */
 vx_status vx_report_save(const json_t *document, const char *path,

@@ -1,0 +1,26 @@
+/* What the files of the HTML report share. Everything that comes from the document goes through html_put: it may hold
+ * any bytes. The page is well-formed XML, so that tests and tools can parse it strictly. */
+#ifndef REPORT_HTML_H
+#define REPORT_HTML_H
+
+#include "report_private.h"
+
+/* Writes text of any length, escaped for element content and for attributes in double quotes. */
+void html_put(FILE *out, const char *text);
+/* <tag>text</tag>. */
+void html_element(FILE *out, const char *tag, const char *text);
+/* The string at a path, escaped; `missing` where there is none. */
+void html_word(FILE *out, const json_t *object, const char *path, const char *missing);
+/* A number's cell: <td>1,234</td>. */
+void html_cell(FILE *out, const char *text);
+
+/* ---- report_html_style.c ---- */
+void html_style(FILE *out);
+
+/* ---- report_html_tables.c ---- */
+vx_status html_side_by_side(const json_t *runs, FILE *out, vx_msg *msg);
+void html_tlbs(const json_t *runs, FILE *out);
+vx_status html_exits(const json_t *runs, FILE *out, vx_msg *msg);
+vx_status html_derived(const json_t *runs, FILE *out, vx_msg *msg);
+
+#endif

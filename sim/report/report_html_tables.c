@@ -1,0 +1,179 @@
+/* The tables of the HTML report. */
+#include "report_html.h"
+
+#include <stdlib.h>
+
+static void name_heads(const json_t *runs, FILE *out)
+{
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        fputs("<th scope=\"col\" class=\"n\">", out);
+        html_word(out, json_array_get(runs, i), "name", "?");
+        fputs("</th>", out);
+    }
+}
+
+static void begin_table(FILE *out) { fputs("<div class=\"scroll\"><table>\n<thead><tr>", out); }
+static void begin_rows(FILE *out) { fputs("</tr></thead>\n<tbody>\n", out); }
+static void end_table(FILE *out) { fputs("</tbody></table></div>\n", out); }
+
+/* ---- side by side ---- */
+
+typedef struct side_by_side {
+    const json_t *runs;
+    FILE *out;
+} side_by_side;
+
+static void side_row(void *context, const report_row *row)
+{
+    const side_by_side *table = context;
+    char text[REPORT_NUMBER];
+    fprintf(table->out, "<tr class=\"%s\"><th scope=\"row\">", row->depth ? "part" : "top");
+    html_put(table->out, row->label);
+    fputs("</th>", table->out);
+    for (size_t i = 0; i < json_array_size(table->runs); i++)
+        html_cell(table->out, row->figure ? report_row_text(row, json_array_get(table->runs, i), text) : "");
+    fputs("</tr>\n", table->out);
+}
+
+vx_status html_side_by_side(const json_t *runs, FILE *out, vx_msg *msg)
+{
+    side_by_side table = {runs, out};
+    fputs("<h2>Side by side</h2>\n", out);
+    begin_table(out);
+    fputs("<th></th>", out);
+    name_heads(runs, out);
+    begin_rows(out);
+    bool done = report_rows(runs, side_row, &table);
+    end_table(out);
+    return done ? VX_OK : vx_fail_nomem(msg);
+}
+
+/* ---- exits ---- */
+
+static void exit_row(const report_exit *row, uint64_t samples, uint64_t cycles, FILE *out)
+{
+    char text[REPORT_NUMBER];
+    uint64_t own = row->hardware_cycles + row->software_cycles;
+    fputs("<tr><th scope=\"row\">", out);
+    html_put(out, row->name);
+    fputs("</th>", out);
+    html_cell(out, report_grouped(row->number, text));
+    html_cell(out, report_grouped(row->count, text));
+    html_cell(out, report_percent((double)row->count, (double)samples, text));
+    html_cell(out, report_percent((double)own, (double)cycles, text));
+    html_cell(out, report_grouped(row->hardware_cycles, text));
+    html_cell(out, report_grouped(row->software_cycles, text));
+    html_cell(out, report_grouped(row->least, text));
+    html_cell(out, report_grouped(row->most, text));
+    snprintf(text, sizeof text, "%.1f", (double)own / (double)row->count);
+    html_cell(out, text);
+    fputs("</tr>\n", out);
+}
+
+static void exit_table(const json_t *run, const report_exit *rows, unsigned count, FILE *out)
+{
+    static const char *const heads[] = {"number",          "exits",    "of exits", "of time", "hardware cycles",
+                                        "software cycles", "cheapest", "dearest",  "mean"};
+    uint64_t samples = 0, cycles = 0;
+    for (unsigned i = 0; i < count; i++) {
+        samples += rows[i].count;
+        cycles += rows[i].hardware_cycles + rows[i].software_cycles;
+    }
+    fputs("<h3>", out);
+    html_word(out, run, "name", "?");
+    fputs("</h3>\n", out);
+    begin_table(out);
+    fputs("<th>reason</th>", out);
+    for (size_t i = 0; i < sizeof heads / sizeof *heads; i++)
+        fprintf(out, "<th scope=\"col\" class=\"n\">%s</th>", heads[i]);
+    begin_rows(out);
+    for (unsigned i = 0; i < count; i++) exit_row(&rows[i], samples, cycles, out);
+    end_table(out);
+}
+
+vx_status html_exits(const json_t *runs, FILE *out, vx_msg *msg)
+{
+    report_exit *rows = calloc(REPORT_EXITS_MAX, sizeof *rows);
+    if (!rows) return vx_fail_nomem(msg);
+    bool any = false;
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        unsigned count = report_exit_rows(run, rows);
+        if (count == 0) continue;
+        if (!any) fputs("<h2>VM exits</h2>\n", out);
+        any = true;
+        exit_table(run, rows, count, out);
+    }
+    free(rows);
+    return VX_OK;
+}
+
+/* ---- TLBs ---- */
+
+static void tlb_row(const json_t *run, const char *name, const json_t *tlb, FILE *out)
+{
+    char text[REPORT_NUMBER];
+    fputs("<tr><th scope=\"row\">", out);
+    html_word(out, run, "name", "?");
+    fputs("</th>", out);
+    html_element(out, "td", name);
+    fputs("<td>", out);
+    html_word(out, tlb, "class", "-");
+    fputs("</td>", out);
+    html_cell(out, report_figure(json_object_get(tlb, "lookups"), text));
+    html_cell(out, report_figure(json_object_get(tlb, "hits"), text));
+    html_cell(out, report_figure(json_object_get(tlb, "misses"), text));
+    html_cell(out, report_percent(report_real(tlb, "misses"), report_real(tlb, "lookups"), text));
+    fputs("</tr>\n", out);
+}
+
+void html_tlbs(const json_t *runs, FILE *out)
+{
+    fputs("<h2>TLBs</h2>\n", out);
+    begin_table(out);
+    fputs("<th>run</th><th>structure</th><th>class</th><th class=\"n\">lookups</th><th class=\"n\">hits</th>"
+          "<th class=\"n\">misses</th><th class=\"n\">miss rate</th>",
+          out);
+    begin_rows(out);
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const char *name;
+        json_t *tlb;
+        json_object_foreach(json_object_get(json_array_get(runs, i), "tlb"), name, tlb)
+        {
+            if (json_object_get(tlb, "lookups")) tlb_row(json_array_get(runs, i), name, tlb, out);
+        }
+    }
+    end_table(out);
+}
+
+/* ---- derived ---- */
+
+static void derived_row(const json_t *runs, const char *key, FILE *out)
+{
+    char text[REPORT_NUMBER];
+    fputs("<tr><th scope=\"row\">", out);
+    html_put(out, key);
+    fputs("</th>", out);
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *figure = json_object_get(json_object_get(json_array_get(runs, i), "derived"), key);
+        html_cell(out, report_figure(json_is_object(figure) ? json_object_get(figure, "value") : figure, text));
+    }
+    fputs("</tr>\n", out);
+}
+
+vx_status html_derived(const json_t *runs, FILE *out, vx_msg *msg)
+{
+    json_t *keys = report_keys(runs, "derived");
+    if (!keys) return vx_fail_nomem(msg);
+    const char *key;
+    json_t *unused;
+    fputs("<h2>Derived figures</h2>\n", out);
+    begin_table(out);
+    fputs("<th></th>", out);
+    name_heads(runs, out);
+    begin_rows(out);
+    json_object_foreach(keys, key, unused) derived_row(runs, key, out);
+    end_table(out);
+    json_decref(keys);
+    return VX_OK;
+}
