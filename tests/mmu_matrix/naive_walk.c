@@ -139,8 +139,29 @@ static void finish(naive_walk *walk, const vx_physmem *memory, const vx_mmu_cont
     walk->error_code = permitted ? 0 : code(c, access, true);
 }
 
+naive_walk naive_translate_gpa(const vx_physmem *memory, const vx_mmu_control *c, vx_gpa gpa, vx_access access)
+{
+    naive_walk walk = {.result = VX_MMU_NESTED_FAULT};
+    vx_page_size size;
+    if (nested_translate(&walk, memory, c, gpa.v, access, false, &walk.hpa, &size)) walk.result = VX_MMU_DONE;
+    return walk;
+}
+
+/* CR0.PG = 0: the linear address is the guest-physical one, and only the second dimension restricts it. */
+static naive_walk translate_unpaged(const vx_physmem *memory, const vx_mmu_control *c, vx_gva gva, vx_access access)
+{
+    naive_walk walk = {.guest_page = VX_PAGE_1G};
+    vx_page_size size;
+    bool reached = nested_translate(&walk, memory, c, gva.v, access, false, &walk.hpa, &size);
+    walk.mapped = walk.nested_found;
+    walk.page = size;
+    walk.result = reached ? VX_MMU_DONE : VX_MMU_NESTED_FAULT;
+    return walk;
+}
+
 naive_walk naive_translate(const vx_physmem *memory, const vx_mmu_control *c, vx_gva gva, vx_access access)
 {
+    if (c->paging == VX_PAGING_NONE) return translate_unpaged(memory, c, gva, access);
     naive_walk walk = {.result = VX_MMU_NESTED_FAULT};
     geometry g = guest_geometry(c->paging);
     rights have = {true, true, true};

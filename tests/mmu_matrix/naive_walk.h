@@ -31,6 +31,9 @@ typedef struct naive_walk {
     unsigned entries;
 } naive_walk;
 
+/* The second dimension alone, for a guest-physical address. */
+naive_walk naive_translate_gpa(const vx_physmem *memory, const vx_mmu_control *control, vx_gpa gpa, vx_access access);
+
 naive_walk naive_translate(const vx_physmem *memory, const vx_mmu_control *control, vx_gva gva, vx_access access);
 
 #endif

@@ -264,6 +264,7 @@ static stale_change edit(stale_machine *machine, stale_vm *vm, edit_target targe
 void stale_edit_guest(stale_machine *machine)
 {
     stale_vm *vm = &machine->vm[machine->now_vm];
+    if (vm->paging == VX_PAGING_NONE) return;
     const stale_slot *slot = &vm->slot[stale_below(machine, vm->slots)];
     edit_target target = {(unsigned)stale_below(machine, STALE_PROCESSES), slot->kernel};
     if (target.kernel || stale_chance(machine, 60)) target.process = machine->now_process;
@@ -347,13 +348,18 @@ static uint64_t nested_twist(stale_machine *machine, const stale_vm *vm, const v
     return (entry & ~rights) | nested_rights(machine, format);
 }
 
+uint64_t stale_random_gpa(stale_machine *machine)
+{
+    return stale_chance(machine, 75) ? random_frame(machine, &vx_radix_4level, 1) : stale_below(machine, 64) << 12;
+}
+
 void stale_edit_nested(stale_machine *machine)
 {
     stale_vm *vm = &machine->vm[machine->now_vm];
     if (vm->nested == VX_NESTED_NONE) return;
     stale_view *view = &vm->view[stale_below(machine, vm->views)];
     const vx_radix *format = view->table.format;
-    uint64_t gpa = stale_chance(machine, 75) ? random_frame(machine, format, 1) : stale_below(machine, 64) << 12;
+    uint64_t gpa = stale_random_gpa(machine);
     unsigned kind = (unsigned)stale_below(machine, 100);
     vx_hpa at;
     uint64_t entry, changed;

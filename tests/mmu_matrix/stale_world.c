@@ -117,7 +117,7 @@ static void build_vm(stale_machine *machine, stale_vm *vm, const stale_guest_spe
     pool_fill(&vm->pool, first, TABLE_BYTES / VX_PAGE_BYTES - 1);
     for (unsigned v = 0; v < spec->views; v++)
         vm->view[v].table = stale_table_new(machine, nested_format(spec), &machine->nested_pool, 0);
-    if (spec->paging == VX_PAGING_32BIT || spec->paging == VX_PAGING_PAE)
+    if (spec->paging == VX_PAGING_32BIT || spec->paging == VX_PAGING_PAE || spec->paging == VX_PAGING_NONE)
         slots_short(vm);
     else
         slots_long(vm, spec->paging == VX_PAGING_5LEVEL ? 0xFF00000000000000ULL : 0xFFFF800000000000ULL);
@@ -129,10 +129,10 @@ static void build_vm(stale_machine *machine, stale_vm *vm, const stale_guest_spe
 }
 
 void stale_machine_open(stale_machine *machine, const stale_guest_spec *guests, unsigned count, uint64_t seed,
-                        vx_vendor vendor)
+                        const char *stream, vx_vendor vendor)
 {
     *machine = (stale_machine){.vendor = vendor, .vms = count};
-    vx_random_init(&machine->random, seed, "stale");
+    vx_random_init(&machine->random, seed, stream);
     vx_msg msg;
     assert_int_equal(vx_physmem_init(&machine->memory, (STALE_VMS_MAX + 1ULL) << 30, &msg), VX_OK);
     pool_fill(&machine->nested_pool, 1 << 20, STALE_POOL_PAGES);

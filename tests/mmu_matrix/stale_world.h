@@ -9,7 +9,7 @@
 #include "vx_radix.h"
 #include "vx_random.h"
 
-enum { STALE_SLOTS_MAX = 32, STALE_VMS_MAX = 6, STALE_PROCESSES = 2, STALE_VIEWS = 2, STALE_POOL_PAGES = 1024 };
+enum { STALE_SLOTS_MAX = 32, STALE_VMS_MAX = 7, STALE_PROCESSES = 2, STALE_VIEWS = 2, STALE_POOL_PAGES = 1024 };
 enum { STALE_QUARANTINE = 256, STALE_RAISED = 64 };
 
 /* Table pages of one owner, recycled: a stale paging-structure entry then points into somebody else's table. */
@@ -93,11 +93,14 @@ typedef struct stale_guest_spec {
     unsigned views;
 } stale_guest_spec;
 
+/* `stream` names the random stream, so that each setting goes its own way under one seed. */
 void stale_machine_open(stale_machine *machine, const stale_guest_spec *guests, unsigned count, uint64_t seed,
-                        vx_vendor vendor);
+                        const char *stream, vx_vendor vendor);
 void stale_machine_close(stale_machine *machine);
 
 uint64_t stale_below(stale_machine *machine, uint64_t bound);
+/* A page of guest memory that edits of the nested table are about. */
+uint64_t stale_random_gpa(stale_machine *machine);
 bool stale_chance(stale_machine *machine, unsigned percent);
 
 /* The control state of a process under a view, and loading the running one's. */

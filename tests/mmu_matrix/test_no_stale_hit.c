@@ -55,6 +55,7 @@ static const stale_guest_spec intel_guests[] = {
     {"pae", VX_PAGING_PAE, VX_NESTED_EPT, 4, 2, false, false, 1},
     {"host", VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, 0, true, false, 0},
     {"shadow", VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, 3, true, false, 0},
+    {"paging off", VX_PAGING_NONE, VX_NESTED_EPT, 4, 4, false, true, 1},
 };
 static const stale_guest_spec five_level_guests[] = {
     {"5 over 5", VX_PAGING_5LEVEL, VX_NESTED_EPT, 5, 1, true, true, 2},
@@ -70,14 +71,14 @@ static const stale_guest_spec amd_guests[] = {
 };
 
 static const setting settings[] = {
-    {"intel, tlbs alone", VX_VENDOR_INTEL, 0, 128, 128, VX_REPLACE_LRU, intel_guests, 6},
-    {"intel, prefix", VX_VENDOR_INTEL, 1, 128, 4, VX_REPLACE_LRU, intel_guests, 6},
-    {"intel, prefix and nested tlb", VX_VENDOR_INTEL, 2, 64, 4, VX_REPLACE_PLRU, intel_guests, 6},
-    {"intel, physical", VX_VENDOR_INTEL, 3, 128, 128, VX_REPLACE_LRU, intel_guests, 6},
+    {"intel, tlbs alone", VX_VENDOR_INTEL, 0, 128, 128, VX_REPLACE_LRU, intel_guests, 7},
+    {"intel, prefix", VX_VENDOR_INTEL, 1, 128, 4, VX_REPLACE_LRU, intel_guests, 7},
+    {"intel, prefix and nested tlb", VX_VENDOR_INTEL, 2, 64, 4, VX_REPLACE_PLRU, intel_guests, 7},
+    {"intel, physical", VX_VENDOR_INTEL, 3, 128, 128, VX_REPLACE_LRU, intel_guests, 7},
     {"intel, 5 levels", VX_VENDOR_INTEL, 2, 32, 4, VX_REPLACE_LRU, five_level_guests, 4},
     {"amd, physical and nested tlb", VX_VENDOR_AMD, 4, 128, 128, VX_REPLACE_LRU, amd_guests, 4},
     {"amd, physical with leaves", VX_VENDOR_AMD, 3, 64, 4, VX_REPLACE_PLRU, amd_guests, 4},
-    {"intel, tiny tlbs", VX_VENDOR_INTEL, 2, 8, 2, VX_REPLACE_LRU, intel_guests, 6},
+    {"intel, tiny tlbs", VX_VENDOR_INTEL, 2, 8, 2, VX_REPLACE_LRU, intel_guests, 7},
 };
 
 #define FAIL(run, ...) fail_at(run, __LINE__, __VA_ARGS__)
@@ -208,7 +209,7 @@ static void compare_census(run *r, const census *before, const census *after, co
 static void invalidate(stale_machine *machine, const vx_mmu_invalidation *operand)
 {
     run *r = machine->watch_context;
-    bool sample = machine->invalidations % 16 == 0;
+    bool sample = machine->invalidations % 8 == 0;
     census before, after;
     if (sample) take_census(r, &before);
     vx_mmu_control now = *vx_mmu_control_now(machine->mmu);
@@ -287,7 +288,6 @@ static bool succeed(run *r, const reference *ref, const vx_mmu_translation *tran
 static bool page_fault(run *r, reference *ref, const naive_walk *walk, const vx_mmu_fault *fault)
 {
     stale_machine *m = &r->machine;
-    stale_invalidate(m, (vx_mmu_invalidation){.op = VX_OP_PAGE_FAULT, .gva = ref->gva});
     bool *raised = &m->vm[m->now_vm].process[m->now_process].raised[ref->slot];
     bool was_raised = *raised;
     *raised = false;
@@ -317,7 +317,6 @@ static bool raised_at(const stale_view *view, uint64_t gpa)
 static bool nested_fault(run *r, reference *ref, const naive_walk *walk, const vx_mmu_fault *fault)
 {
     stale_machine *m = &r->machine;
-    stale_invalidate(m, (vx_mmu_invalidation){.op = VX_OP_EPT_VIOLATION, .gva = ref->gva, .gpa = fault->gpa});
     uint64_t page = fault->gpa.v >> VX_PAGE_SHIFT;
     if (walk->result == VX_MMU_NESTED_FAULT && walk->gpa.v >> VX_PAGE_SHIFT == page) {
         if (walk->table != fault->table) FAIL(r, "nested fault at %#" PRIx64 " with table wrong", fault->gpa.v);
@@ -382,14 +381,41 @@ static void access_once(run *r)
     FAIL(r, "%#" PRIx64 " faults for ever", ref.gva.v);
 }
 
+/* A guest-physical address by itself: nested TLB and nested paging-structure entries must be as fresh. */
+static void access_gpa(run *r)
+{
+    stale_machine *m = &r->machine;
+    if (m->vm[m->now_vm].nested == VX_NESTED_NONE) return;
+    vx_gpa gpa = {stale_random_gpa(m) + stale_below(m, VX_PAGE_BYTES)};
+    vx_access access = (vx_access)stale_below(m, VX_ACCESSES);
+    reference ref = {.last_spurious_gpa = UINT64_MAX};
+    for (unsigned i = 0; i < TRIES_MAX; i++) {
+        vx_mmu_control control = stale_control(m, m->now_vm, m->now_process, m->now_view);
+        naive_walk walk = naive_translate_gpa(&m->memory, &control, gpa, access);
+        vx_hpa hpa = {0};
+        vx_mmu_fault fault = {0};
+        vx_mmu_result result = vx_mmu_access_gpa(m->mmu, gpa, access, &hpa, &fault);
+        if (result == VX_MMU_DONE) {
+            if (walk.result != VX_MMU_DONE || walk.hpa.v != hpa.v)
+                FAIL(r, "gpa %#" PRIx64 " translated to %#" PRIx64 ", tables say %#" PRIx64 " (%d)", gpa.v, hpa.v,
+                     walk.hpa.v, (int)walk.result);
+            return;
+        }
+        if (nested_fault(r, &ref, &walk, &fault)) return;
+    }
+    FAIL(r, "gpa %#" PRIx64 " faults for ever", gpa.v);
+}
+
 /* ---- the run ---- */
 
 static void step(run *r)
 {
     stale_machine *m = &r->machine;
     unsigned kind = (unsigned)stale_below(m, 100);
-    if (kind < 90)
+    if (kind < 88)
         access_once(r);
+    else if (kind < 90)
+        access_gpa(r);
     else if (kind < 94)
         stale_edit_guest(m);
     else if (kind < 96)
@@ -421,7 +447,7 @@ static void test_setting(void **state)
 {
     const setting *s = *state;
     bool lengthy = environment("VX_LONG", 0) != 0;
-    uint64_t steps = lengthy ? 3000000 : 30000;
+    uint64_t steps = lengthy ? 2000000 : 20000;
     run *r = calloc(1, sizeof *r);
     assert_non_null(r);
     r->seed = environment("VX_SEED", 20080401);
@@ -429,7 +455,7 @@ static void test_setting(void **state)
     matrix_cpu(&cpu, s->vendor, &matrix_variants[s->variant]);
     if (s->guests == five_level_guests) cpu.paging.virtual_bits = 57;
     limit_tlbs(&cpu, s);
-    stale_machine_open(&r->machine, s->guests, s->count, r->seed, s->vendor);
+    stale_machine_open(&r->machine, s->guests, s->count, r->seed, s->name, s->vendor);
     r->machine.invalidate = invalidate;
     r->machine.watch_context = r;
     matrix_mmu_open(&r->unit, &cpu, &r->machine.memory);
