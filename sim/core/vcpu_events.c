@@ -212,6 +212,18 @@ static void effect_skipped(vx_vcpu *v, const vx_record *record, const uint64_t *
     v->counts.skipped_references += payload[1] + payload[2] + payload[3];
 }
 
+static void effect_monitor(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    v->monitor_armed = true;
+}
+
+static void effect_mwait(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    v->monitor_armed = false;
+}
+
 typedef void (*effect_fn)(vx_vcpu *v, const vx_record *record, const uint64_t *payload);
 
 static const effect_fn effects[VX_REC_KINDS] = {
@@ -233,6 +245,8 @@ static const effect_fn effects[VX_REC_KINDS] = {
     [VX_REC_SYSENTER] = effect_to_kernel,
     [VX_REC_SYSEXIT] = effect_to_user,
     [VX_REC_CPL] = effect_cpl,
+    [VX_REC_MONITOR] = effect_monitor,
+    [VX_REC_MWAIT] = effect_mwait,
 };
 
 void vcpu_effect(vx_vcpu *v, const vx_record *record, const uint64_t *payload)

@@ -64,8 +64,11 @@ void vx_vcpu_inject_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_code)
 
 bool vcpu_record_exits(const vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_exit *exit)
 {
-    vx_exit_context context = {
-        .cr0 = v->registers.cr0, .cr3 = v->registers.cr3, .cr4 = v->registers.cr4, .cpl = v->registers.cpl};
+    vx_exit_context context = {.cr0 = v->registers.cr0,
+                               .cr3 = v->registers.cr3,
+                               .cr4 = v->registers.cr4,
+                               .cpl = v->registers.cpl,
+                               .monitor_armed = v->monitor_armed};
     if (v->vmcs) return vx_vmcs_exits(v->vmcs, &context, record, payload, exit);
     if (v->vmcb) return vx_vmcb_exits(v->vmcb, &context, record, payload, exit);
     return false;

@@ -29,6 +29,7 @@ struct vx_vcpu {
     const vx_vmcb *vmcb; /* not NULL: in SVM guest mode */
     bool shadow_tables;
 
+    bool monitor_armed; /* by MONITOR, until MWAIT */
     bool delivering; /* executing what the guest's fault handler queued: its EXCEPTION is the one just delivered */
     vx_tick tick_limit;
     bool injected; /* a page fault waits for the VM entry */

@@ -149,6 +149,13 @@ static uint64_t repetitions(const vx_record *record)
     return record->kind == VX_REC_PAUSE || record->kind == VX_REC_RDTSC ? record->addr : 1;
 }
 
+/* Trap-like exits (TPR below threshold, APIC write) come after the instruction has had its effect. */
+static bool is_trap_like(const vx_vcpu *v, const vx_exit *exit)
+{
+    int index = vx_exit_reason_index(v->cpu->vendor, exit->reason);
+    return index >= 0 && vx_exit_reason_at(v->cpu->vendor, (unsigned)index)->trap_like;
+}
+
 vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
 {
     v->counts.events[record->kind]++;
@@ -157,6 +164,11 @@ vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payloa
     bool own_exception = v->delivering && record->kind == VX_REC_EXCEPTION;
     if (own_exception || !vcpu_virtualized(v) || !vcpu_record_exits(v, record, payload, &exit)) {
         vcpu_effect(v, record, payload);
+        return VX_OK;
+    }
+    if (is_trap_like(v, &exit)) {
+        vcpu_effect(v, record, payload);
+        (void)vcpu_take_exit(v, &exit, record, payload);
         return VX_OK;
     }
     for (uint64_t n = repetitions(record); n > 0; n--)
