@@ -11,18 +11,18 @@ enum { ENDS_SHIFT = 52 };
 
 static uint32_t set_of(const vx_setassoc *array, uint64_t prefix) { return (uint32_t)prefix & (array->sets - 1); }
 
-bool vx_psc_prefix_find(vx_mmu *mmu, const vx_walker_cache caches[], const vx_radix *format, unsigned top,
-                        uint64_t address, uint64_t owner, vx_psc_entry *entry)
+bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], const vx_radix *format, unsigned top, uint64_t address,
+                        uint64_t owner, vx_psc_entry *entry)
 {
     bool any = false;
     for (unsigned level = 2; level <= top; level++) {
-        const vx_walker_cache *cache = &caches[level];
+        vx_walker_cache *cache = &caches[level];
         if (!cache->exists) continue;
         any = true;
         uint64_t prefix = address >> format->shift[level];
         uint32_t slot = vx_setassoc_find(&cache->array, set_of(&cache->array, prefix), vx_tag_make(prefix, owner));
         if (slot == VX_SETASSOC_NONE) continue;
-        vx_setassoc_touch((vx_setassoc *)&cache->array, slot);
+        vx_setassoc_touch(&cache->array, slot);
         uint64_t value = cache->array.values[slot];
         *entry = (vx_psc_entry){.level = level,
                                 .table = value & VX_ENTRY_ADDRESS,

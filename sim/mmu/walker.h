@@ -55,8 +55,8 @@ typedef struct vx_psc_entry {
 } vx_psc_entry;
 
 /* The longest remembered prefix of the address in the caches of one dimension; counts a lookup. */
-bool vx_psc_prefix_find(vx_mmu *mmu, const vx_walker_cache caches[], const vx_radix *format, unsigned top,
-                        uint64_t address, uint64_t owner, vx_psc_entry *entry);
+bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], const vx_radix *format, unsigned top, uint64_t address,
+                        uint64_t owner, vx_psc_entry *entry);
 void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format, uint64_t address, uint64_t owner,
                         const vx_psc_entry *entry);
 

@@ -1,67 +1,7 @@
 #include "slow_mmu.h"
 
 #include <assert.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* ---- sets as lists ---- */
-
-static void make(slow_cache *cache, uint64_t entries, unsigned ways)
-{
-    if (entries == 0) return;
-    *cache = (slow_cache){.sets = (unsigned)(entries / ways), .ways = ways};
-    cache->items = calloc(entries, sizeof *cache->items);
-    cache->used = calloc(cache->sets, sizeof *cache->used);
-    assert(cache->items && cache->used);
-}
-
-static bool same_owner(const slow_item *a, const slow_item *b)
-{
-    if (a->guest_physical != b->guest_physical || a->two != b->two || a->root != b->root) return false;
-    if (a->guest_physical) return a->vpid == b->vpid;
-    return a->vpid == b->vpid && (a->global || b->global ? a->global == b->global : a->pcid == b->pcid);
-}
-
-static int position(const slow_cache *cache, unsigned set, const slow_item *wanted)
-{
-    if (!cache->items) return -1;
-    for (unsigned i = 0; i < cache->used[set]; i++) {
-        const slow_item *item = &cache->items[set * cache->ways + i];
-        if (item->number == wanted->number && item->kind == wanted->kind && same_owner(item, wanted)) return (int)i;
-    }
-    return -1;
-}
-
-static void take_out(slow_cache *cache, unsigned set, unsigned at)
-{
-    slow_item *list = &cache->items[set * cache->ways];
-    for (unsigned i = at; i + 1 < cache->used[set]; i++) list[i] = list[i + 1];
-    cache->used[set]--;
-}
-
-static void put_first(slow_cache *cache, unsigned set, slow_item item)
-{
-    slow_item *list = &cache->items[set * cache->ways];
-    if (cache->used[set] == cache->ways) cache->used[set]--;
-    for (unsigned i = cache->used[set]++; i > 0; i--) list[i] = list[i - 1];
-    list[0] = item;
-}
-
-static slow_item *touch(slow_cache *cache, unsigned set, int at)
-{
-    slow_item item = cache->items[set * cache->ways + (unsigned)at];
-    take_out(cache, set, (unsigned)at);
-    put_first(cache, set, item);
-    return &cache->items[set * cache->ways];
-}
-
-static void insert(slow_cache *cache, unsigned set, slow_item item)
-{
-    if (!cache->items) return;
-    int at = position(cache, set, &item);
-    if (at >= 0) take_out(cache, set, (unsigned)at);
-    put_first(cache, set, item);
-}
 
 /* ---- who and what ---- */
 
@@ -142,7 +82,7 @@ static slow_item *find(slow_mmu *m, unsigned u, uint64_t gva, slow_cache **where
             slow_item wanted = linear(m, global);
             wanted.number = gva >> shift_of((vx_page_size)size);
             wanted.kind = size;
-            *at = position(*where, *set, &wanted);
+            *at = slow_position(*where, *set, &wanted);
             if (*at >= 0) return &(*where)->items[*set * (*where)->ways + (unsigned)*at];
         }
     return NULL;
@@ -159,7 +99,7 @@ static slow_item *lookup(slow_mmu *m, unsigned u, uint64_t gva, vx_access access
         m->counts.tlb[u].misses++;
         return NULL;
     }
-    item = touch(where, set, at);
+    item = slow_touch(where, set, at);
     m->counts.tlb[u].hits++;
     m->counts.tlb[u].hits_by_page[item->kind]++;
     return item;
@@ -180,12 +120,13 @@ static void fill(slow_mmu *m, unsigned u, uint64_t gva, slow_item item, uint64_t
     slow_cache *where;
     unsigned set;
     int at;
-    while (find(m, u, gva, &where, &set, &at)) take_out(where, set, (unsigned)at); /* what was there did not suffice */
+    while (find(m, u, gva, &where, &set, &at))
+        slow_take_out(where, set, (unsigned)at); /* what was there did not suffice */
     where = array_for(m, u, gva, size, &set);
     item.kind = size;
     item.number = gva >> shift_of(size);
     item.frame = hpa & ~(vx_page_bytes(size) - 1);
-    insert(where, set, item);
+    slow_insert(where, set, item);
     m->counts.tlb[u].fills_by_page[size]++;
 }
 
@@ -215,11 +156,11 @@ static unsigned through_caches(slow_mmu *m, uint64_t at)
     for (unsigned i = first; i < VX_CFG_CACHES && found == VX_CFG_CACHES; i++) {
         if (!m->data[i].items) continue;
         m->counts.cache_lookups[i]++;
-        if (position(&m->data[i], (unsigned)(line.number % m->data[i].sets), &line) >= 0) found = i;
+        if (slow_position(&m->data[i], (unsigned)(line.number % m->data[i].sets), &line) >= 0) found = i;
     }
     if (found < VX_CFG_CACHES) m->counts.cache_hits[found]++;
     for (unsigned i = first; i <= found && i < VX_CFG_CACHES; i++)
-        if (m->data[i].items) insert(&m->data[i], (unsigned)(line.number % m->data[i].sets), line);
+        if (m->data[i].items) slow_insert(&m->data[i], (unsigned)(line.number % m->data[i].sets), line);
     return found < VX_CFG_CACHES ? memory->level[found].hit_ticks : memory->memory_ticks;
 }
 
@@ -249,11 +190,11 @@ static bool from_walk_cache(slow_walk *w, slow_item owner, uint64_t at, unsigned
     if (!w->caches || !m->walk_cache.items) return false;
     m->counts.psc_lookups++;
     owner.number = at;
-    int found = position(&m->walk_cache, physical_set(m, at), &owner);
+    int found = slow_position(&m->walk_cache, physical_set(m, at), &owner);
     if (found < 0) return false;
     uint64_t raw = m->walk_cache.items[physical_set(m, at) * m->walk_cache.ways + (unsigned)found].raw;
     if ((level == 1 || raw >> 7 & 1) && (raw & needs) != needs) return false;
-    touch(&m->walk_cache, physical_set(m, at), found);
+    slow_touch(&m->walk_cache, physical_set(m, at), found);
     m->counts.psc_hits++;
     *entry = raw;
     return true;
@@ -264,7 +205,7 @@ static void into_walk_cache(slow_mmu *m, slow_item owner, uint64_t at, uint64_t 
     if (!m->walk_cache.items) return;
     owner.number = at;
     owner.raw = raw;
-    insert(&m->walk_cache, physical_set(m, at), owner);
+    slow_insert(&m->walk_cache, physical_set(m, at), owner);
 }
 
 static slow_item *longest_prefix(slow_mmu *m, slow_cache caches[], slow_item owner, uint64_t address, bool gpa)
@@ -280,11 +221,11 @@ static slow_item *longest_prefix(slow_mmu *m, slow_cache caches[], slow_item own
         any = true;
         owner.number = address >> (gpa ? 3 + 9 * level : guest_shift(m, level));
         owner.kind = level;
-        int at = position(cache, (unsigned)(owner.number % cache->sets), &owner);
+        int at = slow_position(cache, (unsigned)(owner.number % cache->sets), &owner);
         if (at < 0) continue;
         m->counts.psc_lookups++;
         m->counts.psc_hits++;
-        return touch(cache, (unsigned)(owner.number % cache->sets), at);
+        return slow_touch(cache, (unsigned)(owner.number % cache->sets), at);
     }
     m->counts.psc_lookups += any;
     return NULL;
@@ -295,7 +236,7 @@ static void keep_prefix(slow_cache caches[], slow_item item, uint64_t address, u
     if (!caches[level].items) return;
     item.number = address >> shift;
     item.kind = level;
-    insert(&caches[level], (unsigned)(item.number % caches[level].sets), item);
+    slow_insert(&caches[level], (unsigned)(item.number % caches[level].sets), item);
 }
 
 /* ---- second dimension ---- */
@@ -333,12 +274,12 @@ static vx_mmu_result nested(slow_walk *w, uint64_t gpa, unsigned row, unsigned u
     owner.number = gpa / 4096;
     if (in_ntlb && w->caches) {
         unsigned set = (unsigned)(owner.number % m->ntlb.sets);
-        int at = position(&m->ntlb, set, &owner);
+        int at = slow_position(&m->ntlb, set, &owner);
         m->counts.ntlb_lookups++;
         if (at >= 0) {
             const slow_item *item = &m->ntlb.items[set * m->ntlb.ways + (unsigned)at];
             if ((item->allowed & use) == use && (!(use & 2) || item->dirty)) {
-                item = touch(&m->ntlb, set, at);
+                item = slow_touch(&m->ntlb, set, at);
                 m->counts.ntlb_hits++;
                 for (unsigned level = m->now.nested_levels; level >= item->level; level--)
                     save(w, row, level, level == item->level ? cpu->ntlb.hit_ticks : 0);
@@ -395,7 +336,7 @@ static vx_mmu_result nested(slow_walk *w, uint64_t gpa, unsigned row, unsigned u
         owner.level = level;
         owner.dirty = page->dirty;
         owner.guest_page = size;
-        if (in_ntlb) insert(&m->ntlb, (unsigned)(owner.number % m->ntlb.sets), owner);
+        if (in_ntlb) slow_insert(&m->ntlb, (unsigned)(owner.number % m->ntlb.sets), owner);
         return VX_MMU_DONE;
     }
 }
@@ -598,7 +539,7 @@ static bool dies(const slow_mmu *m, const slow_item *item, const vx_mmu_invalida
         return op->gva.v != ~0ULL && ours && item->two && item->root == m->now.nested_root && page && prefix &&
                (item->global || item->pcid == m->now.pcid);
     default:
-        assert(!"an operation that the streams do not use");
+        assert(false && "an operation that the streams do not use");
         return false;
     }
 }
@@ -609,7 +550,7 @@ static uint64_t sweep(slow_mmu *m, slow_cache *cache, const vx_mmu_invalidation 
     for (unsigned set = 0; cache->items && set < cache->sets; set++)
         for (unsigned i = cache->used[set]; i-- > 0;)
             if (dies(m, &cache->items[set * cache->ways + i], op, part, physical)) {
-                take_out(cache, set, i);
+                slow_take_out(cache, set, i);
                 dropped++;
             }
     return dropped;
@@ -638,32 +579,26 @@ void slow_open(slow_mmu *m, const vx_cfg_cpu *cpu, vx_physmem *memory)
     *m = (slow_mmu){.cpu = cpu, .memory = memory};
     for (unsigned u = 0; u < cpu->tlb_count; u++)
         for (unsigned a = 0; a < cpu->tlb[u].array_count; a++)
-            make(&m->tlb[u][a], cpu->tlb[u].array[a].entries, cpu->tlb[u].array[a].ways);
+            slow_make(&m->tlb[u][a], cpu->tlb[u].array[a].entries, cpu->tlb[u].array[a].ways);
     for (unsigned level = 2; level <= 5 && cpu->psc.kind == VX_PSC_PREFIX; level++) {
-        make(&m->psc_guest[level], cpu->psc.guest_entries[level], cpu->psc.guest_ways[level]);
-        make(&m->psc_nested[level], cpu->psc.nested_entries[level], cpu->psc.nested_ways[level]);
+        slow_make(&m->psc_guest[level], cpu->psc.guest_entries[level], cpu->psc.guest_ways[level]);
+        slow_make(&m->psc_nested[level], cpu->psc.nested_entries[level], cpu->psc.nested_ways[level]);
     }
-    if (cpu->psc.kind == VX_PSC_PHYSICAL) make(&m->walk_cache, cpu->psc.physical_entries, cpu->psc.physical_ways);
-    make(&m->ntlb, cpu->ntlb.entries, cpu->ntlb.ways);
+    if (cpu->psc.kind == VX_PSC_PHYSICAL) slow_make(&m->walk_cache, cpu->psc.physical_entries, cpu->psc.physical_ways);
+    slow_make(&m->ntlb, cpu->ntlb.entries, cpu->ntlb.ways);
     for (unsigned i = 0; i < VX_CFG_CACHES && cpu->memory.caches != VX_CACHES_FIXED; i++)
-        make(&m->data[i], cpu->memory.level[i].bytes / 64, cpu->memory.level[i].ways);
-}
-
-static void unmake(slow_cache *cache)
-{
-    free(cache->items);
-    free(cache->used);
+        slow_make(&m->data[i], cpu->memory.level[i].bytes / 64, cpu->memory.level[i].ways);
 }
 
 void slow_close(slow_mmu *m)
 {
     for (unsigned u = 0; u < VX_CFG_TLBS; u++)
-        for (unsigned a = 0; a < VX_CFG_TLB_ARRAYS; a++) unmake(&m->tlb[u][a]);
+        for (unsigned a = 0; a < VX_CFG_TLB_ARRAYS; a++) slow_unmake(&m->tlb[u][a]);
     for (unsigned level = 0; level < 6; level++) {
-        unmake(&m->psc_guest[level]);
-        unmake(&m->psc_nested[level]);
+        slow_unmake(&m->psc_guest[level]);
+        slow_unmake(&m->psc_nested[level]);
     }
-    unmake(&m->walk_cache);
-    unmake(&m->ntlb);
-    for (unsigned i = 0; i < VX_CFG_CACHES; i++) unmake(&m->data[i]);
+    slow_unmake(&m->walk_cache);
+    slow_unmake(&m->ntlb);
+    for (unsigned i = 0; i < VX_CFG_CACHES; i++) slow_unmake(&m->data[i]);
 }

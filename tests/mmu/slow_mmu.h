@@ -3,30 +3,8 @@
 #ifndef VX_SLOW_MMU_H
 #define VX_SLOW_MMU_H
 
+#include "slow_sets.h"
 #include "vx_mmu.h"
-
-typedef struct slow_item {
-    /* whose */
-    uint64_t root;
-    uint16_t vpid, pcid;
-    bool global, guest_physical, two;
-    /* of what: address >> shift, page size or level */
-    uint64_t number;
-    unsigned kind;
-    /* what */
-    uint64_t frame, raw;
-    bool w, u, nx, dirty, splintered;
-    unsigned allowed; /* bits 0 to 2: read, write, fetch */
-    unsigned level;
-    vx_page_size guest_page;
-    unsigned ends[6];
-} slow_item;
-
-typedef struct slow_cache {
-    unsigned sets, ways;
-    slow_item *items; /* each set from the most to the least recently used */
-    unsigned *used;
-} slow_cache;
 
 typedef struct slow_mmu {
     const vx_cfg_cpu *cpu;

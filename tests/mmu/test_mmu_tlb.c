@@ -73,7 +73,7 @@ static void a_unit_without_the_size_smashes(void **state)
     assert_true(probe(GVA + 0x200000).l2);
     assert_false(probe(GVA + 0x200000).l1d);
     assert_int_equal(held(GVA + 0x200000, VX_ACCESS_LOAD), VX_PAGE_4K); /* from the second level's 2M entry */
-    assert_int_equal(world.ledger.ticks[VX_CAUSE_TLB_L2_HIT], 2 * 7); /* the lookup before the walk, and the hit */
+    assert_int_equal(world.ledger.ticks[VX_CAUSE_TLB_L2_HIT], 2 * 7);   /* the lookup before the walk, and the hit */
     assert_int_equal(vx_mmu_counts_now(world.mmu)->walks, 1);
     world_check_identities(&world);
     world_close(&world);
@@ -98,6 +98,37 @@ static void a_clean_entry_of_another_size_is_replaced(void **state)
     assert_int_equal(held(GVA, VX_ACCESS_STORE), VX_PAGE_1G);
     assert_int_equal(vx_mmu_counts_now(world.mmu)->walks, walks);
     assert_int_equal(drop(VX_OP_INVLPG, GVA), 2); /* one entry in each level: none was left behind */
+    world_close(&world);
+}
+
+/* The same where the second level has the better entry: software made a 2M page of 4K pages and did not flush. */
+static void a_poorer_entry_gives_way_to_the_second_levels(void **state)
+{
+    (void)state;
+    vx_cfg_cpu cpu = test_cpu_nehalem();
+    cpu.tlb[2].array[0] = (vx_cfg_tlb_array){.entries = 4, .ways = 4, .pages = TEST_4K | TEST_2M};
+    world_open(&world, &cpu, VX_PAGING_4LEVEL, VX_NESTED_NONE, 0);
+    world_map(&world, GVA, DATA, VX_PAGE_4K, WORLD_FREE & ~VX_PTE_W, WORLD_FREE);
+    for (unsigned i = 1; i <= 4; i++)
+        world_map(&world, (1ULL << 40) + i * 4096, DATA, VX_PAGE_4K, WORLD_FREE, WORLD_FREE);
+    world_load(&world);
+    held(GVA, VX_ACCESS_LOAD);
+    for (unsigned i = 1; i <= 4; i++)
+        held((1ULL << 40) + i * 4096, VX_ACCESS_LOAD); /* the second level is full of them */
+    vx_hpa pde = {world_guest_entry(&world, GVA, 2)};
+    vx_physmem_write64(&world.memory, pde, DATA | WORLD_FREE | VX_PTE_P | VX_PTE_PS | VX_PTE_D);
+    vx_mmu_invalidate(world.mmu,
+                      &(vx_mmu_invalidation){.op = VX_OP_INVPCID_ADDRESS, .gva = {GVA + 4096}}); /* its PDE */
+    assert_int_equal(held(GVA + 8192, VX_ACCESS_FETCH), VX_PAGE_2M);
+    assert_int_equal(probe(GVA).translation.page, VX_PAGE_2M);
+    vx_hpa hpa;
+    assert_false(vx_mmu_hit(world.mmu, GVA, VX_ACCESS_STORE, &hpa)); /* 4K and read-only */
+    uint64_t walks = vx_mmu_counts_now(world.mmu)->walks;
+    assert_int_equal(held(GVA, VX_ACCESS_STORE), VX_PAGE_2M);
+    assert_int_equal(vx_mmu_counts_now(world.mmu)->walks, walks);
+    assert_true(vx_mmu_hit(world.mmu, GVA + 4096, VX_ACCESS_STORE, &hpa));
+    assert_true(vx_mmu_hit(world.mmu, (1ULL << 40) + 4096, VX_ACCESS_LOAD, &hpa));
+    assert_true(vx_mmu_hit(world.mmu, GVA, VX_ACCESS_STORE, &hpa));
     world_close(&world);
 }
 
@@ -337,6 +368,7 @@ int main(void)
         cmocka_unit_test(splintering),
         cmocka_unit_test(a_unit_without_the_size_smashes),
         cmocka_unit_test(a_clean_entry_of_another_size_is_replaced),
+        cmocka_unit_test(a_poorer_entry_gives_way_to_the_second_levels),
         cmocka_unit_test(four_megabyte_pages),
         cmocka_unit_test(arrays_that_share_a_size),
         cmocka_unit_test(page_fracturing),

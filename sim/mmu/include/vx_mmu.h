@@ -25,8 +25,10 @@
 
 typedef struct vx_mmu vx_mmu;
 
-/* Memory comes from the arena; `memory` and `ledger` must outlive the MMU. VX_ERR_INPUT where the model's geometry is
- * impossible (vx_model_check lets none through), VX_ERR_NOMEM. */
+/* Memory comes from the arena; `cpu`, `memory` and `ledger` must outlive the MMU. Starts untranslated: vx_mmu_load. On
+ * failure *mmu is untouched. VX_ERR_INPUT where the model's geometry is impossible (vx_model_check lets none through):
+ * each kind of access needs one first-level unit, which holds 4K pages, and at most one second-level unit.
+ * VX_ERR_NOMEM. */
 vx_status vx_mmu_init(vx_mmu **mmu, vx_arena *arena, const vx_cfg_cpu *cpu, vx_physmem *memory, vx_ledger *ledger,
                       vx_msg *msg);
 
@@ -85,16 +87,22 @@ typedef struct vx_mmu_translation {
     vx_page_size page; /* of the TLB entry: the smaller of both dimensions' */
 } vx_mmu_translation;
 
-/* One complete lookup: first level, second level, walk. Counts, charges, fills, sets A and D. What vx_mmu_hit.h does
- * inline on a hit is included. `*translation` is written on DONE, `*fault` otherwise. */
+/* One complete lookup of a canonical address: first level, second level, walk. Counts, charges, fills, sets A and D.
+ * What vx_mmu_hit.h does inline on a hit is included: call it where vx_mmu_hit said false, or instead. `*translation`
+ * is written on DONE, `*fault` otherwise. A fault has dropped what the manual says it drops (VX_OP_PAGE_FAULT,
+ * VX_OP_EPT_VIOLATION, counted as such). Untranslated (paging off, one dimension): the address itself, nothing looked
+ * up or counted. */
 vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                             vx_mmu_fault *fault);
 
 /* A nested translation alone (page-table store of a trace, MMIO): does the guest-physical address translate with these
- * rights? Uses and fills the guest-physical caches. DONE in one dimension with hpa = gpa. */
+ * rights? A walk of its own in the grid's data row; uses and fills the guest-physical caches, no TLB. A violation's
+ * bits 7 and 8 are clear: no linear address. DONE in one dimension with hpa = gpa, uncounted. */
 vx_mmu_result vx_mmu_access_gpa(vx_mmu *mmu, vx_gpa gpa, vx_access access, vx_hpa *hpa, vx_mmu_fault *fault);
 
-/* Data reference through the caches at its host-physical address (VX_CACHES_ALL); charges mem.data beyond L1. */
+/* Data reference through the caches at its host-physical address; does nothing but under VX_CACHES_ALL. Loads and
+ * stores enter at L1, fetches at L2; what the answering level takes longer than the level of entry is charged to
+ * mem.data. */
 void vx_mmu_data(vx_mmu *mmu, vx_hpa hpa, vx_access access);
 
 /* ---- invalidation (SDM Vol. 3A 4.10.4, Vol. 3C 28.3.3; AMD APM Vol. 2, 15.16) ---- */
@@ -189,7 +197,9 @@ void vx_mmu_declare(vx_mmu *mmu, vx_stats *stats);
  * returns how many there are. */
 unsigned vx_mmu_identities(vx_mmu *mmu, vx_identity *identities, unsigned room);
 
-/* Told of every access of every walk, and of every skipped one; NULL switches observation off. */
+/* Told of every access of every walk, and of every skipped one, in the order of the walk; NULL switches observation
+ * off. `ticks` are the exposed ones, as charged. Of an access that a prefix cache or the nested TLB saved, neither
+ * address nor value are known: both are 0. */
 void vx_mmu_observe(vx_mmu *mmu, vx_walk_observer observer, void *context);
 
 #endif
