@@ -83,7 +83,7 @@ static json_t *row_head(const json_t *document, const json_t *run, json_t *inter
 
 static bool add_row(csv_table *table, json_t *row)
 {
-    bool done = row && json_object_update_missing(table->columns, row) == 0;
+    bool done = row && report_add_missing(table->columns, row);
     return json_array_append_new(table->rows, row) == 0 && done;
 }
 
@@ -130,15 +130,14 @@ static void put_text(const char *text, FILE *out)
 }
 
 /* Nothing for null and for what the row lacks. */
-static void put_field(const json_t *value, FILE *out)
+static bool put_field(const json_t *value, FILE *out)
 {
-    if (json_is_string(value))
-        put_text(json_string_value(value), out);
-    else if (value && !json_is_null(value))
-        json_dumpf(value, out, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12));
+    if (json_is_string(value)) put_text(json_string_value(value), out);
+    if (!value || json_is_null(value) || json_is_string(value)) return true;
+    return json_dumpf(value, out, JSON_ENCODE_ANY | JSON_REAL_PRECISION(12)) == 0;
 }
 
-static void put_table(const csv_table *table, FILE *out)
+static bool put_table(const csv_table *table, FILE *out)
 {
     const char *name, *separator = "";
     json_t *unused;
@@ -154,11 +153,12 @@ static void put_table(const csv_table *table, FILE *out)
         json_object_foreach(table->columns, name, unused)
         {
             fputs(separator, out);
-            put_field(json_object_get(json_array_get(table->rows, i), name), out);
+            if (!put_field(json_object_get(json_array_get(table->rows, i), name), out)) return false;
             separator = ",";
         }
         fputs("\r\n", out);
     }
+    return true;
 }
 
 vx_status vx_report_write_csv(const json_t *document, FILE *out, vx_msg *msg)
@@ -168,8 +168,8 @@ vx_status vx_report_write_csv(const json_t *document, FILE *out, vx_msg *msg)
     bool done = table.columns && table.rows;
     for (size_t i = 0; done && i < json_array_size(runs); i++)
         done = add_run(&table, document, json_array_get(runs, i));
-    if (done) put_table(&table, out);
+    done = done && put_table(&table, out);
     json_decref(table.columns);
     json_decref(table.rows);
-    return done ? report_end(out, msg) : vx_fail_nomem(msg);
+    return done || ferror(out) ? report_end(out, msg) : vx_fail_nomem(msg);
 }

@@ -3,7 +3,6 @@
 #include "report_private.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { NAME_WIDTH = 20 };
@@ -44,9 +43,9 @@ static void print_row(const report_exit *row, uint64_t samples, uint64_t cycles,
 
 void report_exits(const json_t *run, FILE *out)
 {
-    report_exit *rows = calloc(REPORT_EXITS_MAX, sizeof *rows);
-    if (!rows) return;
+    report_exit rows[REPORT_EXITS_MAX];
     unsigned count = report_exit_rows(run, rows);
+    if (count == 0) return;
     uint64_t samples = 0, cycles = 0;
     int width = NAME_WIDTH;
     for (unsigned i = 0; i < count; i++) {
@@ -55,11 +54,8 @@ void report_exits(const json_t *run, FILE *out)
         int length = (int)strnlen(rows[i].name, REPORT_WORD - 1);
         if (length > width) width = length;
     }
-    if (count > 0) {
-        fprintf(out, "\n%*s %10s %9s %9s %11s %11s %16s\n\n", width, "VM-EXIT", "Samples", "Samples%", "Time%",
-                "Min Time", "Max Time", "Avg time");
-        for (unsigned i = 0; i < count; i++) print_row(&rows[i], samples, cycles, width, out);
-        fprintf(out, "\nTotal Samples:%" PRIu64 ", Total events handled time:%" PRIu64 " cycles.\n", samples, cycles);
-    }
-    free(rows);
+    fprintf(out, "\n%*s %10s %9s %9s %11s %11s %16s\n\n", width, "VM-EXIT", "Samples", "Samples%", "Time%", "Min Time",
+            "Max Time", "Avg time");
+    for (unsigned i = 0; i < count; i++) print_row(&rows[i], samples, cycles, width, out);
+    fprintf(out, "\nTotal Samples:%" PRIu64 ", Total events handled time:%" PRIu64 " cycles.\n", samples, cycles);
 }

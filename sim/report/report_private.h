@@ -15,6 +15,10 @@ json_t *report_count(uint64_t count);
 /* object[key] = value, stealing value. False where memory is short, also for the object or the value itself (NULL). */
 bool report_set(json_t *object, const char *key, json_t *value);
 
+/* Adds the members of `other` whose keys `object` lacks. False where memory is short (json_object_update_missing of
+ * jansson 2.14 does not say). */
+bool report_add_missing(json_t *object, const json_t *other);
+
 /* What stands at a dotted path of keys without dots; NULL where nothing does. */
 const json_t *report_at(const json_t *object, const char *path);
 
@@ -71,7 +75,7 @@ typedef struct report_exit {
     uint64_t hardware_cycles, software_cycles;
     uint64_t least, most; /* cycles of the cheapest and the dearest */
 } report_exit;
-enum { REPORT_EXITS_MAX = 1024 };
+enum { REPORT_EXITS_MAX = 256 }; /* no vendor has more reasons */
 /* Reasons that occurred, most frequent first (perf's order); equals stay as declared. How many. */
 unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX]);
 
@@ -80,16 +84,39 @@ unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX])
 /* What a flag of "approximate" means. */
 const char *report_approximation(const char *flag);
 
+/* ---- report_bars.c ---- */
+
+/* Cycles of a vx_cause; 0 where the document has none. */
+uint64_t report_cause_cycles(const json_t *run, unsigned cause);
+
+/* ---- report_grid.c: what is shown of the grid of a run's walks ---- */
+
+enum { REPORT_GRID_MAX = 8, REPORT_GRID_LAYERS = 3 };
+typedef struct report_grid_view {
+    const json_t *rows, *columns; /* labels; borrowed from the run */
+    bool row_shown[REPORT_GRID_MAX], column_shown[REPORT_GRID_MAX];
+    const json_t *layers[REPORT_GRID_LAYERS]; /* accesses, skipped, cycles; NULL: 0 throughout */
+} report_grid_view;
+extern const char *const report_grid_titles[REPORT_GRID_LAYERS];
+/* False where there is no grid, or nothing in it. */
+bool report_grid_view_of(const json_t *run, report_grid_view *view);
+uint64_t report_grid_cell(const json_t *cells, size_t row, size_t column);
+
 /* ---- parts of the text ---- */
 
 /* All of one run: cycles, TLBs, walks, exits, derived figures. */
 void report_run_tables(const json_t *run, FILE *out);
 /* Grids of walks: accesses, and what the walker's caches saved where they saved any. */
 void report_grids(const json_t *run, FILE *out);
-/* One grid, without the rows and columns that are not shown; `width` is a cell's, cell() gives its text. */
+/* One grid of text, without the rows and columns that are not shown; `width` is a cell's, cell() gives its text. */
+typedef struct report_labels {
+    const char *const *names;
+    const bool *shown;
+    size_t count;
+} report_labels;
 typedef const char *(*report_cell)(void *context, size_t row, size_t column, char text[REPORT_NUMBER]);
-void report_grid(FILE *out, const json_t *rows, const json_t *columns, const bool *row_shown, const bool *column_shown,
-                 int width, report_cell cell, void *context);
+void report_grid(FILE *out, const report_labels *rows, const report_labels *columns, int width, report_cell cell,
+                 void *context);
 void report_exits(const json_t *run, FILE *out);
 vx_status report_side_by_side(const json_t *runs, FILE *out, vx_msg *msg);
 void report_bars(const json_t *runs, FILE *out);

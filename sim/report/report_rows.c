@@ -52,7 +52,7 @@ json_t *report_keys(const json_t *runs, const char *path)
     json_t *keys = json_object();
     for (size_t i = 0; i < json_array_size(runs); i++) {
         const json_t *object = report_at(json_array_get(runs, i), path);
-        if (json_is_object(object) && json_object_update_missing(keys, (json_t *)object) != 0) {
+        if (!keys || !report_add_missing(keys, object)) {
             json_decref(keys);
             return NULL;
         }

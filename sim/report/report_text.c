@@ -90,25 +90,74 @@ static void identity_lines(const json_t *run, FILE *out)
     }
 }
 
-static void assumed_line(const json_t *run, FILE *out)
+static size_t assumed_values(const json_t *run)
 {
-    const json_t *config = json_object_get(run, "config");
     size_t assumed = 0;
     const char *path;
     json_t *value;
-    json_object_foreach((json_t *)config, path, value) assumed += json_is_true(json_object_get(value, "assumed"));
-    if (assumed)
-        fprintf(out, "%zu of %zu configuration values are assumed; --json or `vexit model show` lists them\n", assumed,
-                json_object_size(config));
+    json_object_foreach(json_object_get(run, "config"), path, value) assumed +=
+        json_is_true(json_object_get(value, "assumed"));
+    return assumed;
 }
 
-static void notes(const json_t *run, FILE *out)
+/* Of the run that has most of them. */
+static void assumed_line(const json_t *runs, FILE *out)
+{
+    size_t assumed = 0, values = 0;
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        if (assumed_values(run) <= assumed) continue;
+        assumed = assumed_values(run);
+        values = json_object_size(json_object_get(run, "config"));
+    }
+    if (assumed)
+        fprintf(out, "%s%zu of %zu configuration values are assumed; --json or `vexit model show` lists them\n",
+                json_array_size(runs) > 1 ? "up to " : "", assumed, values);
+}
+
+static bool has_notes(const json_t *run)
+{
+    return json_array_size(json_object_get(run, "identities")) > 0 ||
+           json_array_size(json_object_get(run, "approximate")) > 0 ||
+           json_array_size(json_object_get(run, "warnings")) > 0;
+}
+
+static bool same_notes(const json_t *a, const json_t *b)
+{
+    static const char *const keys[] = {"approximate", "warnings", "identities"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
+    return true;
+}
+
+/* "ept, ept+vpid:", the runs from `first` on that have its notes. */
+static void note_heading(const json_t *runs, size_t first, FILE *out)
+{
+    const char *separator = "";
+    for (size_t i = first; i < json_array_size(runs); i++) {
+        char name[REPORT_WORD];
+        if (!same_notes(json_array_get(runs, i), json_array_get(runs, first))) continue;
+        fprintf(out, "%s%s", separator, report_word(json_array_get(runs, i), "name", "?", name));
+        separator = ", ";
+    }
+    fputs(":\n", out);
+}
+
+/* Notes that several runs share are printed once. */
+static void notes(const json_t *runs, FILE *out)
 {
     fputc('\n', out);
-    identity_lines(run, out);
-    approximation_lines(run, out);
-    warning_lines(run, out);
-    assumed_line(run, out);
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *run = json_array_get(runs, i);
+        bool said = !has_notes(run);
+        for (size_t j = 0; j < i && !said; j++) said = same_notes(run, json_array_get(runs, j));
+        if (said) continue;
+        if (json_array_size(runs) > 1) note_heading(runs, i, out);
+        identity_lines(run, out);
+        approximation_lines(run, out);
+        warning_lines(run, out);
+    }
+    assumed_line(runs, out);
 }
 
 static void partial_line(const json_t *document, FILE *out)
@@ -124,7 +173,7 @@ static void walk_text(const json_t *document, const json_t *run, FILE *out)
     machine_line(run, out);
     partial_line(document, out);
     report_walk(run, out);
-    notes(run, out);
+    notes(json_object_get(document, "runs"), out);
 }
 
 static void run_text(const json_t *document, const json_t *run, FILE *out)
@@ -134,29 +183,7 @@ static void run_text(const json_t *document, const json_t *run, FILE *out)
     counted_line(run, out);
     partial_line(document, out);
     report_run_tables(run, out);
-    notes(run, out);
-}
-
-/* Notes that several runs share are printed once. */
-static bool same_notes(const json_t *a, const json_t *b)
-{
-    static const char *const keys[] = {"approximate", "warnings", "identities", "config"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (!json_equal(json_object_get(a, keys[i]), json_object_get(b, keys[i]))) return false;
-    return true;
-}
-
-static void notes_of_all(const json_t *runs, FILE *out)
-{
-    for (size_t i = 0; i < json_array_size(runs); i++) {
-        const json_t *run = json_array_get(runs, i);
-        bool said = false;
-        for (size_t j = 0; j < i && !said; j++) said = same_notes(run, json_array_get(runs, j));
-        if (said) continue;
-        char name[REPORT_WORD];
-        fprintf(out, "\n%s:", report_word(run, "name", "?", name));
-        notes(run, out);
-    }
+    notes(json_object_get(document, "runs"), out);
 }
 
 static vx_status runs_text(const json_t *document, const json_t *runs, FILE *out, vx_msg *msg)
@@ -167,7 +194,7 @@ static vx_status runs_text(const json_t *document, const json_t *runs, FILE *out
     vx_status status = report_side_by_side(runs, out, msg);
     if (status != VX_OK) return status;
     report_bars(runs, out);
-    notes_of_all(runs, out);
+    notes(runs, out);
     return VX_OK;
 }
 

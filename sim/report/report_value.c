@@ -40,6 +40,17 @@ json_t *report_count(uint64_t count)
 
 bool report_set(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
 
+bool report_add_missing(json_t *object, const json_t *other)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)other, key, value)
+    {
+        if (!json_object_get(object, key) && json_object_set(object, key, value) != 0) return false;
+    }
+    return true;
+}
+
 const json_t *report_at(const json_t *object, const char *path)
 {
     char key[REPORT_WORD];

@@ -73,22 +73,19 @@ static const char *walk_cell(void *context, size_t row, size_t column, char text
 /* The walk as the grid of the textbooks, each cell with its place in the order. */
 static void order(walk_grid *grid, FILE *out)
 {
-    bool rows_shown[LEVELS], columns_shown[LEVELS];
-    json_t *rows = json_pack("[ssssss]", "gL5", "gL4", "gL3", "gL2", "gL1", "data");
-    json_t *columns = json_pack("[ssssss]", "nL5", "nL4", "nL3", "nL2", "nL1", "guest");
+    static const char *const row_names[LEVELS] = {"gL5", "gL4", "gL3", "gL2", "gL1", "data"};
+    static const char *const column_names[LEVELS] = {"nL5", "nL4", "nL3", "nL2", "nL1", "guest"};
+    bool row_shown[LEVELS], column_shown[LEVELS];
+    const report_labels rows = {row_names, row_shown, LEVELS}, columns = {column_names, column_shown, LEVELS};
     grid->guest_used[0] = grid->nested_used[0] = true;
     snprintf(grid->cell[0][0], sizeof grid->cell[0][0], "%" PRIu64, grid->made + 1);
     for (unsigned i = 0; i < LEVELS; i++) {
-        rows_shown[i] = grid->guest_used[LEVELS - 1 - i];
-        columns_shown[i] = grid->nested_used[LEVELS - 1 - i];
+        row_shown[i] = grid->guest_used[LEVELS - 1 - i];
+        column_shown[i] = grid->nested_used[LEVELS - 1 - i];
     }
-    if (rows && columns) {
-        fprintf(out, "\nORDER OF THE ACCESSES (guest levels in rows, nested levels in columns%s)\n",
-                grid->saved ? "; . saved by a cache" : "");
-        report_grid(out, rows, columns, rows_shown, columns_shown, CELL_WIDTH, walk_cell, grid);
-    }
-    json_decref(rows);
-    json_decref(columns);
+    fprintf(out, "\nORDER OF THE ACCESSES (guest levels in rows, nested levels in columns%s)\n",
+            grid->saved ? "; . saved by a cache" : "");
+    report_grid(out, &rows, &columns, CELL_WIDTH, walk_cell, grid);
 }
 
 static void totals(const walk_grid *grid, FILE *out)
