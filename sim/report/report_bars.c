@@ -15,7 +15,7 @@ static const char letters[VX_CAUSES] = {
     [VX_CAUSE_INTERRUPT] = 'i',          [VX_CAUSE_IDLE] = '.',          [VX_CAUSE_IO_BACKEND] = 'b',
 };
 
-static uint64_t cause_cycles(const json_t *run, unsigned cause)
+uint64_t report_cause_cycles(const json_t *run, unsigned cause)
 {
     const json_t *causes = report_at(run, "cycles.by_cause");
     json_int_t value = json_integer_value(json_object_get(causes, vx_cause_name((vx_cause)cause)));
@@ -30,7 +30,7 @@ static void bar(const json_t *run, double scale, FILE *out)
     double sum = 0.0;
     long drawn = 0;
     for (unsigned cause = 0; cause < VX_CAUSES; cause++) {
-        sum += (double)cause_cycles(run, cause);
+        sum += (double)report_cause_cycles(run, cause);
         long end = (long)(sum / scale + 0.5);
         for (; drawn < end && drawn < BAR_WIDTH; drawn++) fputc(letters[cause], out);
     }
@@ -42,7 +42,7 @@ static void legend(const json_t *runs, FILE *out)
     unsigned column = 0;
     for (unsigned cause = 0; cause < VX_CAUSES; cause++) {
         bool used = false;
-        for (size_t i = 0; i < json_array_size(runs); i++) used |= cause_cycles(json_array_get(runs, i), cause) > 0;
+        for (size_t i = 0; i < json_array_size(runs); i++) used |= report_cause_cycles(json_array_get(runs, i), cause) > 0;
         if (!used) continue;
         const char *name = vx_cause_name((vx_cause)cause);
         unsigned width = (unsigned)strlen(name) + 4;
@@ -62,7 +62,7 @@ void report_bars(const json_t *runs, FILE *out)
     for (size_t i = 0; i < json_array_size(runs); i++) {
         double sum = 0.0;
         for (unsigned cause = 0; cause < VX_CAUSES; cause++)
-            sum += (double)cause_cycles(json_array_get(runs, i), cause);
+            sum += (double)report_cause_cycles(json_array_get(runs, i), cause);
         if (sum > most) most = sum;
     }
     if (most <= 0.0) return;

@@ -36,24 +36,36 @@ static const char *matrix_cell(void *context, size_t row, size_t column, char te
 static bool mark_used(report_grid_view *view, const json_t *cells)
 {
     bool any = false;
-    for (size_t row = 0; row < json_array_size(view->rows); row++)
-        for (size_t column = 0; column < json_array_size(view->columns); column++)
-            if (report_grid_cell(cells, row, column))
-                any = view->row_shown[row] = view->column_shown[column] = true;
+    for (size_t row = 0; row < view->row_count; row++)
+        for (size_t column = 0; column < view->column_count; column++)
+            if (report_grid_cell(cells, row, column)) any = view->row_shown[row] = view->column_shown[column] = true;
     return any;
 }
 
-const char *const report_grid_titles[REPORT_GRID_LAYERS] = {
-    "accesses by guest level (rows) and nested level (columns)", "accesses that the walker's caches saved",
-    "exposed cycles"};
+/* How many; none where there are more than any paging mode has. */
+static size_t take_names(const json_t *labels, const char *names[REPORT_GRID_MAX])
+{
+    size_t count = json_array_size(labels);
+    if (count > REPORT_GRID_MAX) return 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = json_string_value(json_array_get(labels, i));
+        names[i] = name ? name : "?";
+    }
+    return count;
+}
+
+const char *const report_grid_titles[REPORT_GRID_LAYERS] = {"accesses by guest level (rows) and nested level (columns)",
+                                                            "accesses that the walker's caches saved",
+                                                            "exposed cycles"};
 
 bool report_grid_view_of(const json_t *run, report_grid_view *view)
 {
     static const char *const keys[REPORT_GRID_LAYERS] = {"accesses", "skipped", "cycles"};
     const json_t *grid = report_at(run, "walks.grid");
     bool any = false;
-    *view = (report_grid_view){.rows = json_object_get(grid, "rows"), .columns = json_object_get(grid, "columns")};
-    if (json_array_size(view->rows) > REPORT_GRID_MAX || json_array_size(view->columns) > REPORT_GRID_MAX) return false;
+    *view = (report_grid_view){.row_count = 0};
+    view->row_count = take_names(json_object_get(grid, "rows"), view->row_names);
+    view->column_count = take_names(json_object_get(grid, "columns"), view->column_names);
     for (unsigned i = 0; i < REPORT_GRID_LAYERS; i++) {
         const json_t *cells = json_object_get(grid, keys[i]);
         if (!mark_used(view, cells)) continue;
@@ -67,10 +79,11 @@ void report_grids(const json_t *run, FILE *out)
 {
     report_grid_view view;
     if (!report_grid_view_of(run, &view)) return;
+    const report_labels rows = {view.row_names, view.row_shown, view.row_count};
+    const report_labels columns = {view.column_names, view.column_shown, view.column_count};
     for (unsigned i = 0; i < REPORT_GRID_LAYERS; i++)
         if (view.layers[i]) {
             fprintf(out, "%s\n", report_grid_titles[i]);
-            report_grid(out, view.rows, view.columns, view.row_shown, view.column_shown, CELL_WIDTH, matrix_cell,
-                        (void *)view.layers[i]);
+            report_grid(out, &rows, &columns, CELL_WIDTH, matrix_cell, (void *)view.layers[i]);
         }
 }

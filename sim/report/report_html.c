@@ -3,46 +3,60 @@
 
 #include <string.h>
 
-/* Bytes that no page may hold, or that would let a path pretend to be another: control characters, U+FFFE and U+FFFF
- * (which XML forbids) and the marks that turn the direction of text. How many bytes; 0 where `at` is harmless. */
-static size_t harmful(const unsigned char *at)
+/* What no page may hold, or what would let one path pretend to be another: control characters, U+FFFE and U+FFFF (which
+ * XML forbids), and the marks that turn the direction of text. */
+static bool is_harmful(const unsigned char *at)
 {
-    if (at[0] < 0x20 || at[0] == 0x7f) return at[0] == '\n' || at[0] == '\t' ? 0 : 1;
-    if (at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) return 2;
-    bool turns = at[0] == 0xe2 && ((at[1] == 0x80 && at[2] >= 0xaa && at[2] <= 0xae) ||
-                                   (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
-    bool none = at[0] == 0xef && at[1] == 0xbf && at[2] >= 0xbe;
-    return turns || none ? 3 : 0;
+    if (at[0] < 0x20 || at[0] == 0x7f) return at[0] != '\n' && at[0] != '\t';
+    if (at[0] == 0xc2) return at[1] < 0xa0;
+    if (at[0] == 0xe2 && at[1] == 0x80) return at[2] >= 0xaa && at[2] <= 0xae;
+    if (at[0] == 0xe2 && at[1] == 0x81) return at[2] >= 0xa6 && at[2] <= 0xa9;
+    return at[0] == 0xef && at[1] == 0xbf && at[2] >= 0xbe;
 }
 
-void html_put(FILE *out, const char *text)
+static void put_byte(FILE *out, unsigned char byte)
 {
-    for (const unsigned char *at = (const unsigned char *)text; *at;) {
-        size_t bytes = harmful(at);
-        at += bytes;
-        if (bytes) {
-            fputc('?', out);
-            continue;
-        }
-        switch (*at) {
-        case '&':
-            fputs("&amp;", out);
-            break;
-        case '<':
-            fputs("&lt;", out);
-            break;
-        case '>':
-            fputs("&gt;", out);
-            break;
-        case '"':
-            fputs("&quot;", out);
-            break;
-        default:
-            fputc(*at, out);
-        }
-        at++;
+    switch (byte) {
+    case '&':
+        fputs("&amp;", out);
+        break;
+    case '<':
+        fputs("&lt;", out);
+        break;
+    case '>':
+        fputs("&gt;", out);
+        break;
+    case '"':
+        fputs("&quot;", out);
+        break;
+    default:
+        fputc(byte, out);
     }
 }
+
+/* Bytes of the character at `at`: its first and what continues it. */
+static size_t character(const unsigned char *at)
+{
+    size_t bytes = 1;
+    while ((at[bytes] & 0xc0) == 0x80) bytes++;
+    return bytes;
+}
+
+void html_put_cut(FILE *out, const char *text, size_t most)
+{
+    const unsigned char *at = (const unsigned char *)text;
+    for (; *at && most > 0; most--) {
+        size_t bytes = character(at);
+        if (is_harmful(at))
+            fputc('?', out);
+        else
+            for (size_t i = 0; i < bytes; i++) put_byte(out, at[i]);
+        at += bytes;
+    }
+    if (*at) fputs("...", out);
+}
+
+void html_put(FILE *out, const char *text) { html_put_cut(out, text, SIZE_MAX); }
 
 void html_element(FILE *out, const char *tag, const char *text)
 {
@@ -55,6 +69,25 @@ void html_word(FILE *out, const json_t *object, const char *path, const char *mi
 {
     const char *text = json_string_value(report_at(object, path));
     html_put(out, text ? text : missing);
+}
+
+void html_runs(FILE *out, const json_t *runs, bool (*holds)(const json_t *run, const void *context),
+               const void *context)
+{
+    size_t count = 0, all = json_array_size(runs);
+    for (size_t i = 0; i < all; i++) count += holds(json_array_get(runs, i), context);
+    if (count == all && all > 1) {
+        fputs("all runs", out);
+        return;
+    }
+    bool first = true;
+    for (size_t i = 0; i < all; i++) {
+        const json_t *run = json_array_get(runs, i);
+        if (!holds(run, context)) continue;
+        if (!first) fputs(", ", out);
+        html_word(out, run, "name", "?");
+        first = false;
+    }
 }
 
 void html_cell(FILE *out, const char *text)
@@ -166,10 +199,15 @@ static vx_status body(const json_t *document, FILE *out, vx_msg *msg)
     title(document, out);
     fputs("</h1>\n", out);
     facts(document, runs, out);
+    html_notes(document, runs, out);
+    html_bars(runs, out);
+    html_overheads(runs, out);
     vx_status status = html_side_by_side(runs, out, msg);
-    if (status == VX_OK) status = html_exits(runs, out, msg);
+    html_grids(runs, out);
+    html_exits(runs, out);
     html_tlbs(runs, out);
     if (status == VX_OK) status = html_derived(runs, out, msg);
+    if (status == VX_OK) status = html_config(runs, out, msg);
     fputs("</body>\n</html>\n", out);
     return status;
 }

@@ -1,8 +1,6 @@
 /* The tables of the HTML report. */
 #include "report_html.h"
 
-#include <stdlib.h>
-
 static void name_heads(const json_t *runs, FILE *out)
 {
     for (size_t i = 0; i < json_array_size(runs); i++) {
@@ -91,10 +89,9 @@ static void exit_table(const json_t *run, const report_exit *rows, unsigned coun
     end_table(out);
 }
 
-vx_status html_exits(const json_t *runs, FILE *out, vx_msg *msg)
+void html_exits(const json_t *runs, FILE *out)
 {
-    report_exit *rows = calloc(REPORT_EXITS_MAX, sizeof *rows);
-    if (!rows) return vx_fail_nomem(msg);
+    report_exit rows[REPORT_EXITS_MAX];
     bool any = false;
     for (size_t i = 0; i < json_array_size(runs); i++) {
         const json_t *run = json_array_get(runs, i);
@@ -104,8 +101,6 @@ vx_status html_exits(const json_t *runs, FILE *out, vx_msg *msg)
         any = true;
         exit_table(run, rows, count, out);
     }
-    free(rows);
-    return VX_OK;
 }
 
 /* ---- TLBs ---- */

@@ -93,7 +93,8 @@ uint64_t report_cause_cycles(const json_t *run, unsigned cause);
 
 enum { REPORT_GRID_MAX = 8, REPORT_GRID_LAYERS = 3 };
 typedef struct report_grid_view {
-    const json_t *rows, *columns; /* labels; borrowed from the run */
+    const char *row_names[REPORT_GRID_MAX], *column_names[REPORT_GRID_MAX]; /* borrowed from the run */
+    size_t row_count, column_count;
     bool row_shown[REPORT_GRID_MAX], column_shown[REPORT_GRID_MAX];
     const json_t *layers[REPORT_GRID_LAYERS]; /* accesses, skipped, cycles; NULL: 0 throughout */
 } report_grid_view;
