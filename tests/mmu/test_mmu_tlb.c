@@ -2,6 +2,7 @@
 #include "failing_malloc.h"
 #include "mmu_world.h"
 #include "test_cpu.h"
+#include "vx_random.h"
 
 #define GVA 0x40000000ULL
 #define DATA 0x80000000ULL
@@ -235,6 +236,44 @@ static void hits_and_repeats(void **state)
     world_close(&world);
 }
 
+/* Two MMUs, one asked through the inline hit, one always the cold way: same replacement, same counts, LRU and
+ * tree-PLRU. The streams dwell on a page now and then, alternate between pages of one set, and mix loads with stores.
+ */
+static void the_filter_is_exact(void **state)
+{
+    (void)state;
+    vx_random random;
+    vx_random_init(&random, vx_test_seed(), "filter");
+    for (unsigned policy = 0; policy < VX_REPLACEMENTS; policy++) {
+        vx_cfg_cpu cpu = test_cpu_nehalem();
+        for (unsigned i = 0; i < cpu.tlb_count; i++) cpu.tlb[i].array[0].replacement = (vx_replacement)policy;
+        mmu_world cold;
+        world_open(&world, &cpu, VX_PAGING_4LEVEL, VX_NESTED_NONE, 0);
+        world_open(&cold, &cpu, VX_PAGING_4LEVEL, VX_NESTED_NONE, 0);
+        for (unsigned i = 0; i < 200; i++) {
+            world_map(&world, GVA + i * 4096, DATA, VX_PAGE_4K, WORLD_FREE, WORLD_FREE);
+            world_map(&cold, GVA + i * 4096, DATA, VX_PAGE_4K, WORLD_FREE, WORLD_FREE);
+        }
+        world_load(&world);
+        world_load(&cold);
+        uint64_t page = 0;
+        for (unsigned n = 0; n < 40000; n++) {
+            uint64_t dice = vx_random_below(&random, 8);
+            if (dice == 0) page = vx_random_below(&random, 200);
+            if (dice == 1) page = (page + 16 * vx_random_below(&random, 6)) % 200; /* the same set */
+            vx_access access = (vx_access)vx_random_below(&random, VX_ACCESSES);
+            vx_hpa hpa;
+            if (!vx_mmu_hit(world.mmu, GVA + page * 4096, access, &hpa)) held(GVA + page * 4096, access);
+            assert_int_equal(world_access(&cold, GVA + page * 4096, access, NULL), VX_MMU_DONE);
+        }
+        const vx_mmu_counts *a = vx_mmu_counts_now(world.mmu), *b = vx_mmu_counts_now(cold.mmu);
+        assert_memory_equal(a->tlb, b->tlb, sizeof a->tlb);
+        assert_true(a->tlb[0].misses > 1000 && a->tlb[2].misses > 100);
+        world_close(&cold);
+        world_close(&world);
+    }
+}
+
 static void global_pages_serve_every_pcid(void **state)
 {
     (void)state;
@@ -373,6 +412,7 @@ int main(void)
         cmocka_unit_test(arrays_that_share_a_size),
         cmocka_unit_test(page_fracturing),
         cmocka_unit_test(hits_and_repeats),
+        cmocka_unit_test(the_filter_is_exact),
         cmocka_unit_test(global_pages_serve_every_pcid),
         cmocka_unit_test(contexts_are_recycled),
         cmocka_unit_test(bad_models),
