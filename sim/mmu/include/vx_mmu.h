@@ -162,9 +162,8 @@ vx_mmu_presence vx_mmu_probe(const vx_mmu *mmu, vx_gva gva, vx_gpa gpa);
 
 /* ---- counters ---- */
 
-enum {
-    VX_GRID = 6
-}; /* rows: guest levels 5..1 then the data's gpa; columns: nested levels 5..1 then the guest entry */
+/* Rows: guest levels 5 to 1, then the data's gpa. Columns: nested levels 5 to 1, then the guest entry. */
+enum { VX_GRID = 6 };
 
 typedef struct vx_tlb_counts {
     uint64_t lookups, hits, misses;
