@@ -8,7 +8,7 @@
 #include "test_support.h"
 #include "vx_report.h"
 
-static char folder[] = "/tmp/vexit-save-XXXXXX";
+static char folder[] = "vexit-save-XXXXXX";
 
 static int make_folder(void **state)
 {
