@@ -42,7 +42,8 @@ static void legend(const json_t *runs, FILE *out)
     unsigned column = 0;
     for (unsigned cause = 0; cause < VX_CAUSES; cause++) {
         bool used = false;
-        for (size_t i = 0; i < json_array_size(runs); i++) used |= report_cause_cycles(json_array_get(runs, i), cause) > 0;
+        for (size_t i = 0; i < json_array_size(runs); i++)
+            used |= report_cause_cycles(json_array_get(runs, i), cause) > 0;
         if (!used) continue;
         const char *name = vx_cause_name((vx_cause)cause);
         unsigned width = (unsigned)strlen(name) + 4;

@@ -16,7 +16,7 @@ typedef struct run_block {
 static void print_row(void *context, const report_row *row)
 {
     const run_block *block = context;
-    char plain[REPORT_WORD], number[REPORT_NUMBER];
+    char plain[REPORT_WORD], text[REPORT_CELL];
     int indent = 2 * (int)row->depth;
     report_plain(row->label, plain);
     if (!row->figure) {
@@ -25,7 +25,8 @@ static void print_row(void *context, const report_row *row)
     }
     fprintf(block->out, "%*s%-*s", indent, "", LABEL_WIDTH - indent, plain);
     for (size_t i = block->first; i < block->end; i++)
-        fprintf(block->out, " %*s", block->width - 1, report_row_text(row, json_array_get(block->runs, i), number));
+        fprintf(block->out, " %*s", block->width - 1,
+                report_row_text(row, json_array_get(block->runs, i), " +-", text));
     fputc('\n', block->out);
 }
 
@@ -38,24 +39,33 @@ static void heads(const run_block *block)
     fputc('\n', block->out);
 }
 
-/* Wide enough for the largest number (cycles in total) and the longest name. */
-static int cell_width(const json_t *runs)
+/* Makes the block's cells wide enough for a row. */
+static void measure_row(void *context, const report_row *row)
 {
-    size_t width = CELL_WIDTH_MIN;
-    for (size_t i = 0; i < json_array_size(runs); i++) {
-        char number[REPORT_NUMBER], name[REPORT_WORD];
-        size_t digits = strlen(report_figure(report_at(json_array_get(runs, i), "cycles.total"), number));
-        size_t letters = strlen(report_word(json_array_get(runs, i), "name", "?", name));
-        if (digits + 1 > width) width = digits + 1;
-        if (letters + 1 > width) width = letters + 1;
+    run_block *block = context;
+    char text[REPORT_CELL];
+    for (size_t i = 0; i < json_array_size(block->runs) && row->figure; i++) {
+        int needed = (int)strlen(report_row_text(row, json_array_get(block->runs, i), " +-", text)) + 1;
+        if (needed > block->width) block->width = needed;
     }
-    return (int)width;
+}
+
+/* Wide enough for every figure and the longest name. */
+static bool measure(run_block *block)
+{
+    for (size_t i = 0; i < json_array_size(block->runs); i++) {
+        char name[REPORT_WORD];
+        int needed = (int)strlen(report_word(json_array_get(block->runs, i), "name", "?", name)) + 1;
+        if (needed > block->width) block->width = needed;
+    }
+    return report_rows(block->runs, measure_row, block);
 }
 
 vx_status report_side_by_side(const json_t *runs, FILE *out, vx_msg *msg)
 {
     size_t count = json_array_size(runs);
-    run_block block = {.runs = runs, .width = cell_width(runs), .out = out};
+    run_block block = {.runs = runs, .width = CELL_WIDTH_MIN, .out = out};
+    if (!measure(&block)) return vx_fail_nomem(msg);
     size_t fitting = (size_t)((REPORT_COLUMNS - LABEL_WIDTH) / block.width);
     if (fitting == 0) fitting = 1;
     for (; block.first < count; block.first = block.end) {

@@ -192,13 +192,8 @@ static void head(const json_t *document, FILE *out)
     fputs("</head>\n", out);
 }
 
-static vx_status body(const json_t *document, FILE *out, vx_msg *msg)
+static vx_status sections(const json_t *document, const json_t *runs, FILE *out, vx_msg *msg)
 {
-    const json_t *runs = json_object_get(document, "runs");
-    fputs("<body>\n<h1>", out);
-    title(document, out);
-    fputs("</h1>\n", out);
-    facts(document, runs, out);
     html_notes(document, runs, out);
     html_bars(runs, out);
     html_overheads(runs, out);
@@ -208,13 +203,21 @@ static vx_status body(const json_t *document, FILE *out, vx_msg *msg)
     html_tlbs(runs, out);
     if (status == VX_OK) status = html_derived(runs, out, msg);
     if (status == VX_OK) status = html_config(runs, out, msg);
-    fputs("</body>\n</html>\n", out);
     return status;
 }
 
 vx_status vx_report_write_html(const json_t *document, FILE *out, vx_msg *msg)
 {
+    const json_t *runs = json_object_get(document, "runs");
+    json_t *shown = report_by_name(runs);
+    if (!shown) return vx_fail_nomem(msg);
     head(document, out);
-    vx_status status = body(document, out, msg);
+    fputs("<body>\n<h1>", out);
+    title(document, out);
+    fputs("</h1>\n", out);
+    facts(document, runs, out);
+    vx_status status = sections(document, shown, out, msg);
+    fputs("</body>\n</html>\n", out);
+    json_decref(shown);
     return status == VX_OK ? report_end(out, msg) : status;
 }

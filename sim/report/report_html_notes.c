@@ -55,6 +55,20 @@ static unsigned notes_of(const json_t *runs, const char *key, FILE *out)
     return count;
 }
 
+static void seeds_note(const json_t *runs, FILE *out)
+{
+    uint64_t seeds = 0;
+    for (size_t i = 0; i < json_array_size(runs); i++)
+        if (report_uint(json_array_get(runs, i), "seeds") > seeds)
+            seeds = report_uint(json_array_get(runs, i), "seeds");
+    if (seeds)
+        fprintf(
+            out,
+            "<li><b>%u seeds</b>: figures are means; where seeds differ, \u00b1 gives the 95%% interval of the mean "
+            "(Student's t)</li>\n",
+            (unsigned)seeds);
+}
+
 void html_notes(const json_t *document, const json_t *runs, FILE *out)
 {
     unsigned count = 0;
@@ -65,6 +79,7 @@ void html_notes(const json_t *document, const json_t *runs, FILE *out)
             out);
         count++;
     }
+    seeds_note(runs, out);
     count += notes_of(runs, "identities", out);
     count += notes_of(runs, "approximate", out);
     count += notes_of(runs, "warnings", out);

@@ -25,7 +25,7 @@ static const char *const sheet[] = {
     "tbody tr:nth-child(even){background:var(--band)}\n"
     "td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\n"
     "tr.top th{font-weight:600}\n"
-    "tr.part th{padding-left:30px}\n",
+    "tr.part th{padding-left:30px}tr.deep th{padding-left:48px}\n",
     "svg{display:block;font:13px system-ui,-apple-system,\"Segoe UI\",\"Liberation Sans\",Arial,sans-serif}\n"
     "svg text{fill:var(--ink)}\n"
     ".mid{text-anchor:middle}\n"

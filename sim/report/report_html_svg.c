@@ -157,6 +157,7 @@ static void axis_lines(const percent_axis *axis, int bottom, FILE *out)
 
 static void overhead(const json_t *run, const percent_axis *axis, int y, FILE *out)
 {
+    char half[REPORT_CELL];
     double value = 100.0 * report_real(run, "derived.overhead_vs_native.value");
     const json_t *low = report_at(run, "derived.overhead_band.low");
     const json_t *high = report_at(run, "derived.overhead_band.high");
@@ -168,7 +169,8 @@ static void overhead(const json_t *run, const percent_axis *axis, int y, FILE *o
                 to - from > 1 ? to - from : 1);
     }
     fprintf(out, "<circle cx=\"%d\" cy=\"%d\" r=\"5\" class=\"dot\"/>\n", place(axis, value), y + 12);
-    fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"n\">%+.1f%%", PLOT + OVERHEAD_WIDTH + 20, y + 17, value);
+    fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"n\">%+.1f%%%s", PLOT + OVERHEAD_WIDTH + 20, y + 17, value,
+            report_half_width(run, report_overhead, "derived.overhead_vs_native.value", " \u00b1", half));
     if (banded) fprintf(out, " (%+.1f%% to %+.1f%%)", 100.0 * json_number_value(low), 100.0 * json_number_value(high));
     fputs("</text>\n", out);
 }

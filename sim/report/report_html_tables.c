@@ -24,12 +24,13 @@ typedef struct side_by_side {
 static void side_row(void *context, const report_row *row)
 {
     const side_by_side *table = context;
-    char text[REPORT_NUMBER];
-    fprintf(table->out, "<tr class=\"%s\"><th scope=\"row\">", row->depth ? "part" : "top");
+    char text[REPORT_CELL];
+    static const char *const classes[] = {"top", "part", "part deep"};
+    fprintf(table->out, "<tr class=\"%s\"><th scope=\"row\">", classes[row->depth < 2 ? row->depth : 2]);
     html_put(table->out, row->label);
     fputs("</th>", table->out);
     for (size_t i = 0; i < json_array_size(table->runs); i++)
-        html_cell(table->out, row->figure ? report_row_text(row, json_array_get(table->runs, i), text) : "");
+        html_cell(table->out, row->figure ? report_row_text(row, json_array_get(table->runs, i), " \u00b1", text) : "");
     fputs("</tr>\n", table->out);
 }
 
@@ -151,7 +152,12 @@ static void derived_row(const json_t *runs, const char *key, FILE *out)
     fputs("</th>", out);
     for (size_t i = 0; i < json_array_size(runs); i++) {
         const json_t *figure = json_object_get(json_object_get(json_array_get(runs, i), "derived"), key);
-        html_cell(out, report_figure(json_is_object(figure) ? json_object_get(figure, "value") : figure, text));
+        const json_t *low = json_object_get(figure, "low");
+        const json_t *shown = json_is_object(figure) && !low ? json_object_get(figure, "value") : low ? low : figure;
+        fputs("<td class=\"n\">", out);
+        html_put(out, report_figure(shown, text));
+        if (low) fprintf(out, " to %s", report_figure(json_object_get(figure, "high"), text));
+        fputs("</td>", out);
     }
     fputs("</tr>\n", out);
 }

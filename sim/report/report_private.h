@@ -48,6 +48,26 @@ const char *report_percent(double part, double whole, char text[REPORT_NUMBER]);
 /* A blank line and the heading. */
 void report_heading(FILE *out, const char *text);
 
+/* ---- report_band.c ---- */
+
+/* The least and greatest overhead of a run against native, with the exposed cycles of walks (native's too) and the cost
+ * of exits each 0.5 or 1.5 times what they were. False, and nothing written, where native has no cycles. */
+bool report_overhead_band(const json_t *run, const json_t *native, double *low, double *high);
+
+/* ---- report_seeds.c and report_summary.c: runs that differ in their seed alone ---- */
+
+/* The runs of each name, in order of first appearance, as {name: [run, ...]}; a seed that comes again is left out. New
+ * reference; NULL where memory is short. */
+json_t *report_seed_groups(const json_t *runs);
+/* Whether any name has runs of several seeds. */
+bool report_several_seeds(const json_t *groups);
+/* The runs to show: the document's own where each has a name of its own seeds; else one a name, with the means of its
+ * figures, "seeds" (how many), and "half_width": an object like the run, with what to add and subtract for the 95 %
+ * interval. New reference; NULL where memory is short. */
+json_t *report_by_name(const json_t *runs);
+/* Adds "summary" to a document with several seeds. False where memory is short. */
+bool report_summarize(json_t *document);
+
 /* ---- report_rows.c: the figures of a comparison ---- */
 
 /* What a row shows of one run. */
@@ -57,6 +77,7 @@ typedef struct report_row {
     unsigned depth;           /* 1: part of the row with depth 0 before it */
     report_row_figure figure; /* NULL: only the heading of the rows that follow */
     const char *key;
+    bool quotient; /* made of two figures: the runs' half-widths say nothing of it */
 } report_row;
 typedef void (*report_take_row)(void *context, const report_row *row);
 /* Gives every row in its order, without those that say nothing of any run. False where memory is short. */
@@ -64,8 +85,17 @@ bool report_rows(const json_t *runs, report_take_row take, void *context);
 /* The keys that stand at a path in any run, in order of first appearance, as an object. New reference; NULL where
  * memory is short. */
 json_t *report_keys(const json_t *runs, const char *path);
-/* The text of a row with a figure. */
-const char *report_row_text(const report_row *row, const json_t *run, char text[REPORT_NUMBER]);
+/* The text of a row with a figure; of a mean of seeds with what to add and subtract: "1,234 +-56", where `between` is
+ * " +-". */
+enum { REPORT_CELL = 2 * REPORT_NUMBER + 8 };
+const char *report_row_text(const report_row *row, const json_t *run, const char *between, char text[REPORT_CELL]);
+/* " +-56", what to add and subtract at a path as figure() shows it; empty where a run is of one seed, or all seeds
+ * agree.
+ */
+const char *report_half_width(const json_t *run, report_row_figure figure, const char *key, const char *between,
+                              char text[REPORT_CELL]);
+/* 0.385 at a path as "+38.5%"; "-" where there is no number. */
+const char *report_overhead(const json_t *run, const char *path, char text[REPORT_NUMBER]);
 
 /* ---- report_exits.c ---- */
 

@@ -30,7 +30,7 @@ static const char *of_reason(const json_t *run, const char *reason, char text[RE
     return report_figure(json_object_get(found, "count"), text);
 }
 
-static const char *overhead(const json_t *run, const char *path, char text[REPORT_NUMBER])
+const char *report_overhead(const json_t *run, const char *path, char text[REPORT_NUMBER])
 {
     const json_t *value = report_at(run, path);
     if (!json_is_number(value)) return report_figure(NULL, text);
@@ -73,7 +73,8 @@ static bool anything(const json_t *runs, report_row_figure figure, const char *k
 
 static void give(const row_list *list, const char *label, unsigned depth, report_row_figure figure, const char *key)
 {
-    report_row row = {.label = label, .depth = depth, .figure = figure, .key = key};
+    report_row row = {
+        .label = label, .depth = depth, .figure = figure, .key = key, .quotient = figure == accesses_a_walk};
     list->take(list->context, &row);
 }
 
@@ -98,8 +99,12 @@ bool report_rows(const json_t *runs, report_take_row take, void *context)
     give(&list, "instructions", 0, at_path, "instructions");
     give(&list, "references", 0, at_path, "references");
     give(&list, "cycles", 0, at_path, "cycles.total");
-    if (anything(runs, overhead, "derived.overhead_vs_native.value"))
-        give(&list, "more than native", 1, overhead, "derived.overhead_vs_native.value");
+    if (anything(runs, report_overhead, "derived.overhead_vs_native.value"))
+        give(&list, "more than native", 1, report_overhead, "derived.overhead_vs_native.value");
+    if (anything(runs, report_overhead, "derived.overhead_band.low")) {
+        give(&list, "least, walks, exits +-50%", 2, report_overhead, "derived.overhead_band.low");
+        give(&list, "most, walks, exits +-50%", 2, report_overhead, "derived.overhead_band.high");
+    }
     if (!give_each(&list, "cycles.by_cause", of_cause)) return false;
     give(&list, "TLB misses", 0, NULL, NULL);
     if (!give_each(&list, "tlb", of_structure)) return false;
@@ -110,7 +115,21 @@ bool report_rows(const json_t *runs, report_take_row take, void *context)
     return give_each(&list, "exits.by_reason", of_reason);
 }
 
-const char *report_row_text(const report_row *row, const json_t *run, char text[REPORT_NUMBER])
+const char *report_half_width(const json_t *run, report_row_figure figure, const char *key, const char *between,
+                              char text[REPORT_CELL])
 {
-    return row->figure(run, row->key, text);
+    char number[REPORT_NUMBER];
+    const json_t *halves = json_object_get(run, "half_width");
+    const char *half = halves ? figure(halves, key, number) : "";
+    bool differs = strpbrk(half, "123456789") != NULL;
+    snprintf(text, REPORT_CELL, "%s%s", differs ? between : "", differs ? half + (half[0] == '+') : "");
+    return text;
+}
+
+const char *report_row_text(const report_row *row, const json_t *run, const char *between, char text[REPORT_CELL])
+{
+    char mean[REPORT_NUMBER], half[REPORT_CELL] = "";
+    if (!row->quotient) report_half_width(run, row->figure, row->key, between, half);
+    snprintf(text, REPORT_CELL, "%s%.*s", row->figure(run, row->key, mean), REPORT_NUMBER + 4, half);
+    return text;
 }

@@ -58,6 +58,13 @@ static void walks(const json_t *run, FILE *out)
     report_grids(run, out);
 }
 
+static void band(const char *key, const json_t *figure, FILE *out)
+{
+    char name[REPORT_WORD], low[REPORT_NUMBER], high[REPORT_NUMBER];
+    fprintf(out, "%-38s %16s   to %s (walks, exits +-50%%)\n", report_plain(key, name),
+            report_figure(json_object_get(figure, "low"), low), report_figure(json_object_get(figure, "high"), high));
+}
+
 /* "12.345 misses": a ratio, what it was made of, or a plain number. */
 static void derived(const json_t *run, FILE *out)
 {
@@ -69,6 +76,10 @@ static void derived(const json_t *run, FILE *out)
     char name[REPORT_WORD], value[REPORT_NUMBER], num[REPORT_NUMBER], den[REPORT_NUMBER];
     json_object_foreach((json_t *)figures, key, figure)
     {
+        if (json_object_get(figure, "low")) {
+            band(key, figure, out);
+            continue;
+        }
         const json_t *shown = json_is_object(figure) ? json_object_get(figure, "value") : figure;
         fprintf(out, "%-38s %16s", report_plain(key, name), report_figure(shown, value));
         if (json_is_object(figure))

@@ -186,10 +186,25 @@ static void run_text(const json_t *document, const json_t *run, FILE *out)
     notes(json_object_get(document, "runs"), out);
 }
 
+/* Where figures are means of seeds. */
+static void seeds_line(const json_t *runs, FILE *out)
+{
+    char number[REPORT_NUMBER];
+    uint64_t seeds = 0;
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        uint64_t own = report_uint(json_array_get(runs, i), "seeds");
+        if (own > seeds) seeds = own;
+    }
+    if (seeds)
+        fprintf(out, "seeds    %s; figures are means, +- the 95%% interval (Student's t) where seeds differ\n",
+                report_grouped(seeds, number));
+}
+
 static vx_status runs_text(const json_t *document, const json_t *runs, FILE *out, vx_msg *msg)
 {
     trace_lines(document, out);
     for (size_t i = 0; i < json_array_size(runs); i++) machine_line(json_array_get(runs, i), out);
+    seeds_line(runs, out);
     partial_line(document, out);
     vx_status status = report_side_by_side(runs, out, msg);
     if (status != VX_OK) return status;
@@ -198,13 +213,22 @@ static vx_status runs_text(const json_t *document, const json_t *runs, FILE *out
     return VX_OK;
 }
 
+static vx_status compare_text(const json_t *document, FILE *out, vx_msg *msg)
+{
+    json_t *shown = report_by_name(json_object_get(document, "runs"));
+    if (!shown) return vx_fail_nomem(msg);
+    vx_status status = runs_text(document, shown, out, msg);
+    json_decref(shown);
+    return status;
+}
+
 vx_status vx_report_write_text(const json_t *document, FILE *out, vx_msg *msg)
 {
     const json_t *runs = json_object_get(document, "runs");
     const char *verb = json_string_value(json_object_get(document, "verb"));
     vx_status status = VX_OK;
     if (json_array_size(runs) > 1)
-        status = runs_text(document, runs, out, msg);
+        status = compare_text(document, out, msg);
     else if (verb && strcmp(verb, "walk") == 0)
         walk_text(document, json_array_get(runs, 0), out);
     else

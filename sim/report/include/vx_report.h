@@ -67,9 +67,10 @@ typedef struct vx_report_trace {
 json_t *vx_report_document(const char *verb, bool complete, const vx_report_trace *traces, unsigned trace_count,
                            json_t *runs, vx_msg *msg);
 
-/* Adds to a document of several runs what follows from their neighbours: derived.overhead_vs_native, a run's cycles
- * less those of the native run with its seed (else of the first native run), over the latter. Nothing where no run's
- * scheme is "native". */
+/* Adds to a document of several runs what follows from their neighbours. Where some run's scheme is "native":
+ * derived.overhead_vs_native, a run's cycles less those of the native run with its seed (else of the first native run),
+ * over the latter; and derived.overhead_band, how far that moves with the exposure of walks and the cost of exits (each
+ * +-50 %). Where runs of one name have several seeds: "summary", means with their 95 % intervals. */
 vx_status vx_report_compare(json_t *document, vx_msg *msg);
 
 /* Whether every run's identities hold; VX_ERR_CHECK names run and identity where one does not. */
