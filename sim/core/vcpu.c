@@ -15,6 +15,8 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
     v->queue = setup->queue;
     v->hooks = setup->hooks;
     v->data_cached = setup->cpu->memory.caches == VX_CACHES_ALL;
+    for (unsigned i = 0; i < vx_exit_reason_count(v->cpu->vendor); i++)
+        v->counts.by_reason[i].number = vx_exit_reason_at(v->cpu->vendor, i)->number;
     *vcpu = v;
     return VX_OK;
 }
