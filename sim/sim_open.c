@@ -3,55 +3,26 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* "ept+vpid" is ept with VPID on. */
 static vx_status take_scheme(vx_sim *sim, vx_msg *msg)
 {
-    const char *name = sim->options.scheme;
-    if (!name) return vx_fail(msg, VX_ERR_INPUT, "no scheme given");
-    size_t length = strlen(name);
-    const char *tag = "+vpid";
     sim->vpid = sim->options.vpid;
-    if (length > strlen(tag) && strcmp(name + length - strlen(tag), tag) == 0) {
-        length -= strlen(tag);
-        sim->vpid = true;
-    }
-    snprintf(sim->scheme_name, sizeof sim->scheme_name, "%.*s", (int)(length < 64 ? length : 64), name);
-    sim->scheme = vx_scheme_parse(sim->scheme_name);
-    if (sim->scheme == VX_SCHEMES) {
-        const char *names[VX_SCHEMES];
-        size_t count = 0;
-        for (unsigned i = 0; i < VX_SCHEMES; i++)
-            if (vx_scheme_name((vx_scheme)i)) names[count++] = vx_scheme_name((vx_scheme)i);
-        const char *near = vx_did_you_mean(sim->scheme_name, names, count);
-        return vx_fail(msg, VX_ERR_INPUT, "unknown scheme '%s'%s%s%s", sim->scheme_name, near ? "; did you mean '" : "",
-                       near ? near : "", near ? "'?" : "");
-    }
-    if (sim->scheme == VX_SCHEME_NATIVE && sim->vpid)
-        return vx_fail(msg, VX_ERR_INPUT, "VPID: native runs without a hypervisor");
-    snprintf(sim->run_name, sizeof sim->run_name, "%s%s", sim->scheme_name, sim->vpid ? tag : "");
+    vx_status status = sim_scheme_parse(sim->options.scheme, sim->scheme_name, &sim->scheme, &sim->vpid, msg);
+    if (status != VX_OK) return status;
+    snprintf(sim->run_name, sizeof sim->run_name, "%s%s", sim->scheme_name, sim->vpid ? "+vpid" : "");
     return VX_OK;
 }
 
 static vx_status open_models(vx_sim *sim, vx_msg *msg)
 {
     const vx_sim_options *o = &sim->options;
-    if (!o->cpu) return vx_fail(msg, VX_ERR_INPUT, "no CPU given: --cpu NAME (vexit model list)");
-    vx_status status = vx_model_open(&sim->cpu_model, VX_MODEL_CPU, o->cpu, msg);
-    if (status == VX_OK) status = vx_model_open(&sim->vmm_model, VX_MODEL_VMM, o->vmm ? o->vmm : "textbook", msg);
-    if (status == VX_OK) status = vx_model_open(&sim->vm_model, VX_MODEL_VM, NULL, msg);
-    vx_model *models[] = {sim->cpu_model, sim->vmm_model, sim->vm_model};
-    for (unsigned i = 0; status == VX_OK && i < o->set_count; i++) {
-        unsigned kind = 0;
-        while (kind < VX_MODEL_VM && !vx_model_takes((vx_model_kind)kind, o->sets[i])) kind++;
-        status = vx_model_set(models[kind], o->sets[i], msg);
-    }
-    for (unsigned i = 0; status == VX_OK && i < 3; i++) status = vx_model_check(models[i], msg);
+    sim_model_names names = {.cpu = o->cpu, .vmm = o->vmm, .vm = o->vm, .sets = o->sets, .set_count = o->set_count};
+    vx_status status = sim_models_open(sim->models, &names, msg);
     if (status != VX_OK) return status;
-    sim->cpu = *vx_model_cpu(sim->cpu_model);
-    sim->vmm_config = *vx_model_vmm(sim->vmm_model);
-    sim->guest_config = *vx_model_guest(sim->vm_model);
+    sim->cpu = *vx_model_cpu(sim->models[VX_MODEL_CPU]);
+    sim->vmm_config = *vx_model_vmm(sim->models[VX_MODEL_VMM]);
+    sim->guest_config = *vx_model_guest(sim->models[VX_MODEL_VM]);
     return VX_OK;
 }
 
@@ -80,7 +51,8 @@ vx_status vx_sim_open(vx_sim **sim, const vx_sim_options *options, vx_msg *msg)
     /* What the options pointed to may go now; the traces' names stay by contract. */
     made->options.sets = NULL;
     made->options.set_count = 0;
-    made->options.cpu = made->options.vmm = made->options.scheme = NULL;
+    made->options.cpu = made->options.vmm = made->options.vm = made->options.scheme = NULL;
+    made->options.vm_of_trace = NULL;
     *sim = made;
     return VX_OK;
 }
@@ -95,9 +67,7 @@ void vx_sim_close(vx_sim *sim)
     if (sim->stats_made) vx_stats_fini(&sim->stats);
     if (sim->memory_made) vx_physmem_fini(&sim->memory);
     vx_arena_fini(&sim->arena);
-    vx_model_close(sim->cpu_model);
-    vx_model_close(sim->vmm_model);
-    vx_model_close(sim->vm_model);
+    sim_models_close(sim->models);
     json_decref(sim->intervals);
     free(sim);
 }

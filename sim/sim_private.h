@@ -20,6 +20,7 @@ typedef struct sim_feed {
     vx_source *source;
     vx_batch batch;
     size_t position;
+    uint64_t replayed; /* its references that were counted */
     bool ended;
 } sim_feed;
 
@@ -47,7 +48,7 @@ struct vx_sim {
     vx_scheme scheme;
     bool vpid;
 
-    vx_model *cpu_model, *vmm_model, *vm_model;
+    vx_model *models[VX_MODEL_KINDS];
     vx_cfg_cpu cpu;
     vx_cfg_vmm vmm_config;
     vx_cfg_guest guest_config;
@@ -61,6 +62,7 @@ struct vx_sim {
     vx_vmm *vmm; /* NULL: native */
     sim_vm *vm;
     unsigned vms;
+    unsigned vms_with_traces; /* the others replay the traces of one of these */
     vx_stats stats;
     bool stats_made;
 
@@ -91,6 +93,24 @@ struct vx_sim {
     const char *approximate[4];
     const char *warnings[4];
 };
+
+/* sim_models.c: opens the models and makes the assignments; whatever was opened is in `models`, on an error too, for
+ * sim_models_close. */
+typedef struct sim_model_names {
+    const char *cpu;      /* required */
+    const char *vmm, *vm; /* NULL: the textbook hypervisor; the built-in guest */
+    const char *const *sets;
+    unsigned set_count;
+} sim_model_names;
+vx_status sim_models_open(vx_model *models[VX_MODEL_KINDS], const sim_model_names *names, vx_msg *msg);
+void sim_models_close(vx_model *models[VX_MODEL_KINDS]);
+
+/* Splits "ept+vpid" into name, scheme and VPID, which is also left on where it was on. */
+vx_status sim_scheme_parse(const char *text, char name[VX_CFG_NAME], vx_scheme *scheme, bool *vpid, vx_msg *msg);
+
+/* How many VMs the traces name: VM numbers are 0 to this less one. */
+unsigned sim_vms_with_traces(const vx_sim_options *options);
+vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg);
 
 /* sim_machine.c: builds memory, MMU, hypervisor, vCPUs and guest OSes from the configuration. */
 vx_status sim_machine_build(vx_sim *sim, vx_msg *msg);

@@ -56,6 +56,49 @@ static void declare_vms(vx_sim *sim)
     }
 }
 
+/* Does leaving out what a direct-mapped filter of `sets` pages held change no hit or miss? With one set always. With
+ * more a filter hit must be the most recent entry of its set in the TLB: LRU, and a multiple of the filter's sets by
+ * number of 4 KiB page, which larger pages are not indexed by (design, section 7). */
+static bool filter_is_exact(const vx_cfg_cpu *cpu, uint32_t sets)
+{
+    for (unsigned i = 0; sets > 1 && i < cpu->tlb_count; i++) {
+        const vx_cfg_tlb *tlb = &cpu->tlb[i];
+        for (unsigned k = 0; tlb->level != VX_TLB_L2 && k < tlb->array_count; k++) {
+            const vx_cfg_tlb_array *array = &tlb->array[k];
+            if (array->pages != 1U << VX_PAGE_4K || array->replacement != VX_REPLACE_LRU) return false;
+            if (array->entries / array->ways % sets != 0) return false;
+        }
+    }
+    return sets > 0;
+}
+
+static void add_word(const char **list, unsigned *count, const char *word)
+{
+    for (unsigned i = 0; i < *count; i++)
+        if (list[i] == word) return;
+    list[(*count)++] = word;
+    list[*count] = NULL;
+}
+
+/* What makes figures of this run approximate (design, sections 5 and 7). */
+static void judge(vx_sim *sim)
+{
+    static const char latency[] = "latency", filter[] = "filter", events[] = "events-only";
+    static const char of_stores[] = "the trace holds events only: TLB and walk figures are of page-table stores alone";
+    unsigned count = 0, warnings = 0;
+    bool flushes = sim->scheme != VX_SCHEME_NATIVE && !sim->vpid;
+    if (sim->cpu.memory.caches == VX_CACHES_FIXED) add_word(sim->approximate, &count, latency);
+    for (unsigned v = 0; v < sim->vms_with_traces; v++)
+        for (unsigned i = 0; i < sim->vm[v].feeds; i++) {
+            const vx_trace_header *header = &sim->vm[v].feed[i].info.header;
+            if (header->tier == VX_TIER_FILTERED && (flushes || !filter_is_exact(&sim->cpu, header->filter_sets)))
+                add_word(sim->approximate, &count, filter);
+            if (header->tier != VX_TIER_EVENTS) continue;
+            add_word(sim->approximate, &count, events);
+            add_word(sim->warnings, &warnings, of_stores);
+        }
+}
+
 vx_status sim_declare(vx_sim *sim, vx_msg *msg)
 {
     vx_stats_init(&sim->stats);
@@ -67,6 +110,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
     if (sim->vmm) vx_vmm_declare(sim->vmm, &sim->stats);
     declare_vms(sim);
     declare_derived(sim);
+    judge(sim);
     return vx_stats_ok(&sim->stats, msg);
 }
 
@@ -130,6 +174,7 @@ void sim_reset_counters(vx_sim *sim)
     for (unsigned i = 0; i < sim->vms; i++) {
         vx_vcpu_counts_reset(sim->vm[i].vcpu);
         if (sim->vm[i].guest) vx_guest_counts_reset(sim->vm[i].guest);
+        for (unsigned f = 0; f < sim->vm[i].feeds; f++) sim->vm[i].feed[f].replayed = 0;
     }
     vx_mmu_counts_reset(sim->mmu);
     if (sim->vmm) vx_vmm_counts_reset(sim->vmm);
@@ -138,42 +183,21 @@ void sim_reset_counters(vx_sim *sim)
     sim->ledger = (vx_ledger){0};
 }
 
-/* What makes figures of this run approximate (design, sections 5 and 7). */
-static void judge(vx_sim *sim)
-{
-    unsigned count = 0, warnings = 0;
-    if (sim->cpu.memory.caches == VX_CACHES_FIXED) sim->approximate[count++] = "latency";
-    const vx_trace_header *header = &sim->vm[0].feed[0].info.header;
-    if (header->tier == VX_TIER_FILTERED) {
-        bool flushes = sim->scheme != VX_SCHEME_NATIVE && !sim->vpid;
-        bool exact = header->filter_sets == 1;
-        for (unsigned i = 0; !exact && header->filter_sets && i < sim->cpu.tlb_count; i++) exact = true;
-        if (flushes || !exact || header->filter_sets == 0) sim->approximate[count++] = "filter";
-    }
-    if (header->tier == VX_TIER_EVENTS) {
-        sim->approximate[count++] = "events-only";
-        sim->warnings[warnings++] = "the trace holds events only: TLB and walk figures are of page-table stores alone";
-    }
-    sim->approximate[count] = NULL;
-    sim->warnings[warnings] = NULL;
-}
-
 json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
 {
-    judge((vx_sim *)sim);
-    vx_report_run run = {
-        .name = sim->run_name,
-        .scheme = sim->scheme_name,
-        .cpu = sim->cpu.name,
-        .vmm = sim->vmm ? sim->vmm_config.name : NULL,
-        .vpid = sim->vpid,
-        .seed = sim->options.seed,
-        .models = {sim->cpu_model, sim->vm[0].guest ? sim->vm_model : NULL, sim->vmm ? sim->vmm_model : NULL},
-        .approximate = sim->approximate,
-        .warnings = sim->warnings,
-        .stats = &sim->stats,
-        .identities = sim->identities,
-        .identity_count = sim->identity_count};
+    vx_report_run run = {.name = sim->run_name,
+                         .scheme = sim->scheme_name,
+                         .cpu = sim->cpu.name,
+                         .vmm = sim->vmm ? sim->vmm_config.name : NULL,
+                         .vpid = sim->vpid,
+                         .seed = sim->options.seed,
+                         .models = {sim->models[VX_MODEL_CPU], sim->vm[0].guest ? sim->models[VX_MODEL_VM] : NULL,
+                                    sim->vmm ? sim->models[VX_MODEL_VMM] : NULL},
+                         .approximate = sim->approximate,
+                         .warnings = sim->warnings,
+                         .stats = &sim->stats,
+                         .identities = sim->identities,
+                         .identity_count = sim->identity_count};
     json_t *object = vx_report_run_json(&run, msg);
     if (!object) return NULL;
     if (sim->intervals && json_object_set(object, "intervals", sim->intervals) != 0) {
@@ -188,16 +212,15 @@ json_t *vx_sim_document_of(const vx_sim *sim, const char *verb, bool complete, j
 {
     vx_report_trace traces[SIM_TRACES_MAX];
     unsigned count = 0;
-    for (unsigned v = 0; v < sim->vms; v++)
+    for (unsigned v = 0; v < sim->vms_with_traces; v++)
         for (unsigned i = 0; i < sim->vm[v].feeds && count < SIM_TRACES_MAX; i++) {
             const sim_feed *feed = &sim->vm[v].feed[i];
-            if (v >= sim->options.trace_count) continue; /* a trace that an earlier VM has shown */
             traces[count++] = (vx_report_trace){.path = feed->path,
                                                 .hash = feed->info.hash,
                                                 .tier = (char)feed->info.header.tier,
                                                 .references = feed->info.header.references,
                                                 .instructions = feed->info.totals.instructions,
-                                                .replayed = sim->total.references};
+                                                .replayed = feed->replayed};
         }
     return vx_report_document(verb, complete, traces, count, runs, msg);
 }

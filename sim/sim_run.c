@@ -107,7 +107,9 @@ static vx_status run_stretch(sim_vm *vm, vx_tick horizon, bool *more, vx_msg *ms
     if (!feed) return status;
     vx_run run = {
         .instruction_limit = instruction_limit(vm), .tick_limit = tick_limit(vm, horizon), .position = feed->position};
+    uint64_t before = vx_vcpu_counts_now(vm->vcpu)->references;
     vx_stop stop = vx_vcpu_run(vm->vcpu, &feed->batch, &run, msg);
+    feed->replayed += vx_vcpu_counts_now(vm->vcpu)->references - before;
     feed->position = run.position;
     status = on_stop(vm, stop, &run, run.position ? &feed->batch.records[run.position - 1] : NULL, msg);
     if (status == VX_OK && vm->sim->vmm) status = vx_vmm_status(vm->sim->vmm, msg);
@@ -143,10 +145,14 @@ static vx_tick vm_ended(sim_vm *vm)
 {
     vm->ended = true;
     sim_vm *next = next_vm(vm->sim, vm->index);
-    if (next)
-        dispatch(next, now_of(vm));
-    else
+    if (!next) {
         end_run(vm->sim, VX_OK);
+        return VX_TICK_NEVER;
+    }
+    /* The CPU leaves the guest by an exit like any other: without VPID that is what drops its translations. */
+    vx_vmm_preempt(vm->sim->vmm, vm->index);
+    vm->sim->vm_switches++;
+    dispatch(next, now_of(vm));
     return VX_TICK_NEVER;
 }
 
@@ -215,6 +221,18 @@ static vx_status boot(vx_sim *sim, vx_msg *msg)
     return VX_OK;
 }
 
+/* A window that lies wholly behind the traces' end counts nothing: an error, not a report of noughts. */
+static vx_status check_window(const vx_sim *sim, vx_msg *msg)
+{
+    const char *path = sim->vm[0].feed[0].path;
+    bool nothing_left = sim->options.skip && sim_instructions(sim) == 0; /* a user-level trace's source skips itself */
+    if (sim->phase == SIM_WARMUP && sim->options.by_region)
+        return vx_fail(msg, VX_ERR_INPUT, "%s: no mark of region %u in the trace", path, (unsigned)sim->options.region);
+    if (sim->phase == SIM_WARMUP || nothing_left)
+        return vx_fail(msg, VX_ERR_INPUT, "%s: the trace ends within skip and warm-up", path);
+    return VX_OK;
+}
+
 static vx_status run_all(vx_sim *sim, vx_msg *msg)
 {
     sim->msg = msg;
@@ -225,12 +243,7 @@ static vx_status run_all(vx_sim *sim, vx_msg *msg)
     dispatch(&sim->vm[0], now_of(&sim->vm[0]));
     status = vx_clk_run(sim->clk, VX_TICK_NEVER, NULL, msg);
     if (status == VX_OK) status = sim->status;
-    if (status == VX_OK && sim->phase == SIM_WARMUP)
-        return sim->options.by_region
-                   ? vx_fail(msg, VX_ERR_INPUT, "%s: no mark of region %u in the trace", sim->vm[0].feed[0].path,
-                             (unsigned)sim->options.region)
-                   : vx_fail(msg, VX_ERR_INPUT, "%s: the trace ends within skip and warm-up", sim->vm[0].feed[0].path);
-    return status;
+    return status == VX_OK ? check_window(sim, msg) : status;
 }
 
 /* Every identity holds, or the run is worth nothing. */

@@ -51,24 +51,22 @@ vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
     if (o->trace_count == 0) return vx_fail(msg, VX_ERR_INPUT, "no trace given: --trace FILE or gen:NAME");
     if (o->trace_count > SIM_TRACES_MAX)
         return vx_fail(msg, VX_ERR_INPUT, "%u traces: at most %d", o->trace_count, SIM_TRACES_MAX);
-    unsigned groups = 1;
-    for (unsigned i = 0; i < o->trace_count; i++)
-        if (vm_of(o, i) >= groups) groups = vm_of(o, i) + 1;
+    unsigned groups = sim_vms_with_traces(o);
     unsigned vms = o->vms ? o->vms : groups;
-    if (vms > VX_VMM_VMS_MAX) return vx_fail(msg, VX_ERR_INPUT, "%u VMs: at most %d", vms, VX_VMM_VMS_MAX);
     if (groups > vms) return vx_fail(msg, VX_ERR_INPUT, "traces for %u VMs, but %u VMs", groups, vms);
-    if (vms > 1 && sim->scheme == VX_SCHEME_NATIVE)
-        return vx_fail(msg, VX_ERR_INPUT, "%u VMs: native runs without a hypervisor", vms);
+    vx_status status = sim_check_vms(sim->scheme, vms, msg);
+    if (status != VX_OK) return status;
     sim->vm = vx_arena_array(&sim->arena, vms, sizeof *sim->vm);
     if (!sim->vm) return vx_fail_nomem(msg);
     sim->vms = vms;
+    sim->vms_with_traces = groups;
     for (unsigned i = 0; i < vms; i++) {
         sim_vm *vm = &sim->vm[i];
         vm->sim = sim;
         vm->index = i;
         vm->feed = vx_arena_array(&sim->arena, o->trace_count, sizeof *vm->feed);
         if (!vm->feed) return vx_fail_nomem(msg);
-        vx_status status = open_vm(sim, vm, groups, msg);
+        status = open_vm(sim, vm, groups, msg);
         if (status != VX_OK) return status;
     }
     return VX_OK;

@@ -9,20 +9,22 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #define GUEST_TABLES (1ULL << 30)
 #define GUEST_DATA (2ULL << 30)
 #define HOST_OFFSET (4ULL << 30)
 #define HOST_TABLES VX_PAGE_BYTES
 #define HOST_BYTES (12ULL << 30)
+enum { WARNINGS_MAX = 5 };
 
 /* What one call of vx_walk_document holds. */
 typedef struct walk_bench {
     const vx_walk_options *options;
-    vx_model *cpu_model, *vmm_model;
+    vx_model *models[VX_MODEL_KINDS];
     vx_cfg_cpu cpu;
+    char scheme_name[VX_CFG_NAME]; /* without "+vpid" */
     vx_scheme scheme;
+    bool vpid; /* checked, and of no effect on one walk */
     bool nested;
     uint64_t gva;
     vx_arena arena;
@@ -36,44 +38,45 @@ typedef struct walk_bench {
     json_t *accesses;
     bool failed;
     unsigned made;
-    const char *warnings[4];
+    const char *warnings[WARNINGS_MAX + 1];
     unsigned warning_count;
 } walk_bench;
 
 static void warn(walk_bench *w, const char *text)
 {
-    if (w->warning_count < 3) w->warnings[w->warning_count++] = text;
-}
-
-static vx_status set_all(walk_bench *w, vx_msg *msg)
-{
-    const vx_walk_options *o = w->options;
-    for (unsigned i = 0; i < o->set_count; i++) {
-        if (vx_model_takes(VX_MODEL_VM, o->sets[i])) continue; /* no guest OS runs here */
-        vx_model *model = vx_model_takes(VX_MODEL_VMM, o->sets[i]) ? w->vmm_model : w->cpu_model;
-        vx_status status = vx_model_set(model, o->sets[i], msg);
-        if (status != VX_OK) return status;
-    }
-    vx_status status = vx_model_check(w->cpu_model, msg);
-    return status == VX_OK ? vx_model_check(w->vmm_model, msg) : status;
+    if (w->warning_count < WARNINGS_MAX) w->warnings[w->warning_count++] = text;
 }
 
 static vx_status take_models(walk_bench *w, vx_msg *msg)
 {
     const vx_walk_options *o = w->options;
-    vx_status status = vx_model_open(&w->cpu_model, VX_MODEL_CPU, o->cpu, msg);
-    if (status == VX_OK) status = vx_model_open(&w->vmm_model, VX_MODEL_VMM, o->vmm ? o->vmm : "textbook", msg);
-    if (status == VX_OK) status = set_all(w, msg);
+    sim_model_names names = {.cpu = o->cpu, .vmm = o->vmm, .sets = o->sets, .set_count = o->set_count};
+    vx_status status = sim_models_open(w->models, &names, msg);
+    if (status == VX_OK) status = sim_scheme_parse(o->scheme, w->scheme_name, &w->scheme, &w->vpid, msg);
     if (status != VX_OK) return status;
-    w->cpu = *vx_model_cpu(w->cpu_model);
-    w->scheme = vx_scheme_parse(o->scheme);
-    if (w->scheme == VX_SCHEMES) return vx_fail(msg, VX_ERR_INPUT, "unknown scheme '%s'", o->scheme);
+    w->cpu = *vx_model_cpu(w->models[VX_MODEL_CPU]);
     w->nested = w->scheme == VX_SCHEME_EPT || w->scheme == VX_SCHEME_NPT;
     if (!o->caches) {
         w->cpu.psc = (vx_cfg_psc){0};
         w->cpu.ntlb = (vx_cfg_ntlb){0};
     }
-    return vx_vmm_check(&w->cpu, vx_model_vmm(w->vmm_model), w->scheme, false, msg);
+    return vx_vmm_check(&w->cpu, vx_model_vmm(w->models[VX_MODEL_VMM]), w->scheme, w->vpid, msg);
+}
+
+/* Sizes and levels that the CPU lacks are lent to it, and the report says so (design, section 10). */
+static void lend_pages(walk_bench *w)
+{
+    const vx_walk_options *o = w->options;
+    bool npt = w->scheme == VX_SCHEME_NPT;
+    if (o->guest_levels >= 4 && o->guest_page == VX_PAGE_1G && !w->cpu.paging.page_1g) {
+        warn(w, "the CPU model has no 1 GiB pages");
+        w->cpu.paging.page_1g = true;
+    }
+    bool *nested_1g = npt ? &w->cpu.svm.npt_1g : &w->cpu.vmx.ept_1g;
+    if (w->nested && (o->nested_page == VX_PAGE_1G || o->table_page == VX_PAGE_1G) && !*nested_1g) {
+        warn(w, "the CPU model has no 1 GiB pages in nested tables");
+        *nested_1g = true;
+    }
 }
 
 static vx_status take_geometry(walk_bench *w, vx_msg *msg)
@@ -81,6 +84,7 @@ static vx_status take_geometry(walk_bench *w, vx_msg *msg)
     const vx_walk_options *o = w->options;
     bool npt = w->scheme == VX_SCHEME_NPT;
     w->gva = o->gva;
+    lend_pages(w);
     switch (o->guest_levels) {
     case 0:
         if (!w->nested) return vx_fail(msg, VX_ERR_INPUT, "--levels 0: without paging or nested tables nothing walks");
@@ -243,10 +247,11 @@ static json_t *report(walk_bench *w, vx_msg *msg)
     unsigned count = vx_mmu_identities(w->mmu, identities, SIM_IDENTITIES_MAX);
     static const char *const approximate[] = {"latency", NULL};
     vx_report_run run = {.name = w->options->scheme,
-                         .scheme = w->options->scheme,
+                         .scheme = w->scheme_name,
                          .cpu = w->cpu.name,
-                         .vmm = w->nested ? vx_model_vmm(w->vmm_model)->name : NULL,
-                         .models = {w->cpu_model, w->nested ? w->vmm_model : NULL},
+                         .vmm = w->nested ? vx_model_vmm(w->models[VX_MODEL_VMM])->name : NULL,
+                         .vpid = w->vpid,
+                         .models = {w->models[VX_MODEL_CPU], w->nested ? w->models[VX_MODEL_VMM] : NULL},
                          .approximate = w->cpu.memory.caches == VX_CACHES_FIXED ? approximate : approximate + 1,
                          .warnings = w->warnings,
                          .stats = &stats,
@@ -305,8 +310,7 @@ vx_status vx_walk_document(json_t **document, const vx_walk_options *options, vx
     json_decref(w->accesses);
     if (w->memory_made) vx_physmem_fini(&w->memory);
     vx_arena_fini(&w->arena);
-    vx_model_close(w->cpu_model);
-    vx_model_close(w->vmm_model);
+    sim_models_close(w->models);
     free(w);
     return status;
 }

@@ -37,6 +37,7 @@ typedef struct vx_sim_progress {
 typedef struct vx_sim_options {
     const char *cpu;    /* model name or file; required */
     const char *vmm;    /* NULL: "textbook" */
+    const char *vm;     /* model of the guest's OS, for user-level traces; NULL: the built-in one */
     const char *scheme; /* "native", "ept", "npt", ...; a trailing "+vpid" sets vpid; required */
     bool vpid;          /* tag TLB entries with VPID (AMD: keep ASIDs over VMRUN) */
 
@@ -69,6 +70,10 @@ typedef struct vx_sim_options {
     void *progress_context;
     const volatile sig_atomic_t *stop; /* not 0: end early with partial results; NULL: never */
 } vx_sim_options;
+
+/* Whether CPU and hypervisor model can run the scheme for as many VMs; the message says what is missing. Reads models,
+ * no traces. */
+vx_status vx_sim_can_run(const vx_sim_options *options, vx_msg *msg);
 
 /* Opens models and traces and builds the machine. Options are copied as far as needed, except the strings of `traces`
  * and `clock`, `progress_context` and `stop`, which must outlive the simulation. */
