@@ -34,7 +34,12 @@ enum {
     KEY_GVA,
     KEY_LEVELS,
     KEY_CACHES,
-    KEY_TABLE_PAGE
+    KEY_TABLE_PAGE,
+    KEY_VM,
+    KEY_VMS,
+    KEY_CLOCK,
+    KEY_QUANTUM,
+    KEY_TICK
 };
 
 /* What the machine is: shared by run, walk and compare. Strings point into argv or into `text`. */

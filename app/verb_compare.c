@@ -73,19 +73,25 @@ static const struct argp compare_argp = {.options = option_list,
                                          .doc = "Replay a trace under several schemes and set them side by side.",
                                          .children = children};
 
-/* The five of the design, with AMD's nested paging where the CPU is AMD's. */
+/* Can the machine run the scheme? Whatever else is wrong is told when the runs are opened. */
+static bool can_run(const compare_options *o, const char *name)
+{
+    vx_sim_options sim = o->replay.sim;
+    sim.scheme = name;
+    return vx_sim_can_run(&sim, NULL) == VX_OK;
+}
+
+/* The five of the design, with AMD's nested paging where the CPU is AMD's, less those that the machine cannot run:
+ * older processors lack EPT or VPID, some hypervisors use one scheme only. */
 static vx_status default_schemes(compare_options *o, vx_msg *msg)
 {
-    static const char *const intel[] = {"native", "shadow-wp", "shadow-vtlb", "ept", "ept+vpid"};
-    static const char *const amd[] = {"native", "shadow-wp", "shadow-vtlb", "npt", "npt+vpid"};
-    vx_model *model = NULL;
-    vx_status status = vx_model_open(&model, VX_MODEL_CPU, o->replay.machine.cpu, msg);
-    if (status != VX_OK) return status;
-    const char *const *names = vx_model_cpu(model)->vendor == VX_VENDOR_AMD ? amd : intel;
-    vx_model_close(model);
-    for (unsigned i = 0; i < 5; i++) o->schemes[i] = names[i];
-    o->scheme_count = 5;
-    return VX_OK;
+    static const char *const names[] = {"native", "shadow-wp", "shadow-vtlb", "ept", "ept+vpid", "npt", "npt+vpid"};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (can_run(o, names[i])) o->schemes[o->scheme_count++] = names[i];
+    if (o->scheme_count) return VX_OK;
+    vx_sim_options sim = o->replay.sim;
+    sim.scheme = "shadow-wp";
+    return vx_sim_can_run(&sim, msg);
 }
 
 static void options_of(const compare_options *o, unsigned index, vx_sim_options *sim)

@@ -1,4 +1,5 @@
 /* vexit walk: one page walk, access by access. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,8 +45,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->walk.scheme = arg;
         return 0;
     case KEY_GVA:
+        errno = 0;
         o->walk.gva = strtoull(arg, &end, 0);
-        if (end == arg || *end) argp_error(state, "--gva: '%s' is no address", arg);
+        if (end == arg || *end || errno || *arg == '-') argp_error(state, "--gva: '%s' is no address", arg);
         o->has_gva = true;
         return 0;
     case KEY_LEVELS:
