@@ -62,7 +62,7 @@ static void add_tlb(sample_run *s)
     vx_stats_scalar(&s->stats, &s->lookups, "lookups", "Lookups.", "tlb.dtlb0.lookups");
     vx_stats_scalar(&s->stats, &s->hits, "lookups", "Hits.", "tlb.dtlb0.hits");
     vx_stats_scalar(&s->stats, &s->misses, "lookups", "Misses.", "tlb.dtlb0.misses");
-    for (unsigned i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 4; i++) {
         vx_stats_scalar(&s->stats, &s->by_page[2 * i], "lookups", "Hits.", "tlb.dtlb0.by_page_size.%s.hits", pages[i]);
         vx_stats_scalar(&s->stats, &s->by_page[2 * i + 1], "entries", "Fills.", "tlb.dtlb0.by_page_size.%s.fills",
                         pages[i]);
