@@ -54,10 +54,6 @@ static size_t take_names(const json_t *labels, const char *names[REPORT_GRID_MAX
     return count;
 }
 
-const char *const report_grid_titles[REPORT_GRID_LAYERS] = {"accesses by guest level (rows) and nested level (columns)",
-                                                            "accesses that the walker's caches saved",
-                                                            "exposed cycles"};
-
 bool report_grid_view_of(const json_t *run, report_grid_view *view)
 {
     static const char *const keys[REPORT_GRID_LAYERS] = {"accesses", "skipped", "cycles"};
@@ -77,13 +73,15 @@ bool report_grid_view_of(const json_t *run, report_grid_view *view)
 
 void report_grids(const json_t *run, FILE *out)
 {
+    static const char *const titles[REPORT_GRID_LAYERS] = {"accesses by guest level (rows) and nested level (columns)",
+                                                           "accesses that the walker's caches saved", "exposed cycles"};
     report_grid_view view;
     if (!report_grid_view_of(run, &view)) return;
     const report_labels rows = {view.row_names, view.row_shown, view.row_count};
     const report_labels columns = {view.column_names, view.column_shown, view.column_count};
     for (unsigned i = 0; i < REPORT_GRID_LAYERS; i++)
         if (view.layers[i]) {
-            fprintf(out, "%s\n", report_grid_titles[i]);
+            fprintf(out, "%s\n", titles[i]);
             report_grid(out, &rows, &columns, CELL_WIDTH, matrix_cell, (void *)view.layers[i]);
         }
 }

@@ -201,6 +201,7 @@ static vx_status sections(const json_t *document, const json_t *runs, FILE *out,
     html_grids(runs, out);
     html_exits(runs, out);
     html_tlbs(runs, out);
+    if (status == VX_OK) status = html_flushes(runs, out, msg);
     if (status == VX_OK) status = html_derived(runs, out, msg);
     if (status == VX_OK) status = html_config(runs, out, msg);
     return status;

@@ -36,6 +36,8 @@ vx_status html_config(const json_t *runs, FILE *out, vx_msg *msg);
 /* ---- report_html_tables.c ---- */
 vx_status html_side_by_side(const json_t *runs, FILE *out, vx_msg *msg);
 void html_tlbs(const json_t *runs, FILE *out);
+/* After the TLBs. */
+vx_status html_flushes(const json_t *runs, FILE *out, vx_msg *msg);
 void html_exits(const json_t *runs, FILE *out);
 vx_status html_derived(const json_t *runs, FILE *out, vx_msg *msg);
 

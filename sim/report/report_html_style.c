@@ -44,7 +44,7 @@ static const char *const sheet[] = {
     ".s0 rect{fill:#a7b0ba}.s1 rect{fill:#cc79a7}.s2 rect{fill:#f0e442}.s3 rect{fill:#56b4e9}.s4 rect{fill:#0072b2}\n"
     ".s5 rect{fill:#009e73}.s6 rect{fill:#882255}.s7 rect{fill:#e69f00}.s8 rect{fill:#d55e00}.s9 rect{fill:#44aa99}\n"
     ".s10 rect{fill:#dddddd}.s11 rect{fill:#332288}\n"
-    "[class^=s] text{fill:#101418}\n"
+    ".seg text{fill:#101418}\n"
     ".s4 text,.s6 text,.s11 text{fill:#fff}\n"
     ":root{--dot:#0072b2;--inverse:#fff}\n"
     ".heat0{--heat:#0b5cad}.heat1{--heat:#00735a}.heat2{--heat:#a04000}\n"

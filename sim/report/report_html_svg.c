@@ -54,8 +54,9 @@ static void segment(unsigned cause, uint64_t cycles, double share, int from, int
 {
     char number[REPORT_NUMBER];
     int gap = to - from > 3; /* the page shows between neighbours, so that they differ without colour too */
-    fprintf(out, "<g class=\"s%u\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"><title>%s: %s cycles, ", cause,
-            PLOT + from, y, to - from - gap, BAR, vx_cause_name((vx_cause)cause), report_grouped(cycles, number));
+    fprintf(out, "<g class=\"seg s%u\"><rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"><title>%s: %s cycles, ",
+            cause, PLOT + from, y, to - from - gap, BAR, vx_cause_name((vx_cause)cause),
+            report_grouped(cycles, number));
     fprintf(out, "%s</title></rect>", report_percent(share, 1.0, number));
     if (to - from >= SEGMENT_LABEL)
         fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"mid\">%s</text>", PLOT + (from + to) / 2, y + 17,
@@ -93,7 +94,7 @@ static void legend(const json_t *runs, FILE *out)
             used |= report_cause_cycles(json_array_get(runs, i), cause) > 0;
         if (used)
             fprintf(out,
-                    "<li><svg width=\"14\" height=\"14\" aria-hidden=\"true\"><g class=\"s%u\"><rect width=\"14\" "
+                    "<li><svg width=\"14\" height=\"14\" aria-hidden=\"true\"><g class=\"seg s%u\"><rect width=\"14\" "
                     "height=\"14\"/></g></svg>%s</li>\n",
                     cause, vx_cause_name((vx_cause)cause));
     }
@@ -252,14 +253,18 @@ static int shown_of(const bool *shown)
     return count;
 }
 
+/* Rows and columns are told once, above all grids. */
+static const char *const captions[REPORT_GRID_LAYERS] = {"accesses", "accesses that the walker's caches saved",
+                                                         "exposed cycles"};
+
 static void grid_layer(const report_grid_view *view, unsigned layer, FILE *out)
 {
     const json_t *cells = view->layers[layer];
     uint64_t most = greatest(view, cells);
     int x = GRID_LEFT, y = GRID_TOP;
-    fprintf(out, "<figure class=\"heat%u\"><figcaption>%s</figcaption>\n", layer, report_grid_titles[layer]);
+    fprintf(out, "<figure class=\"heat%u\"><figcaption>%s</figcaption>\n", layer, captions[layer]);
     begin_svg(GRID_LEFT + shown_of(view->column_shown) * CELL_WIDTH, GRID_TOP + shown_of(view->row_shown) * CELL_HEIGHT,
-              report_grid_titles[layer], out);
+              captions[layer], out);
     for (size_t column = 0; column < view->column_count; column++) {
         if (!view->column_shown[column]) continue;
         grid_text(view->column_names[column], x + CELL_WIDTH / 2 - 1, GRID_TOP - 7, "mid tick", out);

@@ -142,6 +142,54 @@ void html_tlbs(const json_t *runs, FILE *out)
     end_table(out);
 }
 
+/* ---- flushes ---- */
+
+static bool ever_flushed(const json_t *runs, const char *cause)
+{
+    for (size_t i = 0; i < json_array_size(runs); i++)
+        if (report_uint(json_object_get(json_object_get(json_array_get(runs, i), "flushes"), cause), "count"))
+            return true;
+    return false;
+}
+
+static void flush_row(const json_t *runs, const char *cause, FILE *out)
+{
+    char count[REPORT_NUMBER], entries[REPORT_NUMBER];
+    fputs("<tr><th scope=\"row\">", out);
+    html_put(out, cause);
+    fputs("</th>", out);
+    for (size_t i = 0; i < json_array_size(runs); i++) {
+        const json_t *flushes = json_object_get(json_object_get(json_array_get(runs, i), "flushes"), cause);
+        fprintf(out, "<td class=\"n\">%s (%s)</td>", report_figure(json_object_get(flushes, "count"), count),
+                report_figure(json_object_get(flushes, "entries"), entries));
+    }
+    fputs("</tr>\n", out);
+}
+
+vx_status html_flushes(const json_t *runs, FILE *out, vx_msg *msg)
+{
+    json_t *causes = report_keys(runs, "flushes"), *unused;
+    if (!causes) return vx_fail_nomem(msg);
+    const char *cause;
+    bool any = false;
+    json_object_foreach(causes, cause, unused)
+    {
+        if (!ever_flushed(runs, cause)) continue;
+        if (!any) {
+            fputs("<h3>Flushes (TLB entries dropped)</h3>\n", out);
+            begin_table(out);
+            fputs("<th>cause</th>", out);
+            name_heads(runs, out);
+            begin_rows(out);
+        }
+        any = true;
+        flush_row(runs, cause, out);
+    }
+    if (any) end_table(out);
+    json_decref(causes);
+    return VX_OK;
+}
+
 /* ---- derived ---- */
 
 static void derived_row(const json_t *runs, const char *key, FILE *out)

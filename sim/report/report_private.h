@@ -128,7 +128,6 @@ typedef struct report_grid_view {
     bool row_shown[REPORT_GRID_MAX], column_shown[REPORT_GRID_MAX];
     const json_t *layers[REPORT_GRID_LAYERS]; /* accesses, skipped, cycles; NULL: 0 throughout */
 } report_grid_view;
-extern const char *const report_grid_titles[REPORT_GRID_LAYERS];
 /* False where there is no grid, or nothing in it. */
 bool report_grid_view_of(const json_t *run, report_grid_view *view);
 uint64_t report_grid_cell(const json_t *cells, size_t row, size_t column);

@@ -16,6 +16,7 @@ json_t *report_seed_groups(const json_t *runs)
     bool done = groups != NULL;
     for (size_t i = 0; done && i < json_array_size(runs); i++) {
         json_t *run = json_array_get(runs, i);
+        if (!json_is_object(run)) continue;
         const char *name = json_string_value(json_object_get(run, "name"));
         json_t *group = json_object_get(groups, name ? name : "?");
         const json_t *seed = json_object_get(run, "seed");
@@ -54,15 +55,15 @@ typedef struct places {
 
 static json_t *mean_at(const places *all, json_t **half);
 
-/* Lists and objects decide what a place is: a run whose identities hold says "ok" where another lists those that do
- * not.
- */
+/* Lists and objects decide what a place is (a run whose identities hold says "ok" where another lists those that do
+ * not), then numbers: a ratio of nothing is null. */
 static const json_t *kind_of(const places *all)
 {
     const json_t *kind = NULL;
     for (size_t i = 0; i < all->count; i++) {
-        if (json_is_object(all->at[i]) || json_is_array(all->at[i])) return all->at[i];
-        if (!kind) kind = all->at[i];
+        const json_t *value = all->at[i];
+        if (json_is_object(value) || json_is_array(value)) return value;
+        if (!kind || (json_is_number(value) && !json_is_number(kind))) kind = value;
     }
     return kind;
 }
@@ -188,16 +189,23 @@ static json_t *mean_at(const places *all, json_t **half)
 
 /* ---- a mean run ---- */
 
+/* The configuration is that of the first: its values are no figures to take means of. */
+static bool finish(json_t *run, const json_t *group, json_t *half)
+{
+    json_t *config = json_object_get(json_array_get(group, 0), "config");
+    return report_set(run, "half_width", json_incref(half)) &&
+           report_set(run, "seeds", json_integer((json_int_t)json_array_size(group))) &&
+           (!config || json_object_set(run, "config", config) == 0);
+}
+
 static json_t *mean_run(const json_t *group)
 {
-    places all = {malloc((json_array_size(group) + 1) * sizeof *all.at), json_array_size(group)};
+    places all = {malloc(json_array_size(group) * sizeof *all.at), json_array_size(group)};
     if (!all.at) return NULL;
     for (size_t i = 0; i < all.count; i++) all.at[i] = json_array_get(group, i);
     json_t *half = json_null(), *run = mean_at(&all, &half);
     free(all.at);
-    bool done = run && report_set(run, "half_width", json_incref(half)) &&
-                report_set(run, "seeds", json_integer((json_int_t)all.count)) &&
-                json_object_set(run, "config", json_object_get(json_array_get(group, 0), "config")) == 0;
+    bool done = run && finish(run, group, half);
     json_decref(half);
     if (done) return run;
     json_decref(run);

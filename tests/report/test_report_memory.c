@@ -123,11 +123,12 @@ static bool save(void *context, vx_msg *msg)
 static void renderings(void **state)
 {
     (void)state;
-    static const golden_writer writers[] = {vx_report_write_json, vx_report_write_csv, vx_report_write_text};
+    static const golden_writer writers[] = {vx_report_write_json, vx_report_write_csv, vx_report_write_text,
+                                            vx_report_write_html};
     static const char *const names[] = {"run.json", "compare.json", "walk.json"};
     for (size_t name = 0; name < 3; name++) {
         json_t *document = golden_document(names[name]);
-        for (size_t i = 0; i < 3; i++) {
+        for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
             rendering r = {.document = document, .write = writers[i]};
             bool needs_memory = writers[i] != vx_report_write_text || name == 1;
             assert_int_equal(fail_each(render, &r) > 0, needs_memory);
@@ -137,14 +138,29 @@ static void renderings(void **state)
     }
 }
 
+/* Two runs of one name and two seeds: what becomes their mean, and the summary of it. */
+static void several_seeds(void **state)
+{
+    (void)state;
+    json_t *document = golden_document("compare.json"), *runs = json_object_get(document, "runs");
+    json_t *again = json_deep_copy(json_array_get(runs, 1));
+    json_object_set_new(again, "seed", json_integer(2));
+    while (json_array_size(runs) > 2) json_array_remove(runs, 2);
+    json_array_append_new(runs, again);
+    assert_true(fail_each(compare, document) > 0);
+    rendering text = {document, vx_report_write_text}, html = {document, vx_report_write_html};
+    assert_true(fail_each(render, &text) > 0);
+    assert_true(fail_each(render, &html) > 0);
+    json_decref(document);
+}
+
 int main(void)
 {
     json_set_alloc_funcs(give, free);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_run_object),
-        cmocka_unit_test(a_run_object_with_configuration),
-        cmocka_unit_test(a_document),
-        cmocka_unit_test(renderings),
+        cmocka_unit_test(a_run_object),  cmocka_unit_test(a_run_object_with_configuration),
+        cmocka_unit_test(a_document),    cmocka_unit_test(renderings),
+        cmocka_unit_test(several_seeds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

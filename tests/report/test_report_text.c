@@ -97,7 +97,7 @@ static void mangled_documents_are_survived(void **state)
     (void)state;
     static const char *const names[] = {"run.json", "compare.json", "walk.json", "partial.json"};
     static const golden_writer writers[] = {vx_report_write_text, vx_report_write_csv, vx_report_write_bars,
-                                            vx_report_write_json};
+                                            vx_report_write_json, vx_report_write_html};
     uint64_t seed = vx_test_seed();
     srand((unsigned)seed);
     for (unsigned round = 0; round < 400; round++) {
@@ -154,7 +154,7 @@ static void a_full_device_is_an_error(void **state)
 {
     (void)state;
     static const golden_writer writers[] = {vx_report_write_text, vx_report_write_csv, vx_report_write_bars,
-                                            vx_report_write_json};
+                                            vx_report_write_json, vx_report_write_html};
     json_t *document = golden_document("compare.json");
     for (size_t i = 0; i < sizeof writers / sizeof *writers; i++) {
         FILE *full = fopen("/dev/full", "w");
