@@ -185,12 +185,20 @@ void sim_reset_counters(vx_sim *sim)
 
 json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
 {
+    const vx_sim_options *o = &sim->options;
+    vx_report_window window = {.skip = o->skip,
+                               .warmup = o->warmup,
+                               .max = o->max,
+                               .interval = o->interval,
+                               .by_region = o->by_region,
+                               .region = o->region};
     vx_report_run run = {.name = sim->run_name,
                          .scheme = sim->scheme_name,
                          .cpu = sim->cpu.name,
                          .vmm = sim->vmm ? sim->vmm_config.name : NULL,
                          .vpid = sim->vpid,
                          .seed = sim->options.seed,
+                         .window = &window,
                          .models = {sim->models[VX_MODEL_CPU], sim->vm[0].guest ? sim->models[VX_MODEL_VM] : NULL,
                                     sim->vmm ? sim->models[VX_MODEL_VMM] : NULL},
                          .approximate = sim->approximate,
@@ -208,19 +216,35 @@ json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
     return object;
 }
 
+/* How many records of each kind of event the trace's index tells of. References have counts of their own. */
+static unsigned list_events(const vx_trace_totals *totals, vx_report_event *events)
+{
+    unsigned count = 0;
+    for (unsigned kind = 0; kind < VX_REC_KINDS; kind++) {
+        const vx_record_info *info = vx_record_describe(kind);
+        if (info && kind > VX_REC_STORE) events[count++] = (vx_report_event){info->name, totals->by_kind[kind]};
+    }
+    return count;
+}
+
 json_t *vx_sim_document_of(const vx_sim *sim, const char *verb, bool complete, json_t *runs, vx_msg *msg)
 {
     vx_report_trace traces[SIM_TRACES_MAX];
+    vx_report_event events[SIM_TRACES_MAX][VX_REC_KINDS];
     unsigned count = 0;
     for (unsigned v = 0; v < sim->vms_with_traces; v++)
         for (unsigned i = 0; i < sim->vm[v].feeds && count < SIM_TRACES_MAX; i++) {
             const sim_feed *feed = &sim->vm[v].feed[i];
-            traces[count++] = (vx_report_trace){.path = feed->path,
-                                                .hash = feed->info.hash,
-                                                .tier = (char)feed->info.header.tier,
-                                                .references = feed->info.header.references,
-                                                .instructions = feed->info.totals.instructions,
-                                                .replayed = feed->replayed};
+            unsigned kinds = list_events(&feed->info.totals, events[count]);
+            traces[count] = (vx_report_trace){.path = feed->path,
+                                              .hash = feed->info.hash,
+                                              .tier = (char)feed->info.header.tier,
+                                              .references = feed->info.header.references,
+                                              .instructions = feed->info.totals.instructions,
+                                              .replayed = feed->replayed,
+                                              .events = events[count],
+                                              .event_count = kinds};
+            count++;
         }
     return vx_report_document(verb, complete, traces, count, runs, msg);
 }
