@@ -109,6 +109,11 @@ static void crowded(const matrix_variant *variant, uint64_t seed)
     crowd *c = crowd_open();
     vx_cfg_cpu cpu;
     matrix_cpu(&cpu, VX_VENDOR_INTEL, variant);
+    /* First levels smaller than the second: some contexts live in the second alone. */
+    for (unsigned t = 0; t < cpu.tlb_count; t++)
+        if (cpu.tlb[t].level != VX_TLB_L2)
+            for (unsigned a = 0; a < cpu.tlb[t].array_count; a++)
+                cpu.tlb[t].array[a].entries = cpu.tlb[t].array[a].ways = 8;
     matrix_mmu unit;
     matrix_mmu_open(&unit, &cpu, &c->memory);
     vx_random random;
