@@ -36,7 +36,7 @@ typedef struct vx_stat {
         const char *text;
         const vx_histogram *histogram;
         struct {
-            const uint64_t *cells; /* row-major */
+            const uint64_t *cells;                    /* row-major */
             const char *const *rows, *const *columns; /* columns may be NULL where column_count is 1 */
             uint16_t row_count, column_count;
         } table;

@@ -1,8 +1,8 @@
 /* What a machine is: plain structs that the hardware rooms are built from. No XML here (vx_model.h reads it).
  *
  * Every field is a leaf of the effective configuration with a dotted path (`--set cpu.tlb.l2.hit_ticks=9`), a unit, a
- * range, and a provenance (source or assumed): the tables in sim/model/xml/keys_*.c say so for each. Values are validated
- * before any room sees them: sets are powers of two, names unique, counts within the arrays. */
+ * range, and a provenance (source or assumed): the tables in sim/model/xml/keys_*.c say so for each. Values are
+ * validated before any room sees them: sets are powers of two, names unique, counts within the arrays. */
 #ifndef VX_CONFIG_H
 #define VX_CONFIG_H
 
@@ -55,8 +55,8 @@ typedef enum vx_psc_kind {
 
 typedef struct vx_cfg_psc {
     vx_psc_kind kind;
-    /* prefix: entries and ways of the cache that holds level-n entries (n = 2 PDE, 3 PDPTE, 4 PML4E, 5 PML5E; 0 entries:
-     * none), for guest (linear and combined mappings) and for nested (guest-physical mappings). */
+    /* prefix: entries and ways of the cache that holds level-n entries (n = 2 PDE, 3 PDPTE, 4 PML4E, 5 PML5E; 0
+     * entries: none), for guest (linear and combined mappings) and for nested (guest-physical mappings). */
     uint32_t guest_entries[6], guest_ways[6];
     uint32_t nested_entries[6], nested_ways[6];
     /* physical: the one cache. Level-1 guest entries are never cached in it; level-1 nested entries are where
@@ -94,9 +94,9 @@ typedef enum vx_cache_mode {
 typedef struct vx_cfg_memory {
     vx_cache_mode caches;
     vx_cfg_cache level[VX_CFG_CACHES]; /* [0] L1D; instruction fetches are looked up from L2 on */
-    uint32_t memory_ticks;      /* beyond the last level */
-    uint32_t walk_access_ticks; /* fixed mode: one page-entry access */
-    uint8_t walk_entry_level;   /* cache level (1 to 3) where page walks enter the hierarchy */
+    uint32_t memory_ticks;             /* beyond the last level */
+    uint32_t walk_access_ticks;        /* fixed mode: one page-entry access */
+    uint8_t walk_entry_level;          /* cache level (1 to 3) where page walks enter the hierarchy */
 } vx_cfg_memory;
 
 /* ---- the processor ---- */
@@ -134,13 +134,13 @@ typedef struct vx_cfg_svm {
 
 /* Hardware costs in ticks. */
 typedef struct vx_cfg_cost {
-    uint32_t vmexit_ticks;    /* VM exit alone; where a source gives the round trip only, exit = round trip, entry 0 */
+    uint32_t vmexit_ticks; /* VM exit alone; where a source gives the round trip only, exit = round trip, entry 0 */
     uint32_t vmentry_ticks;
     uint32_t vmread_ticks, vmwrite_ticks;
-    uint32_t syscall_ticks;     /* SYSCALL to SYSRET without the kernel's work */
-    uint32_t page_fault_ticks;  /* native: exception delivery, the OS's handler and return */
-    uint32_t port_in_ticks;     /* native IN */
-    uint32_t interrupt_ticks;   /* delivery through the IDT and IRET */
+    uint32_t syscall_ticks;         /* SYSCALL to SYSRET without the kernel's work */
+    uint32_t page_fault_ticks;      /* native: exception delivery, the OS's handler and return */
+    uint32_t port_in_ticks;         /* native IN */
+    uint32_t interrupt_ticks;       /* delivery through the IDT and IRET */
     uint32_t privileged_trap_ticks; /* #GP or #UD from user level to a handler and back, for trap-and-emulate */
 } vx_cfg_cost;
 
@@ -168,7 +168,7 @@ typedef enum vx_placement { VX_PLACE_LINEAR, VX_PLACE_SCATTERED } vx_placement; 
 /* Software cost of one exit reason's handler. `reason` is spelled as in `vexit list reasons`. */
 typedef struct vx_cfg_handler {
     char reason[VX_CFG_NAME];
-    uint32_t ticks;    /* handler without hardware and without VMCS accesses */
+    uint32_t ticks; /* handler without hardware and without VMCS accesses */
     uint16_t vmreads, vmwrites;
     uint16_t lines, pages; /* what the handler touches of its own: indirect cost */
 } vx_cfg_handler;
@@ -176,15 +176,15 @@ typedef struct vx_cfg_handler {
 typedef struct vx_cfg_vmm {
     char name[VX_CFG_NAME];
     char title[64];
-    uint32_t schemes; /* bit n: allows vx_scheme n */
+    uint32_t schemes;         /* bit n: allows vx_scheme n */
     vx_page_size nested_page; /* largest page the EPT/NPT policy uses */
     vx_placement placement;   /* where guest frames lie in host memory */
     bool vpid;                /* uses VPID where the CPU has it */
     bool flexpriority, apicv;
     bool ept_ad;
     uint32_t asids;
-    uint32_t slice_ticks;        /* scheduler's time slice */
-    uint32_t shadow_fill_ticks;  /* mend one shadow entry */
+    uint32_t slice_ticks;         /* scheduler's time slice */
+    uint32_t shadow_fill_ticks;   /* mend one shadow entry */
     uint32_t emulate_store_ticks; /* emulate one guest page-table store */
     uint8_t handler_count;
     vx_cfg_handler handler[VX_CFG_EXITS]; /* [0] is "default" and serves reasons without a row */
@@ -214,9 +214,9 @@ typedef enum vx_table_placement {
 typedef struct vx_cfg_guest {
     char name[VX_CFG_NAME];
     char title[64];
-    vx_page_size page;          /* 4k; 2m: aligned 2 MiB regions as transparent huge pages; 1g */
+    vx_page_size page; /* 4k; 2m: aligned 2 MiB regions as transparent huge pages; 1g */
     vx_table_placement tables;
-    uint8_t levels;             /* 2 (32-bit), 3 (PAE), 4 or 5 */
+    uint8_t levels; /* 2 (32-bit), 3 (PAE), 4 or 5 */
     uint64_t ram_bytes;
     uint64_t slice_instructions; /* time slice of the guest's processes */
     uint64_t tick_instructions;  /* timer tick; 0: none */

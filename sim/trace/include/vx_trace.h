@@ -29,11 +29,11 @@ enum { VX_TRACE_RAM_RANGES = 16, VX_TRACE_RECIPE = 4096 };
 typedef struct vx_trace_header {
     vx_tier tier;
     vx_trace_kind kind;
-    vx_paging_mode paging;     /* at the start */
-    uint32_t filter_sets;      /* tier S: sets of the direct-mapped filter; 0: another filter, which the recipe
-                                  names (a replay is then exact for no TLB). Other tiers: 0 */
-    uint64_t references;       /* originally, before any filter; 0: not known until the end */
-    uint64_t features;         /* bits as the guest saw them: 1 PGE, 2 PCID, 4 SMEP, 8 SMAP, 16 NX, 32 KPTI */
+    vx_paging_mode paging; /* at the start */
+    uint32_t filter_sets;  /* tier S: sets of the direct-mapped filter; 0: another filter, which the recipe
+                              names (a replay is then exact for no TLB). Other tiers: 0 */
+    uint64_t references;   /* originally, before any filter; 0: not known until the end */
+    uint64_t features;     /* bits as the guest saw them: 1 PGE, 2 PCID, 4 SMEP, 8 SMAP, 16 NX, 32 KPTI */
     uint32_t ram_ranges;
     struct {
         uint64_t gpa, bytes;
@@ -79,8 +79,8 @@ static inline void vx_source_close(vx_source *source)
 /* ---- the container ---- */
 
 typedef struct vx_trace_options {
-    uint32_t stream;      /* which vCPU's stream */
-    bool whole_chunks;    /* a cut or damaged file is read up to its last whole chunk, not refused */
+    uint32_t stream;            /* which vCPU's stream */
+    bool whole_chunks;          /* a cut or damaged file is read up to its last whole chunk, not refused */
     uint64_t skip_instructions; /* leaves out the records that stand within them; whole chunks of them are not read */
 } vx_trace_options;
 
@@ -92,7 +92,7 @@ vx_status vx_trace_open(vx_source **source, const char *path, const vx_trace_opt
  * instructions and records in its totals. */
 typedef struct vx_trace_info {
     vx_trace_header header;
-    vx_trace_totals totals; /* of the chosen stream */
+    vx_trace_totals totals;         /* of the chosen stream */
     uint64_t file_bytes, raw_bytes; /* compressed, decoded by zstd */
     uint32_t streams, chunks;
     uint64_t hash; /* XXH3 over header and chunk headers, which hold the chunks' checksums: the trace's identity */
@@ -103,14 +103,16 @@ vx_status vx_trace_info_read(const char *path, const vx_trace_options *options, 
 typedef struct vx_trace_writer vx_trace_writer;
 
 typedef struct vx_trace_write_options {
-    int zstd_level;            /* 1 to 22; 0: default */
-    uint32_t chunk_records;    /* 0: default */
-    /* Told now and then how far writing is (the stream's totals so far); false stops it: VX_ERR_INTERRUPTED. NULL: none. */
+    int zstd_level;         /* 1 to 22; 0: default */
+    uint32_t chunk_records; /* 0: default */
+    /* Told now and then how far writing is (the stream's totals so far); false stops it: VX_ERR_INTERRUPTED. NULL:
+     * none. */
     bool (*progress)(void *context, const vx_trace_totals *written);
     void *progress_context;
 } vx_trace_write_options;
 
-/* Writes to `path` + ".tmp" and renames on finish, so that a failed import leaves nothing behind. options may be NULL. */
+/* Writes to `path` + ".tmp" and renames on finish, so that a failed import leaves nothing behind. options may be NULL.
+ */
 vx_status vx_trace_writer_open(vx_trace_writer **writer, const char *path, const vx_trace_header *header,
                                const vx_trace_write_options *options, vx_msg *msg);
 
@@ -125,13 +127,14 @@ vx_status vx_trace_writer_finish(vx_trace_writer *writer, vx_msg *msg);
 void vx_trace_writer_abandon(vx_trace_writer *writer);
 
 /* Copies a source to a file; the everyday import. Records that stand within the first `skip_instructions` are left out,
- * and those that stand behind `max_instructions` more (0: all are copied). `totals` (of what was copied) and options may
- * be NULL. The source stays open. */
+ * and those that stand behind `max_instructions` more (0: all are copied). `totals` (of what was copied) and options
+ * may be NULL. The source stays open. */
 vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instructions, uint64_t max_instructions,
                         const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg);
 
-/* Copies all streams of one .vxt file to another, each clipped as vx_trace_copy does. The start of a system trace cannot
- * be clipped: replay needs the page tables that it builds. `from_options`: whole_chunks alone counts; NULL is fine. */
+/* Copies all streams of one .vxt file to another, each clipped as vx_trace_copy does. The start of a system trace
+ * cannot be clipped: replay needs the page tables that it builds. `from_options`: whole_chunks alone counts; NULL is
+ * fine. */
 vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options, const char *path,
                           uint64_t skip_instructions, uint64_t max_instructions, const vx_trace_write_options *options,
                           vx_msg *msg);

@@ -67,8 +67,8 @@ typedef struct vx_vmm_counts {
     uint64_t table_pages;     /* of EPT, NPT or shadow, in use */
     uint64_t shadow_fills;    /* shadow leaves written */
     uint64_t emulated_stores; /* page-table stores performed by the hypervisor */
-    uint64_t ad_emulations;  /* guest A and D flags set by the hypervisor */
-    uint64_t shadow_drops;   /* whole shadows thrown away */
+    uint64_t ad_emulations;   /* guest A and D flags set by the hypervisor */
+    uint64_t shadow_drops;    /* whole shadows thrown away */
     uint64_t injected_faults; /* page faults handed to the guest */
     uint64_t vmreads, vmwrites;
 } vx_vmm_counts;
