@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "knees_svg.h"
+#include "bench_chart.h"
 #include "tlb_knees_published.h"
 #include "vexit.h"
 
@@ -148,21 +148,22 @@ static vx_status read_measured(const char *path, double *curve, vx_msg *msg)
     return status;
 }
 
-static vx_status write_csv(const char *path, double curves[][POINTS], const char *const *names, unsigned count,
-                           vx_msg *msg)
+static vx_status write_files(const knees_options *o, double curves[][POINTS], const char *const *names, unsigned count,
+                             vx_msg *msg)
 {
-    FILE *out = fopen(path, "w");
-    if (!out) return vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", path, strerror(errno));
-    fprintf(out, "pages");
-    for (unsigned c = 0; c < count; c++) fprintf(out, ",%s", names[c]);
-    for (unsigned i = 0; i < POINTS; i++) {
-        fprintf(out, "\n%u", page_counts[i]);
-        for (unsigned c = 0; c < count; c++) fprintf(out, isnan(curves[c][i]) ? "," : ",%.3f", curves[c][i]);
-    }
-    fprintf(out, "\n");
-    bool bad = ferror(out) != 0;
-    if (fclose(out) != 0 || bad) return vx_fail(msg, VX_ERR_IO, "cannot write %s", path);
-    return VX_OK;
+    double pages[POINTS];
+    bench_curve curve[PUBLISHED + 1] = {0};
+    for (unsigned i = 0; i < POINTS; i++) pages[i] = page_counts[i];
+    for (unsigned c = 0; c < count; c++) curve[c] = (bench_curve){.name = names[c], .y = curves[c]};
+    bench_chart chart = {.title = "Cycles that translation adds to an access, by pages touched",
+                         .x = {.label = "pages of 4 KiB, one line each", .logarithmic = true},
+                         .y = {.label = "cycles"},
+                         .at = pages,
+                         .points = POINTS,
+                         .curves = curve,
+                         .count = count};
+    vx_status status = bench_chart_csv(&chart, o->csv, "pages", msg);
+    return status == VX_OK ? bench_chart_svg(&chart, o->svg, msg) : status;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -234,8 +235,7 @@ int main(int argc, char **argv)
                "('meas.') "
                "have a\ntolerance of one cycle.\n");
     }
-    if (status == VX_OK && o.csv) status = write_csv(o.csv, curves, names, count, &msg);
-    if (status == VX_OK && o.svg) status = knees_svg(o.svg, page_counts, POINTS, &curves[0][0], names, count, &msg);
+    if (status == VX_OK) status = write_files(&o, curves, names, count, &msg);
     if (status != VX_OK) {
         fprintf(stderr, "tlb_knees: %s\n", msg.text);
         return vx_status_exit_code(status);
