@@ -109,10 +109,11 @@ static size_t count_assumed(const json_t *runs, const json_t *paths)
 static vx_status put_config(const json_t *runs, const json_t *paths, FILE *out, vx_msg *msg)
 {
     size_t assumed = count_assumed(runs, paths), all = json_object_size(paths);
-    fprintf(out,
-            "<h2>Assumed values</h2>\n<p class=\"soft\">%zu of %zu values of the configuration have no source. Cycles "
-            "rest on them; counts of events do on those that are sizes and policies.</p>\n<ul class=\"assumed\">\n",
-            assumed, all);
+    fprintf(
+        out,
+        "<h2>Assumed values</h2>\n<p class=\"soft\">No source gives %zu of the %zu values of the configuration. Costs "
+        "among them decide cycles, sizes and policies decide counts, too.</p>\n<ul class=\"assumed\">\n",
+        assumed, all);
     if (assumed == 0) fputs("<li>none</li>\n", out);
     vx_status status = each_setting(runs, paths, assumed_item, out, msg);
     fprintf(out,

@@ -67,13 +67,13 @@ static const char *const sheet[] = {
     ".assumed{columns:3 320px;column-gap:28px;margin:6px 0;padding-left:18px;font-size:13px}\n"
     ".assumed li{break-inside:avoid;overflow-wrap:anywhere}\n"
     ".config{font-size:13px;width:100%}\n"
-    ".config th,.config td{overflow-wrap:anywhere}\n"
+    ".config th,.config td{overflow-wrap:break-word}\n"
     ".config tbody th{white-space:nowrap}\n"
     "summary{cursor:pointer;color:var(--link)}\n"
     "@media print{body{max-width:none;padding:0;font-size:10pt}table{font-size:8.5pt}th,td{padding:2px 6px}\n"
     "h2{margin-top:20px}h2,h3{break-after:avoid}tr,figure,svg{break-inside:avoid}\n"
     "rect,circle,tbody tr{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
-    ".scroll{overflow:visible}.scroll svg{max-width:100%;height:auto}.legend{padding-left:0}}\n",
+    ".grids{zoom:.9}.scroll{overflow:visible}.scroll svg{max-width:100%;height:auto}.legend{padding-left:0}}\n",
 };
 
 void html_style(FILE *out)

@@ -41,7 +41,7 @@ static const char *compact(uint64_t value, char text[REPORT_NUMBER])
 
 /* ---- cycles by cause ---- */
 
-enum { BARS_WIDTH = 790, SEGMENT_LABEL = 48 };
+enum { BARS_WIDTH = 790, SEGMENT_LABEL = 54 };
 
 static uint64_t sum_of_causes(const json_t *run)
 {
@@ -304,7 +304,7 @@ void html_grids(const json_t *runs, FILE *out)
             fputs(
                 "<h2>Page walks</h2>\n<p class=\"soft\">Rows are guest levels, and the data's guest-physical address; "
                 "columns are nested levels, and the guest's own entry. A walk of one dimension has only the last. The "
-                "darker a cell, the nearer to the greatest of its grid.</p>\n",
+                "stronger a cell's colour, the nearer to the greatest of its grid.</p>\n",
                 out);
         any = true;
         grid_of_run(json_array_get(runs, i), &view, out);

@@ -64,8 +64,7 @@ static void exit_row(const report_exit *row, uint64_t samples, uint64_t cycles, 
     html_cell(out, report_grouped(row->software_cycles, text));
     html_cell(out, report_grouped(row->least, text));
     html_cell(out, report_grouped(row->most, text));
-    snprintf(text, sizeof text, "%.1f", (double)own / (double)row->count);
-    html_cell(out, text);
+    html_cell(out, report_grouped((uint64_t)((double)own / (double)row->count + 0.5), text));
     fputs("</tr>\n", out);
 }
 

@@ -157,7 +157,8 @@ static bool mean_of_members(const places *all, json_t *mean, json_t *half)
             if (!done || json_object_get(mean, key) || has_no_mean(key)) continue;
             json_t *inner_half = json_null();
             for (size_t j = 0; j < all->count; j++) inner.at[j] = json_object_get(all->at[j], key);
-            done = report_set(mean, key, mean_at(&inner, &inner_half)) & report_set(half, key, inner_half);
+            done = report_set(mean, key, mean_at(&inner, &inner_half));
+            if (!report_set(half, key, inner_half)) done = false;
         }
     }
     free(inner.at);
