@@ -25,10 +25,11 @@ static vx_status check_address(const vx_guest *guest, vx_gva gva, vx_msg *msg)
     return VX_OK;
 }
 
+bool vx_guest_may_unmap(const vx_guest *guest) { return guest->spaces[guest->current].pages > KEPT_PAGES; }
+
 static bool unmap_is_due(const vx_guest *guest)
 {
-    return guest->config.unmap_every != 0 && guest->faults_until_unmap <= 1 &&
-           guest->spaces[guest->current].pages > KEPT_PAGES;
+    return guest->config.unmap_every != 0 && guest->faults_until_unmap <= 1 && vx_guest_may_unmap(guest);
 }
 
 /* Frames that an unmapping gives back. */
@@ -50,7 +51,7 @@ static vx_status check_room(vx_guest *guest, vx_gva gva, unsigned spot_level, bo
                    guest->config.ram_bytes, gva.v, guest->config.page == VX_PAGE_4K ? "" : " or use --guest-page 4k");
 }
 
-static void unmap_oldest(vx_guest *guest, vx_queue *queue)
+void vx_guest_unmap_oldest(vx_guest *guest, vx_queue *queue)
 {
     vx_address_space *space = vx_guest_space(guest);
     vx_gva oldest = vx_page_order_take(&guest->order, space);
@@ -84,7 +85,7 @@ vx_status vx_guest_page_fault(vx_guest *guest, vx_gva gva, uint32_t error_code, 
     uint64_t code = error_code;
     vx_queue_put(queue, VX_REC_EXCEPTION, PAGE_FAULT_VECTOR, gva.v, &code, 1);
     vx_guest_enter_kernel(guest, queue);
-    if (unmap) unmap_oldest(guest, queue);
+    if (unmap) vx_guest_unmap_oldest(guest, queue);
     map_touched(guest, gva, &spot, queue);
     vx_guest_leave_kernel(queue);
 

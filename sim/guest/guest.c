@@ -52,7 +52,8 @@ vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *c
     if (status == VX_OK) status = vx_schedule_init(&made->schedule, arena, config, processes, msg);
     if (status == VX_OK) status = vx_frame_pool_init(&made->pool, arena, config->ram_bytes, config->tables, seed, msg);
     if (status == VX_OK)
-        status = vx_page_order_init(&made->order, arena, config->unmap_every != 0, made->pool.frames, msg);
+        status = vx_page_order_init(&made->order, arena, config->unmap_every || config->unmap_instructions,
+                                    made->pool.frames, msg);
     if (status == VX_OK)
         status =
             vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, &made->counts, msg);
@@ -229,12 +230,17 @@ uint64_t vx_guest_next_event(const vx_guest *guest) { return vx_schedule_next(&g
 void vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
 {
     vx_schedule_due due = vx_schedule_advance(&guest->schedule, instructions);
-    if (!due.tick && !due.slice) return;
-    vx_queue_put(queue, VX_REC_INTERRUPT, VX_GUEST_TIMER_VECTOR, 0, NULL, 0);
+    bool interrupt = due.tick || due.slice, unmap = due.unmap && vx_guest_may_unmap(guest);
+    if (!interrupt && !unmap) return;
+    if (interrupt) vx_queue_put(queue, VX_REC_INTERRUPT, VX_GUEST_TIMER_VECTOR, 0, NULL, 0);
     vx_guest_enter_kernel(guest, queue);
+    if (unmap) vx_guest_unmap_oldest(guest, queue);
     if (due.slice) vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
-    vx_guest_leave_kernel(queue);
-    guest->counts.ticks++;
+    if (interrupt)
+        vx_guest_leave_kernel(queue);
+    else
+        queue_cpl(queue, USER); /* back from a system call such as munmap */
+    if (interrupt) guest->counts.ticks++;
 }
 
 /* ---- counters ---- */

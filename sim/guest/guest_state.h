@@ -28,6 +28,10 @@ static inline vx_address_space *vx_guest_space(vx_guest *guest) { return &guest-
 void vx_guest_enter_kernel(const vx_guest *guest, vx_queue *queue);
 /* Queues the return to user code. */
 void vx_guest_leave_kernel(vx_queue *queue);
+/* Whether the current process has a page that may go: more pages than it keeps. */
+bool vx_guest_may_unmap(const vx_guest *guest);
+/* Queues the unmapping of its oldest page. */
+void vx_guest_unmap_oldest(vx_guest *guest, vx_queue *queue);
 /* Queues MOV to CR3 (and the PDPTEs it latches) where the process is not the current one. */
 void vx_guest_switch_to(vx_guest *guest, unsigned space, vx_queue *queue);
 

@@ -16,6 +16,8 @@ vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_
                            vx_msg *msg)
 {
     vx_status status = check_period("tick_instructions", config->tick_instructions, config->fault_instructions, msg);
+    if (status == VX_OK)
+        status = check_period("unmap_instructions", config->unmap_instructions, config->fault_instructions, msg);
     if (status == VX_OK && traces > 1)
         status = check_period("slice_instructions", config->slice_instructions, config->fault_instructions, msg);
     if (status != VX_OK) return status;
@@ -24,6 +26,7 @@ vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_
     *schedule = (vx_schedule){
         .tick = {config->tick_instructions, config->tick_instructions},
         .slice = {config->slice_instructions, config->slice_instructions},
+        .unmap = {config->unmap_instructions, config->unmap_instructions},
         .ended = ended,
         .traces = traces,
         .running_traces = traces,
@@ -41,8 +44,9 @@ static uint64_t slice_end(const vx_schedule *schedule)
 
 uint64_t vx_schedule_next(const vx_schedule *schedule)
 {
-    uint64_t tick = next_of(&schedule->tick), slice = slice_end(schedule);
-    return tick < slice ? tick : slice;
+    uint64_t next = next_of(&schedule->tick), slice = slice_end(schedule), unmap = next_of(&schedule->unmap);
+    if (slice < next) next = slice;
+    return unmap < next ? unmap : next;
 }
 
 /* The first multiple of the period beyond `now`; UINT64_MAX where there is none. */
@@ -56,9 +60,11 @@ static void step_beyond(vx_periodic *timer, uint64_t now)
 vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions)
 {
     vx_schedule_due due = {.tick = next_of(&schedule->tick) <= instructions,
-                           .slice = slice_end(schedule) <= instructions};
+                           .slice = slice_end(schedule) <= instructions,
+                           .unmap = next_of(&schedule->unmap) <= instructions};
     step_beyond(&schedule->tick, instructions);
     step_beyond(&schedule->slice, instructions);
+    step_beyond(&schedule->unmap, instructions);
     return due;
 }
 

@@ -1,4 +1,5 @@
-/* When the modelled OS acts by itself, and which trace it runs next: round robin over those that have not ended. */
+/* When the modelled OS acts by itself (tick, end of slice, unmapping), and which trace it runs next: round robin over
+ * those that have not ended. */
 #ifndef VX_SCHEDULE_H
 #define VX_SCHEDULE_H
 
@@ -16,14 +17,14 @@ typedef struct vx_periodic {
 } vx_periodic;
 
 typedef struct vx_schedule {
-    vx_periodic tick, slice;
+    vx_periodic tick, slice, unmap;
     bool *ended; /* of each trace */
     unsigned traces, running_traces;
     unsigned current;
 } vx_schedule;
 
-/* VX_ERR_INPUT where the handler of `handler_instructions` fills a tick or a slice, so that no user instruction would
- * ever run. Memory from the arena. */
+/* VX_ERR_INPUT where the handler of `handler_instructions` fills a tick, a slice or the time between unmappings, so
+ * that no user instruction would ever run. Memory from the arena. */
 vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_guest *config, unsigned traces,
                            vx_msg *msg);
 
@@ -32,7 +33,7 @@ uint64_t vx_schedule_next(const vx_schedule *schedule);
 
 /* Lets time pass to `instructions`: what has come due since. */
 typedef struct vx_schedule_due {
-    bool tick, slice;
+    bool tick, slice, unmap;
 } vx_schedule_due;
 vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions);
 

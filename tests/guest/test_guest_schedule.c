@@ -104,6 +104,72 @@ static void one_interrupt_serves_tick_and_slice(void **state)
     rig_close(&rig);
 }
 
+/* ---- unmapping by the clock ---- */
+
+static void unmappings_come_at_the_multiples_of_their_period(void **state)
+{
+    (void)state;
+    guest_rig rig;
+    vx_cfg_guest config = rig_config(4, VX_PAGE_4K, VX_TABLES_CLUSTERED, 64 * mib);
+    config.unmap_instructions = 3000;
+    config.tick_instructions = 12000;
+    rig_open(&rig, &config, 1, 1);
+    for (uint64_t page = 0; page < 40; page++) assert_int_equal(rig_touch(&rig, page * 4096), VX_OK);
+    for (uint64_t n = 1; n <= 8; n++) {
+        assert_int_equal(vx_guest_next_event(rig.guest), n * 3000);
+        vx_guest_event(rig.guest, n * 3000, &rig.queue);
+        /* Every fourth falls into the tick's handler, the others are system calls. */
+        static const vx_record_kind call[] = {VX_REC_CPL, VX_REC_SKIPPED, VX_REC_PT_STORE, VX_REC_INVLPG, VX_REC_CPL};
+        static const vx_record_kind tick[] = {VX_REC_INTERRUPT, VX_REC_CPL,  VX_REC_SKIPPED, VX_REC_PT_STORE,
+                                              VX_REC_INVLPG,    VX_REC_IRET, VX_REC_CPL};
+        const vx_record_kind *kinds = n % 4 ? call : tick;
+        assert_int_equal(rig.queue.count, n % 4 ? 5 : 7);
+        for (size_t i = 0; i < rig.queue.count; i++) assert_int_equal(rig.queue.records[i].kind, kinds[i]);
+        rig_drain(&rig);
+        assert_int_equal(rig.machine.cpl, 3);
+    }
+    assert_int_equal(vx_guest_counts_now(rig.guest)->unmaps, 8);
+    assert_int_equal(vx_guest_counts_now(rig.guest)->ticks, 2);
+    for (uint64_t page = 0; page < 40; page++)
+        assert_int_equal(machine_walk(&rig.machine, page * 4096).valid, page >= 8); /* the oldest went */
+    assert_int_equal(rig_touch(&rig, 0), VX_OK);
+    assert_true(machine_walk(&rig.machine, 0).valid);
+    rig_close(&rig);
+}
+
+static void unmapping_by_the_clock_keeps_the_newest_pages(void **state)
+{
+    (void)state;
+    guest_rig rig;
+    vx_cfg_guest config = rig_config(4, VX_PAGE_4K, VX_TABLES_CLUSTERED, 64 * mib);
+    config.unmap_instructions = 3000;
+    rig_open(&rig, &config, 1, 1);
+    for (uint64_t page = 0; page < 18; page++) assert_int_equal(rig_touch(&rig, page * 4096), VX_OK);
+    for (uint64_t n = 1; n <= 10; n++) {
+        vx_guest_event(rig.guest, n * 3000, &rig.queue);
+        assert_int_equal(rig.queue.count, n <= 2 ? 5 : 0);
+        rig_drain(&rig);
+        assert_int_equal(vx_guest_next_event(rig.guest), (n + 1) * 3000);
+    }
+    assert_int_equal(vx_guest_counts_now(rig.guest)->unmaps, 2);
+    rig_close(&rig);
+}
+
+static void a_handler_must_not_fill_the_time_between_unmappings(void **state)
+{
+    (void)state;
+    vx_cfg_guest config = rig_config(4, VX_PAGE_4K, VX_TABLES_CLUSTERED, 64 * mib);
+    config.unmap_instructions = config.fault_instructions;
+    vx_arena arena;
+    vx_arena_init(&arena);
+    vx_guest *guest = NULL;
+    vx_msg msg;
+    assert_int_equal(vx_guest_init(&guest, &arena, &config, 1, 1, &msg), VX_ERR_INPUT);
+    assert_null(guest);
+    assert_non_null(strstr(msg.text, "vm.unmap_instructions"));
+    vx_arena_fini(&arena);
+}
+
 /* ---- switches ---- */
 
 static void cr3_keeps_translations_only_with_pcids(void **state)
@@ -308,6 +374,7 @@ static void a_random_day_never_breaks_the_machine(void **state)
         vx_cfg_guest config = rig_config(run % 2 ? 4 : 3, VX_PAGE_4K, (vx_table_placement)(run % 3), 64 * mib);
         config.pcid = run % 4 == 1;
         config.unmap_every = 3;
+        config.unmap_instructions = run % 3 == 0 ? 15000 : 0;
         config.tick_instructions = 5000;
         config.slice_instructions = 20000;
         rig_open(&rig, &config, 4, seed + run);
@@ -339,6 +406,9 @@ int main(void)
         cmocka_unit_test(ticks_come_at_the_multiples_of_their_period),
         cmocka_unit_test(slices_rotate_the_traces),
         cmocka_unit_test(one_interrupt_serves_tick_and_slice),
+        cmocka_unit_test(unmappings_come_at_the_multiples_of_their_period),
+        cmocka_unit_test(unmapping_by_the_clock_keeps_the_newest_pages),
+        cmocka_unit_test(a_handler_must_not_fill_the_time_between_unmappings),
         cmocka_unit_test(cr3_keeps_translations_only_with_pcids),
         cmocka_unit_test(processes_see_different_frames_at_one_address),
         cmocka_unit_test(process_records_name_create_and_switch),

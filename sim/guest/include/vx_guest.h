@@ -65,13 +65,17 @@ vx_status vx_guest_page_fault(vx_guest *guest, vx_gva gva, uint32_t error_code, 
  * VX_ERR_INPUT: too many processes, or the RAM is used up. */
 vx_status vx_guest_process(vx_guest *guest, uint64_t identity, vx_queue *queue, vx_msg *msg);
 
-/* The next instruction count at which the OS wants to act by itself (tick, end of slice); UINT64_MAX: never. Ticks are
- * due at the multiples of their period, slices end at the multiples of theirs, as long as several traces run. */
+/* The next instruction count at which the OS wants to act by itself (tick, end of slice, unmapping); UINT64_MAX: never.
+ * Ticks are due at the multiples of their period, slices end at the multiples of theirs, as long as several traces run,
+ * and unmappings are due at the multiples of vm.unmap_instructions. */
 uint64_t vx_guest_next_event(const vx_guest *guest);
 
 /* Acts: queues INTERRUPT, CPL 0, SKIPPED, at the end of a slice MOV to CR3, then IRET, CPL 3. One interrupt serves what
  * is due at the same time, and what came due more than once (a pending interrupt is one bit). Its handler is as long
- * as that of a page fault. Call when `instructions` has reached vx_guest_next_event; earlier it does nothing. */
+ * as that of a page fault. An unmapping that is due (the running process's oldest page: PT_STORE, INVLPG) goes into the
+ * interrupt's handler, or is a system call of its own: CPL 0, SKIPPED, PT_STORE, INVLPG, CPL 3. A process that has no
+ * more pages than it keeps unmaps nothing then. Call when `instructions` has reached vx_guest_next_event; earlier it
+ * does nothing. */
 void vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue);
 
 /* Which of the initial processes runs (index of its trace). */

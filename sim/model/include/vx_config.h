@@ -221,6 +221,7 @@ typedef struct vx_cfg_guest {
     uint64_t slice_instructions; /* time slice of the guest's processes */
     uint64_t tick_instructions;  /* timer tick; 0: none */
     uint64_t unmap_every;        /* unmap the oldest page after this many faults (with INVLPG); 0: never */
+    uint64_t unmap_instructions; /* unmap the oldest page whenever this many instructions have passed; 0: never */
     bool pcid;                   /* the guest OS uses PCIDs; levels 4 and 5 only */
     uint32_t fault_instructions; /* length of the guest's page-fault and timer handlers */
 } vx_cfg_guest;

@@ -17,6 +17,8 @@ static const vx_key vm[] = {
            "instructions between timer ticks; 0: no tick"),
     NUMBER("unmap_every", unmap_every, "faults", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
            "unmap the oldest page after this many faults, with INVLPG; 0: never"),
+    NUMBER("unmap_instructions", unmap_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
+           "instructions between unmappings of the oldest page, with INVLPG, whatever faults; 0: none"),
     SWITCH("pcid", pcid, 0, VX_NEED_NOTHING, "the guest uses PCIDs"),
     NUMBER("fault_instructions", fault_instructions, "instructions", 0, 1000000, 1000, VX_NEED_NOTHING,
            "length of the guest's page-fault and timer handlers"),
