@@ -38,11 +38,30 @@ static vx_status build_vm(vx_sim *sim, sim_vm *vm, vx_msg *msg)
     return status;
 }
 
-/* Five levels need LA57: `vexit walk` alone goes beyond what the CPU has (design, section 10). */
+/* A modelled guest uses only what the CPU has: `vexit walk` alone goes beyond it (design, section 10). */
 static vx_status check_guest(const vx_sim *sim, vx_msg *msg)
 {
-    if (sim->guest_config.levels == 5 && sim->cpu.paging.virtual_bits < 57)
+    const vx_cfg_guest *guest = &sim->guest_config;
+    const vx_cfg_paging *has = &sim->cpu.paging;
+    if (guest->levels == 5 && has->virtual_bits < 57)
         return vx_fail(msg, VX_ERR_INPUT, "vm.levels=5: %s has no 5-level paging", sim->cpu.name);
+    if (guest->levels >= 4 && !has->long_mode)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.levels=4: %s has no 64-bit mode", sim->cpu.name);
+    if (guest->page == VX_PAGE_1G && !has->page_1g)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.page=1g: %s has no 1 GiB pages", sim->cpu.name);
+    if (guest->pcid && !has->pcid)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.pcid=yes: %s has no process-context identifiers", sim->cpu.name);
+    return VX_OK;
+}
+
+/* Host memory must have addresses: tables would hold what the walker takes for reserved bits. */
+static vx_status bound_host(vx_sim *sim, vx_msg *msg)
+{
+    unsigned bits = sim->cpu.paging.physical_bits;
+    if (sim->layout.bytes > 1ULL << bits)
+        return vx_fail(msg, VX_ERR_INPUT, "the machine needs %llu MiB of memory: %s has physical addresses of %u bits",
+                       (unsigned long long)(sim->layout.bytes >> 20), sim->cpu.name, bits);
+    for (unsigned i = 0; i < sim->vms; i++) sim->layout.ram[i].host_end = 1ULL << bits;
     return VX_OK;
 }
 
@@ -65,6 +84,7 @@ vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
     if (status == VX_OK)
         status = vx_host_layout_make(&sim->layout, sim->scheme, &sim->vmm_config, sim_ram_bytes(sim), sim->vms,
                                      sim->options.seed, msg);
+    if (status == VX_OK) status = bound_host(sim, msg);
     if (status == VX_OK) status = vx_physmem_init(&sim->memory, sim->layout.bytes, msg);
     if (status != VX_OK) return status;
     sim->memory_made = true;

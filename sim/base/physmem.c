@@ -6,6 +6,7 @@
 
 #include "vx_random.h"
 
+static const uint64_t architecture_end = 1ULL << 52;  /* SDM Vol. 3A, 4.1.4: MAXPHYADDR is 52 at most */
 static const uint64_t reserve_max_bytes = 1ULL << 46; /* what a process of 47-bit addresses can hold at all */
 
 vx_status vx_physmem_init(vx_physmem *memory, uint64_t bytes, vx_msg *msg)
@@ -65,9 +66,18 @@ static uint64_t permute(uint64_t x, uint64_t count, uint64_t key)
     return x;
 }
 
+/* Beyond RAM. What the sum cannot name must not come round to the tables at the bottom of host memory. */
+static vx_hpa device_space(const vx_gpa_map *map, vx_gpa gpa)
+{
+    uint64_t end = map->host_end ? map->host_end : architecture_end;
+    if (gpa.v < end - map->base) return (vx_hpa){map->base + gpa.v};
+    return (vx_hpa){end - VX_PAGE_BYTES + (gpa.v & (VX_PAGE_BYTES - 1))};
+}
+
 vx_hpa vx_gpa_map_hpa(const vx_gpa_map *map, vx_gpa gpa)
 {
-    if (!map->scattered || gpa.v >= map->bytes) return (vx_hpa){map->base + gpa.v};
+    if (gpa.v >= map->bytes) return device_space(map, gpa);
+    if (!map->scattered) return (vx_hpa){map->base + gpa.v};
     uint64_t frame = permute(gpa.v >> map->granule_shift, map->bytes >> map->granule_shift, map->key);
     uint64_t offset = gpa.v & ((1ULL << map->granule_shift) - 1);
     return (vx_hpa){map->base + (frame << map->granule_shift) + offset};

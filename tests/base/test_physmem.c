@@ -219,6 +219,21 @@ static void linear_placement_and_device_space_keep_the_order(void **state)
     assert_int_equal(placed(&native, 4095), 4095);
 }
 
+/* No guest-physical address, however large, comes round to the bottom of host memory. */
+static void device_space_ends_where_host_addresses_end(void **state)
+{
+    (void)state;
+    vx_gpa_map map = {.base = gib, .bytes = gib, .granule_shift = 12, .host_end = 1ULL << 40};
+    assert_int_equal(placed(&map, (1ULL << 40) - gib - 8), (1ULL << 40) - 8);
+    assert_int_equal(placed(&map, (1ULL << 40) - gib + 8), (1ULL << 40) - 4096 + 8);
+    map.host_end = 0;
+    for (unsigned shift = 30; shift < 64; shift++) {
+        assert_in_range(placed(&map, (1ULL << shift) + 16), 2 * gib, (1ULL << 52) - 1);
+        assert_in_range(placed(&map, 0 - (1ULL << shift) + 16), 2 * gib, (1ULL << 52) - 1);
+    }
+    assert_int_equal(placed(&map, UINT64_MAX), (1ULL << 52) - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -232,6 +247,7 @@ int main(void)
         cmocka_unit_test(scattered_placement_scatters),
         cmocka_unit_test(placement_is_a_pure_function),
         cmocka_unit_test(linear_placement_and_device_space_keep_the_order),
+        cmocka_unit_test(device_space_ends_where_host_addresses_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
