@@ -33,6 +33,7 @@ typedef struct sim_vm {
     vx_queue queue;
     sim_feed *feed;
     unsigned feeds;
+    bool stateful; /* of a system trace: its first STATE has been read */
     bool ended;
     vx_clk_process *process;
     uint64_t instructions, exits; /* for the report: this VM's share */
