@@ -22,6 +22,14 @@ uint64_t report_cause_cycles(const json_t *run, unsigned cause)
     return value > 0 ? (uint64_t)value : 0;
 }
 
+uint64_t report_cycles(const json_t *run)
+{
+    if (json_is_integer(report_at(run, "cycles.total"))) return report_uint(run, "cycles.total");
+    uint64_t sum = 0;
+    for (unsigned cause = 0; cause < VX_CAUSES; cause++) sum += report_cause_cycles(run, cause);
+    return sum;
+}
+
 /* Ends of segments are rounded, not lengths: the bar's length is right whatever the number of causes. */
 static void bar(const json_t *run, double scale, FILE *out)
 {
@@ -34,7 +42,7 @@ static void bar(const json_t *run, double scale, FILE *out)
         long end = (long)(sum / scale + 0.5);
         for (; drawn < end && drawn < BAR_WIDTH; drawn++) fputc(letters[cause], out);
     }
-    fprintf(out, "%*s %*s\n", (int)(BAR_WIDTH - drawn), "", TOTAL_WIDTH, report_grouped((uint64_t)sum, total));
+    fprintf(out, "%*s %*s\n", (int)(BAR_WIDTH - drawn), "", TOTAL_WIDTH, report_grouped(report_cycles(run), total));
 }
 
 static void legend(const json_t *runs, FILE *out)

@@ -149,13 +149,13 @@ static void run_facts(const json_t *runs, const char *key, const char *missing, 
         const char *text = json_string_value(value);
         char number[REPORT_NUMBER];
         if (json_is_integer(value)) text = report_figure(value, number);
-        if (!first) fputs(", ", out);
+        if (!first) fputs(json_is_integer(value) ? "; " : ", ", out); /* 1,234; 1,235 */
         html_put(out, text ? text : missing);
         first = false;
     }
 }
 
-static void facts(const json_t *document, const json_t *runs, FILE *out)
+static void facts(const json_t *document, const json_t *shown, FILE *out)
 {
     const json_t *trace = json_object_get(document, "trace");
     fputs("<dl>\n", out);
@@ -167,13 +167,15 @@ static void facts(const json_t *document, const json_t *runs, FILE *out)
                  {"vmm", "hypervisor", "none"},
                  {"name", "schemes", "?"},
                  {"instructions", "instructions counted", "?"},
-                 {"references", "references counted", "?"},
-                 {"seed", "seed", "?"}};
+                 {"references", "references counted", "?"}};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         fprintf(out, "<dt>%s</dt><dd>", lines[i].label);
-        run_facts(runs, lines[i].key, lines[i].missing, out);
+        run_facts(shown, lines[i].key, lines[i].missing, out);
         fputs("</dd>\n", out);
     }
+    fputs("<dt>seed</dt><dd>", out);
+    run_facts(json_object_get(document, "runs"), "seed", "?", out);
+    fputs("</dd>\n", out);
     fputs("<dt>made by</dt><dd>Vexit ", out);
     html_word(out, document, "tool.version", "?");
     fputs("</dd>\n</dl>\n", out);
@@ -216,7 +218,7 @@ vx_status vx_report_write_html(const json_t *document, FILE *out, vx_msg *msg)
     fputs("<body>\n<h1>", out);
     title(document, out);
     fputs("</h1>\n", out);
-    facts(document, runs, out);
+    facts(document, shown, out);
     vx_status status = sections(document, shown, out, msg);
     fputs("</body>\n</html>\n", out);
     json_decref(shown);

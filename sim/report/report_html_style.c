@@ -71,7 +71,7 @@ static const char *const sheet[] = {
     ".config tbody th{white-space:nowrap}\n"
     "summary{cursor:pointer;color:var(--link)}\n"
     "@media print{body{max-width:none;padding:0;font-size:10pt}table{font-size:8.5pt}th,td{padding:2px 6px}\n"
-    "h2{margin-top:20px}h2,h3{break-after:avoid}tr,figure,svg{break-inside:avoid}\n"
+    "h2{margin-top:20px}h2,h3,h3+p{break-after:avoid}tr,figure,svg{break-inside:avoid}\n"
     "rect,circle,tbody tr{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
     ".grids{zoom:.9}.scroll{overflow:visible}.scroll svg{max-width:100%;height:auto}.legend{padding-left:0}}\n",
 };

@@ -43,10 +43,11 @@ static const char *compact(uint64_t value, char text[REPORT_NUMBER])
 
 enum { BARS_WIDTH = 790, SEGMENT_LABEL = 54 };
 
-static uint64_t sum_of_causes(const json_t *run)
+/* The length of a bar: causes are never less than what is drawn of them, whatever the document's total says. */
+static double sum_of_causes(const json_t *run)
 {
-    uint64_t sum = 0;
-    for (unsigned cause = 0; cause < VX_CAUSES; cause++) sum += report_cause_cycles(run, cause);
+    double sum = 0.0;
+    for (unsigned cause = 0; cause < VX_CAUSES; cause++) sum += (double)report_cause_cycles(run, cause);
     return sum;
 }
 
@@ -67,8 +68,7 @@ static void segment(unsigned cause, uint64_t cycles, double share, int from, int
 /* Ends are rounded, not lengths: a bar is right whatever the number of its segments. */
 static void bar(const json_t *run, double most, int y, FILE *out)
 {
-    uint64_t all = sum_of_causes(run);
-    double sum = 0.0;
+    double all = sum_of_causes(run), sum = 0.0;
     int from = 0;
     char number[REPORT_NUMBER];
     name_label(run, LABEL_END, y + 17, out);
@@ -76,10 +76,11 @@ static void bar(const json_t *run, double most, int y, FILE *out)
         uint64_t cycles = report_cause_cycles(run, cause);
         sum += (double)cycles;
         int to = (int)(sum / most * BARS_WIDTH + 0.5);
-        if (to > from) segment(cause, cycles, (double)cycles / (double)all, from, to, y, out);
+        if (to > from) segment(cause, cycles, (double)cycles / all, from, to, y, out);
         from = to;
     }
-    fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"n\">%s", PLOT + from + 8, y + 17, report_grouped(all, number));
+    fprintf(out, "<text x=\"%d\" y=\"%d\" class=\"n\">%s", PLOT + from + 8, y + 17,
+            report_grouped(report_cycles(run), number));
     const json_t *overhead = report_at(run, "derived.overhead_vs_native.value");
     if (json_is_number(overhead)) fprintf(out, " (%+.1f%%)", 100.0 * json_number_value(overhead));
     fputs("</text>\n", out);
@@ -104,8 +105,7 @@ static void legend(const json_t *runs, FILE *out)
 void html_bars(const json_t *runs, FILE *out)
 {
     double most = 0.0;
-    for (size_t i = 0; i < json_array_size(runs); i++)
-        most = fmax(most, (double)sum_of_causes(json_array_get(runs, i)));
+    for (size_t i = 0; i < json_array_size(runs); i++) most = fmax(most, sum_of_causes(json_array_get(runs, i)));
     if (most <= 0.0) return;
     fputs("<h2>Where the cycles went</h2>\n<div class=\"scroll\">", out);
     begin_svg(WIDTH, (int)json_array_size(runs) * ROW, "cycles by cause, a bar a run", out);

@@ -37,7 +37,7 @@ static void side_row(void *context, const report_row *row)
 vx_status html_side_by_side(const json_t *runs, FILE *out, vx_msg *msg)
 {
     side_by_side table = {runs, out};
-    fputs("<h2>Side by side</h2>\n", out);
+    fprintf(out, "<h2>%s</h2>\n", json_array_size(runs) == 1 ? "Figures" : "Side by side");
     begin_table(out);
     fputs("<th></th>", out);
     name_heads(runs, out);

@@ -118,6 +118,8 @@ const char *report_approximation(const char *flag);
 
 /* Cycles of a vx_cause; 0 where the document has none. */
 uint64_t report_cause_cycles(const json_t *run, unsigned cause);
+/* All cycles as the run says; the sum of causes where it does not. */
+uint64_t report_cycles(const json_t *run);
 
 /* ---- report_grid.c: what is shown of the grid of a run's walks ---- */
 
