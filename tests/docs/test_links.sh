@@ -1,0 +1,54 @@
+#!/bin/sh
+# Links and file names in the documentation lead somewhere: test_links.sh SOURCE
+set -eu
+cd "$1"
+failures=0 links=0 names=0
+fail() {
+  echo "test_links: $*" >&2
+  failures=$((failures + 1))
+}
+
+pages=$(find . \( -name 'build*' -o -name .git -o -name out \) -prune -o -name '*.md' -print | sed 's|^\./||' | sort)
+[ -n "$pages" ] || fail "no pages"
+files=$(find . \( -name 'build*' -o -name .git -o -name out \) -prune -o -print | sed 's|^\./||')
+
+# Anchors of a page as GitHub makes them: lower case, blanks as dashes, no punctuation.
+has_anchor() { # page anchor
+  grep '^#' "$1" | sed 's/^#* //' | tr 'A-Z ' 'a-z-' | tr -cd 'a-z0-9_\n-' | grep -qx -e "$2"
+}
+
+for page in $pages; do
+  folder=$(dirname "$page")
+  # 1. Relative links, outside code blocks.
+  targets=$(sed '/^```/,/^```/d; /^    /d; s/`[^`]*`//g' "$page" | grep -o '](.[^)]*)' | sed 's/^](//; s/)$//' | sort -u || true)
+  for target in $targets; do
+    case $target in http://* | https://* | mailto:*) continue ;; esac
+    links=$((links + 1))
+    path=${target%%#*}
+    [ -z "$path" ] || [ -e "$folder/$path" ] || { fail "$page: no $target"; continue; }
+    case $target in
+    *.md#*) has_anchor "$folder/$path" "${target#*#}" || fail "$page: no heading for $target" ;;
+    \#*) has_anchor "$page" "${target#\#}" || fail "$page: no heading for $target" ;;
+    esac
+  done
+  # 2. Names of source files between backquotes: somewhere in the tree (names are unique), or at the given path.
+  mentioned=$(sed '/^```/,/^```/d; /^    /d' "$page" |
+    grep -oE '`[A-Za-z0-9_./*-]+\.(c|h|cpp|md|sh|xsd|cmake|vxt)`|`(sim|app|bench|tests|docs|models|traces|scripts|cmake|examples)/[A-Za-z0-9_./*-]*`' |
+    tr -d '`' | sort -u || true)
+  for name in $mentioned; do
+    name=${name#./}
+    case $name in my-* | */my-*) continue ;; esac
+    names=$((names + 1))
+    set -f
+    found=no
+    for file in $files; do
+      # shellcheck disable=SC2254 # a mentioned name may be a pattern
+      case $file in ${name%/} | */${name%/}) found=yes; break ;; esac
+    done
+    set +f
+    [ $found = yes ] || fail "$page: no file $name"
+  done
+done
+[ $links -ge 10 ] || fail "only $links links seen"
+[ $names -ge 100 ] || fail "only $names file names seen"
+[ $failures -eq 0 ]
