@@ -1,8 +1,12 @@
 /* Vexit's facade: open a simulation, run it, take its report.
  *
  *     vx_sim *sim;
- *     vx_sim_options options = {.cpu = "nehalem", .scheme = "ept", .traces = (const char *[]){"a.vxt"}, .trace_count =
- * 1}; if (vx_sim_open(&sim, &options, &msg) == VX_OK && vx_sim_run(sim, &msg) == VX_OK) ... vx_sim_close(sim);
+ *     const char *const traces[] = {"a.vxt"};
+ *     vx_sim_options options = {.cpu = "nehalem", .scheme = "ept", .traces = traces, .trace_count = 1, .seed = 1};
+ *     if (vx_sim_open(&sim, &options, &msg) == VX_OK) {
+ *         if (vx_sim_run(sim, &msg) == VX_OK) ...
+ *         vx_sim_close(sim);
+ *     }
  *
  * One simulation owns all its memory and shares nothing with another; use one per thread. The library never exits,
  * aborts, prints or installs signal handlers. */
