@@ -55,6 +55,8 @@ typedef struct places {
 
 static json_t *mean_at(const places *all, json_t **half);
 
+static const json_t **new_places(size_t count) { return malloc(count * sizeof(const json_t *)); }
+
 /* Lists and objects decide what a place is (a run whose identities hold says "ok" where another lists those that do
  * not), then numbers: a ratio of nothing is null. */
 static const json_t *kind_of(const places *all)
@@ -121,7 +123,7 @@ static json_t *mean_of_arrays(const places *all, const json_t *kind)
 {
     const json_t *first = json_array_get(kind, 0);
     if (!json_is_number(first) && !json_is_array(first)) return union_of(all);
-    places inner = {malloc(all->count * sizeof *inner.at), all->count};
+    places inner = {new_places(all->count), all->count};
     json_t *mean = json_array();
     bool done = inner.at && mean;
     for (size_t i = 0; done && i < json_array_size(kind); i++) {
@@ -147,7 +149,7 @@ static bool has_no_mean(const char *key)
 
 static bool mean_of_members(const places *all, json_t *mean, json_t *half)
 {
-    places inner = {malloc(all->count * sizeof *inner.at), all->count};
+    places inner = {new_places(all->count), all->count};
     bool done = inner.at != NULL;
     for (size_t i = 0; done && i < all->count; i++) {
         const char *key;
@@ -201,7 +203,7 @@ static bool finish(json_t *run, const json_t *group, json_t *half)
 
 static json_t *mean_run(const json_t *group)
 {
-    places all = {malloc(json_array_size(group) * sizeof *all.at), json_array_size(group)};
+    places all = {new_places(json_array_size(group)), json_array_size(group)};
     if (!all.at) return NULL;
     for (size_t i = 0; i < all.count; i++) all.at[i] = json_array_get(group, i);
     json_t *half = json_null(), *run = mean_at(&all, &half);

@@ -258,7 +258,7 @@ static void mangled_documents_are_well_formed(void **state)
     for (unsigned round = 0; round < 150; round++) {
         json_t *document = golden_document(names[round % 3]);
         for (unsigned cuts = 0; cuts < 6; cuts++) {
-            json_t *at = document, *inner = document;
+            json_t *at, *inner = document;
             for (int depth = rand() % 8; depth >= 0 && inner; depth--) {
                 at = inner;
                 size_t size = json_object_size(at) + json_array_size(at), chosen = size ? (size_t)rand() % size : 0;

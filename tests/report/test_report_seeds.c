@@ -74,8 +74,8 @@ static json_t *seeded(int spread)
     for (size_t i = 0; i < 2 * schemes; i++) {
         json_t *run = json_deep_copy(json_array_get(runs, i % schemes)), *cycles = json_object_get(run, "cycles");
         json_t *causes = json_object_get(cycles, "by_cause");
-        json_int_t more = spread * (json_int_t)(1 + i / schemes);
-        json_object_set_new(run, "seed", json_integer((json_int_t)(2 + i / schemes)));
+        json_int_t again = 1 + (json_int_t)(i / schemes), more = spread * again;
+        json_object_set_new(run, "seed", json_integer(1 + again));
         json_object_set_new(cycles, "total", json_integer(json_integer_value(json_object_get(cycles, "total")) + more));
         json_object_set_new(causes, "guest.instructions",
                             json_integer(json_integer_value(json_object_get(causes, "guest.instructions")) + more));
