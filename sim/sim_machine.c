@@ -74,7 +74,8 @@ static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
                           .vpid = sim->vpid,
                           .memory = &sim->memory,
                           .layout = &sim->layout,
-                          .vms = sim->vms};
+                          .vms = sim->vms,
+                          .recorded_guests = sim_is_system_trace(&sim->vm[0])};
     return vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
 }
 

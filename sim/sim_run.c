@@ -112,8 +112,9 @@ static vx_status run_stretch(sim_vm *vm, vx_tick horizon, bool *more, vx_msg *ms
     feed->replayed += vx_vcpu_counts_now(vm->vcpu)->references - before;
     feed->position = run.position;
     status = on_stop(vm, stop, &run, run.position ? &feed->batch.records[run.position - 1] : NULL, msg);
-    if (status == VX_OK && vm->sim->vmm) status = vx_vmm_status(vm->sim->vmm, msg);
-    return status;
+    /* A hypervisor that cannot go on breaks the vCPU's run as well: its own reason is the better one. */
+    vx_status broken = vm->sim->vmm ? vx_vmm_status(vm->sim->vmm, msg) : VX_OK;
+    return broken != VX_OK ? broken : status;
 }
 
 static void end_run(vx_sim *sim, vx_status status)

@@ -90,6 +90,7 @@ void vx_vcpu_virtualize(vx_vcpu *v, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bo
 }
 
 const vx_registers *vx_vcpu_registers(const vx_vcpu *v) { return &v->registers; }
+const vx_registers *vx_vcpu_guest_view(const vx_vcpu *v) { return &v->view; }
 
 void vx_vcpu_set_registers(vx_vcpu *v, const vx_registers *registers)
 {

@@ -10,16 +10,20 @@ static void invalidate(vx_vcpu *v, vx_mmu_op op) { vx_mmu_invalidate(v->mmu, &(v
 
 static uint16_t pcid_of(const vx_registers *r) { return (uint16_t)(r->cr4 & VX_CR4_PCIDE ? r->cr3 & 0xFFF : 0); }
 
-/* PAE: MOV to CR3 loads the four PDPTEs from memory (SDM Vol. 3A, 4.4.1). */
-static void load_pdptes(vx_vcpu *v)
+/* PAE: MOV to CR3 loads the four PDPTEs from memory (SDM Vol. 3A, 4.4.1). Registers that name composed tables are
+ * loaded by the software that composed them. */
+static void latch_pdptes(const vx_vcpu *v, vx_registers *r)
 {
-    vx_registers *r = &v->registers;
     if (vx_registers_paging(r) != VX_PAGING_PAE) return;
     for (unsigned i = 0; i < 4; i++) {
         vx_gpa at = {(r->cr3 & 0xFFFFFFE0ULL) + 8ULL * i};
-        vx_hpa place = v->shadow_tables ? (vx_hpa){at.v} : vx_gpa_map_hpa(v->ram, at);
-        r->pdpte[i] = vx_physmem_read64(v->memory, place);
+        r->pdpte[i] = vx_physmem_read64(v->memory, vx_gpa_map_hpa(v->ram, at));
     }
+}
+
+static void load_pdptes(vx_vcpu *v)
+{
+    if (!v->shadow_tables) latch_pdptes(v, &v->registers);
 }
 
 static void write_cr0(vx_vcpu *v, uint64_t value)
@@ -91,11 +95,12 @@ static void effect_clts(vx_vcpu *v, const vx_record *record, const uint64_t *pay
 }
 
 /* LMSW loads PE, MP, EM and TS; it cannot clear PE (SDM Vol. 2, LMSW). */
+static uint64_t after_lmsw(uint64_t cr0, uint64_t source) { return (cr0 & ~0xEULL) | (source & 0xF); }
+
 static void effect_lmsw(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
     (void)payload;
-    uint64_t cr0 = v->registers.cr0;
-    write_cr0(v, (cr0 & ~0xEULL) | (record->addr & 0xF) | (cr0 & VX_CR0_PE));
+    write_cr0(v, after_lmsw(v->registers.cr0, record->addr));
 }
 
 static void effect_efer(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
@@ -105,9 +110,17 @@ static void effect_efer(vx_vcpu *v, const vx_record *record, const uint64_t *pay
     vx_vcpu_load(v);
 }
 
+static void notice(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    if (v->shadow_tables && v->hooks.on_notice) v->hooks.on_notice(v->hooks.hypervisor, v, record, payload);
+}
+
 static void effect_pdpte(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
-    (void)record;
+    if (v->shadow_tables) {
+        notice(v, record, payload);
+        return;
+    }
     memcpy(v->registers.pdpte, payload, sizeof v->registers.pdpte);
     vx_vcpu_load(v);
 }
@@ -120,6 +133,11 @@ static void effect_invlpg(vx_vcpu *v, const vx_record *record, const uint64_t *p
 
 static void effect_invpcid(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
+    if (v->shadow_tables) { /* composed tables run without PCIDs: all of the guest's are one context */
+        invalidate(v, VX_OP_CR4_FLUSH);
+        notice(v, record, payload);
+        return;
+    }
     static const vx_mmu_op by_type[4] = {VX_OP_INVPCID_ADDRESS, VX_OP_INVPCID_CONTEXT, VX_OP_INVPCID_ALL_GLOBAL,
                                          VX_OP_INVPCID_ALL};
     vx_mmu_invalidate(v->mmu, &(vx_mmu_invalidation){.op = by_type[record->size & 3],
@@ -133,6 +151,8 @@ static void set_cpl(vx_vcpu *v, uint8_t cpl)
     v->registers.cpl = cpl;
     vx_vcpu_load(v);
 }
+
+void vcpu_enter_kernel(vx_vcpu *v) { set_cpl(v, 0); }
 
 static void effect_cpl(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
@@ -156,7 +176,13 @@ static void effect_exception(vx_vcpu *v, const vx_record *record, const uint64_t
 {
     (void)payload;
     v->counts.exceptions++;
-    if (record->size == 14) v->registers.cr2 = record->addr;
+    if (record->size == 14) {
+        v->registers.cr2 = record->addr;
+        v->counts.guest_faults++;
+        vx_ledger_charge(v->ledger, VX_CAUSE_GUEST_FAULT, v->cpu->cost.interrupt_ticks);
+    } else {
+        vx_ledger_charge(v->ledger, VX_CAUSE_INTERRUPT, v->cpu->cost.interrupt_ticks);
+    }
     set_cpl(v, 0);
 }
 
@@ -177,29 +203,29 @@ static void effect_state(vx_vcpu *v, const vx_record *record, const uint64_t *pa
                           .efer = payload[4],
                           .pdpte = {payload[5], payload[6], payload[7], payload[8]},
                           .cpl = record->size & 3};
-    if (vcpu_virtualized(v)) {
+    v->announced = false;
+    if (vcpu_virtualized(v))
         v->hooks.on_state(v->hooks.hypervisor, v, &guest);
-        return;
-    }
-    vx_vcpu_set_registers(v, &guest);
+    else
+        vx_vcpu_set_registers(v, &guest);
     invalidate(v, VX_OP_CR4_FLUSH);
 }
 
 /* What memory holds when a page becomes a table: not a store of the guest's, so nothing traps. */
 static void effect_pt_page_new(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
-    unsigned bytes = vx_registers_paging(&v->registers) == VX_PAGING_32BIT && !v->shadow_tables ? 4 : 8;
+    unsigned bytes = vx_registers_paging(&v->view) == VX_PAGING_32BIT ? 4 : 8;
     vx_gpa page = {record->addr & ~0xFFFULL};
     vx_physmem_clear_page(v->memory, vx_gpa_map_hpa(v->ram, page));
     for (unsigned i = 0; i + 1 < record->count; i += 2) {
-        uint64_t offset = payload[i] * bytes;
         if (payload[i] >= VX_PAGE_BYTES / bytes) continue;
-        vx_hpa at = vx_gpa_map_hpa(v->ram, (vx_gpa){page.v + offset});
+        vx_hpa at = vx_gpa_map_hpa(v->ram, (vx_gpa){page.v + payload[i] * bytes});
         if (bytes == 8)
             vx_physmem_write64(v->memory, at, payload[i + 1]);
         else
             vx_physmem_write32(v->memory, at, (uint32_t)payload[i + 1]);
     }
+    notice(v, record, payload);
 }
 
 static void effect_skipped(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
@@ -253,4 +279,72 @@ void vcpu_effect(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
     effect_fn effect = effects[record->kind];
     if (effect) effect(v, record, payload);
+}
+
+/* SDM Vol. 3C 25.3: MOV to CR0 and CR4, CLTS and LMSW leave the bits alone that the guest/host masks give to the host.
+ */
+void vcpu_effect_unexited(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    if (!v->vmcs) {
+        vcpu_effect(v, record, payload);
+        return;
+    }
+    uint64_t mask0 = v->vmcs->cr0_mask, mask4 = v->vmcs->cr4_mask, now0 = v->registers.cr0, now4 = v->registers.cr4;
+    switch (record->kind) {
+    case VX_REC_CR_WRITE:
+        if (record->size == 0)
+            write_cr0(v, (now0 & mask0) | (record->addr & ~mask0));
+        else if (record->size == 4)
+            write_cr4(v, (now4 & mask4) | (record->addr & ~mask4));
+        else
+            effect_cr_write(v, record, payload);
+        break;
+    case VX_REC_LMSW:
+        write_cr0(v, (now0 & mask0) | (after_lmsw(now0, record->addr) & ~mask0));
+        break;
+    case VX_REC_CLTS:
+        v->registers.cr0 &= ~(VX_CR0_TS & ~mask0);
+        break;
+    default:
+        vcpu_effect(v, record, payload);
+        break;
+    }
+}
+
+static void view_cr_write(vx_vcpu *v, unsigned number, uint64_t value)
+{
+    vx_registers *view = &v->view;
+    uint64_t *const registers[] = {[0] = &view->cr0, [2] = &view->cr2, [3] = &view->cr3, [4] = &view->cr4};
+    if (number > 4 || !registers[number]) return;
+    *registers[number] = number == 3 ? value & ~VX_CR3_NO_FLUSH : value;
+    if (number != 2) latch_pdptes(v, view);
+}
+
+void vcpu_note_view(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    vx_registers *view = &v->view;
+    switch (record->kind) {
+    case VX_REC_CR_WRITE:
+        view_cr_write(v, record->size, record->addr);
+        break;
+    case VX_REC_LMSW:
+        view_cr_write(v, 0, after_lmsw(view->cr0, record->addr));
+        break;
+    case VX_REC_CLTS:
+        view->cr0 &= ~VX_CR0_TS;
+        break;
+    case VX_REC_EFER_LOAD:
+        view->efer = record->addr;
+        break;
+    case VX_REC_PDPTE_LOAD:
+        memcpy(view->pdpte, payload, sizeof view->pdpte);
+        break;
+    case VX_REC_STATE:
+        *view = (vx_registers){.cr0 = payload[0], .cr2 = payload[1], .cr3 = payload[2], .cr4 = payload[3]};
+        view->efer = payload[4];
+        memcpy(view->pdpte, payload + 5, sizeof view->pdpte);
+        break;
+    default:
+        break;
+    }
 }

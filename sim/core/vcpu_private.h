@@ -13,6 +13,7 @@ struct vx_vcpu {
     vx_mmu *mmu;
     uint64_t instructions; /* absolute: never reset */
     uint64_t limit;        /* instruction count at which the loop looks at its limits */
+    size_t batch_end;      /* record at which it does: 0 as soon as the tick limit is reached */
     uint64_t fetches, loads, stores, crossings, untranslated;
     bool translated;  /* paging or nested paging is on */
     bool data_cached; /* data references go through the data caches */
@@ -25,12 +26,16 @@ struct vx_vcpu {
     vx_queue *queue;
     vx_vcpu_hooks hooks;
     vx_registers registers;
+    vx_registers view;   /* see vx_vcpu_guest_view */
     const vx_vmcs *vmcs; /* not NULL: in VMX non-root operation */
     const vx_vmcb *vmcb; /* not NULL: in SVM guest mode */
     bool shadow_tables;
 
     bool monitor_armed; /* by MONITOR, until MWAIT */
-    bool delivering; /* executing what the guest's fault handler queued: its EXCEPTION is the one just delivered */
+    bool draining;      /* executing the queue */
+    /* The page fault delivered last has its EXCEPTION record still to come, from the guest OS or from the trace. */
+    bool announced;
+    vx_gva announced_gva;
     vx_tick tick_limit;
     bool injected; /* a page fault waits for the VM entry */
     vx_gva injected_gva;
@@ -44,14 +49,21 @@ struct vx_vcpu {
 
 static inline bool vcpu_virtualized(const vx_vcpu *vcpu) { return vcpu->vmcs || vcpu->vmcb; }
 
-/* Lowers the loop's limit where the tick limit is reached: called wherever ticks are charged in the loop. */
+/* Ends the loop behind the record in progress where the tick limit is reached: called wherever ticks are charged in it.
+ */
 void vcpu_note_time(vx_vcpu *vcpu);
 
 /* Charges guest.instructions up to the present instruction count. */
 void vcpu_charge_instructions(vx_vcpu *vcpu);
 
-/* What an event record does, as the instruction itself would: vcpu_events.c. */
+/* What an event record does, as the instruction itself would, or as software emulates it: vcpu_events.c. */
 void vcpu_effect(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+/* The same in VMX non-root operation where it did not exit: the bits of CR0 and CR4 that the host owns stay. */
+void vcpu_effect_unexited(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+/* An event was delivered through the IDT: CPL 0. */
+void vcpu_enter_kernel(vx_vcpu *vcpu);
+/* Keeps the guest's view of its registers. */
+void vcpu_note_view(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
 
 /* Whether the record exits, and if so the whole round trip: vcpu_exit.c. */
 vx_resume vcpu_take_exit(vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record, const uint64_t *payload);

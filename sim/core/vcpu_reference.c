@@ -4,7 +4,7 @@
  * the access or injects the fault; only then does the guest see it, and the reference is made again. */
 #include "vcpu_private.h"
 
-enum { PF_PRESENT = 1, PF_WRITE = 2 };
+enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4 };
 
 static bool page_fault_exits(const vx_vcpu *v, uint32_t error_code)
 {
@@ -43,15 +43,19 @@ static vcpu_settled deliver_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_co
     v->counts.guest_faults++;
     v->registers.cr2 = gva.v;
     vx_ledger_charge(v->ledger, VX_CAUSE_GUEST_FAULT, v->cpu->cost.interrupt_ticks);
+    v->announced = true;
+    v->announced_gva = gva;
     if (!v->hooks.on_page_fault) {
         v->counts.abandoned++;
         return VCPU_ABANDONED;
     }
+    if (v->draining) {
+        *status =
+            vx_fail(msg, VX_ERR_CHECK, "the guest OS faults at 0x%llx in its own handler", (unsigned long long)gva.v);
+        return VCPU_FAILED;
+    }
     *status = v->hooks.on_page_fault(v->hooks.guest, gva, error_code, v->queue, msg);
-    if (*status != VX_OK) return VCPU_FAILED;
-    v->delivering = true;
-    *status = vx_vcpu_drain(v, msg);
-    v->delivering = false;
+    if (*status == VX_OK) *status = vx_vcpu_drain(v, msg);
     return *status == VX_OK ? VCPU_TRANSLATED : VCPU_FAILED;
 }
 
@@ -80,23 +84,35 @@ static vcpu_settled unsettled(vx_gva gva, vx_status *status, vx_msg *msg)
     return VCPU_FAILED;
 }
 
-vcpu_settled vcpu_reference(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record, const uint64_t *payload,
-                            vx_status *status, vx_msg *msg)
+static vcpu_settled translated(vx_vcpu *v, vx_gva gva, vx_access access, vx_hpa hpa, vx_status *status, vx_msg *msg)
+{
+    if (v->data_cached) vx_mmu_data(v->mmu, hpa, access);
+    if (!v->hooks.on_translation) return VCPU_TRANSLATED;
+    *status = v->hooks.on_translation(v->hooks.checker, v, gva, access, hpa, msg);
+    return *status == VX_OK ? VCPU_TRANSLATED : VCPU_FAILED;
+}
+
+static vcpu_settled reference(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record,
+                              const uint64_t *payload, vx_status *status, vx_msg *msg)
 {
     for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++) {
         vx_mmu_translation translation;
         vx_mmu_fault fault;
         vx_mmu_result result = vx_mmu_access(v->mmu, gva, access, &translation, &fault);
-        if (result == VX_MMU_DONE) {
-            if (v->data_cached) vx_mmu_data(v->mmu, translation.hpa, access);
-            vcpu_note_time(v);
-            return VCPU_TRANSLATED;
-        }
+        if (result == VX_MMU_DONE) return translated(v, gva, access, translation.hpa, status, msg);
         vcpu_settled settled = settle(v, result, &fault, record, payload, status, msg);
         if (settled != VCPU_TRANSLATED) return settled;
         v->counts.retries++;
     }
     return unsettled(gva, status, msg);
+}
+
+vcpu_settled vcpu_reference(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record, const uint64_t *payload,
+                            vx_status *status, vx_msg *msg)
+{
+    vcpu_settled settled = reference(v, gva, access, record, payload, status, msg);
+    vcpu_note_time(v);
+    return settled;
 }
 
 /* A page-table store whose linear address nobody recorded: no reference, but its write protection and its
@@ -133,6 +149,8 @@ static vx_status page_table_store(vx_vcpu *v, const vx_record *record, const uin
         settled = v->translated
                       ? vcpu_reference(v, (vx_gva){record->addr}, VX_ACCESS_STORE, record, payload, &status, msg)
                       : VCPU_TRANSLATED;
+        /* The recorded guest did store: where its address does not translate here, the bytes arrive all the same. */
+        if (settled == VCPU_ABANDONED) settled = physical_store(v, record, payload, &status, msg);
     }
     if (settled != VCPU_TRANSLATED) return status; /* emulated: the hypervisor wrote the bytes */
     vx_hpa at = vx_gpa_map_hpa(v->ram, (vx_gpa){payload[0]});
@@ -141,6 +159,27 @@ static vx_status page_table_store(vx_vcpu *v, const vx_record *record, const uin
     else
         vx_physmem_write64(v->memory, at, payload[1]);
     return VX_OK;
+}
+
+/* The record replaces its reference: no lookup, but under a hypervisor the address is mapped nowhere. Nested tables say
+ * so with their own exit; composed tables with a page fault. */
+static vx_status device_access(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    bool write = record->kind == VX_REC_MMIO_WRITE;
+    if (v->shadow_tables) {
+        uint32_t user = v->registers.cpl == 3 ? PF_USER : 0;
+        vx_exit exit = page_fault_exit(v, (vx_gva){payload[1]}, (write ? PF_WRITE : 0U) | user);
+        if (page_fault_exits(v, exit.error_code)) (void)vcpu_take_exit(v, &exit, record, payload);
+    } else if (vcpu_virtualized(v)) {
+        vx_hpa hpa;
+        vx_mmu_fault fault;
+        vx_mmu_result result =
+            vx_mmu_access_gpa(v->mmu, (vx_gpa){record->addr}, write ? VX_ACCESS_STORE : VX_ACCESS_LOAD, &hpa, &fault);
+        if (result != VX_MMU_DONE && settle(v, result, &fault, record, payload, &status, msg) == VCPU_FAILED)
+            return status;
+    }
+    return status;
 }
 
 /* PAUSE and RDTSC runs are one record with a count; each of them exits. */
@@ -156,18 +195,34 @@ static bool is_trap_like(const vx_vcpu *v, const vx_exit *exit)
     return index >= 0 && vx_exit_reason_at(v->cpu->vendor, (unsigned)index)->trap_like;
 }
 
+/* The EXCEPTION record of a page fault that translation has already found and delivered: it has exited and cost. */
+static bool already_delivered(vx_vcpu *v, const vx_record *record)
+{
+    if (record->kind != VX_REC_EXCEPTION) return false;
+    bool same = v->announced && record->size == 14 && record->addr == v->announced_gva.v;
+    v->announced = false;
+    return same;
+}
+
 vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
 {
     v->counts.events[record->kind]++;
     if (record->kind == VX_REC_PT_STORE) return page_table_store(v, record, payload, msg);
+    if (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE)
+        return device_access(v, record, payload, msg);
+    vcpu_note_view(v, record, payload);
     vx_exit exit;
-    bool own_exception = v->delivering && record->kind == VX_REC_EXCEPTION;
-    if (own_exception || !vcpu_virtualized(v) || !vcpu_record_exits(v, record, payload, &exit)) {
-        vcpu_effect(v, record, payload);
+    if (already_delivered(v, record)) {
+        v->counts.exceptions++;
+        vcpu_enter_kernel(v);
+        return VX_OK;
+    }
+    if (!vcpu_virtualized(v) || !vcpu_record_exits(v, record, payload, &exit)) {
+        vcpu_effect_unexited(v, record, payload);
         return VX_OK;
     }
     if (is_trap_like(v, &exit)) {
-        vcpu_effect(v, record, payload);
+        vcpu_effect_unexited(v, record, payload);
         (void)vcpu_take_exit(v, &exit, record, payload);
         return VX_OK;
     }

@@ -1,20 +1,36 @@
 /* The step body: streams records, takes first-level hits inline, leaves everything else to the cold side.
  *
- * There is one instance per hardware mode (untranslated or translated, data caches off or on), each a thin function
- * over one inline body with constant arguments; the mode is looked at when the loop is entered and after each event,
- * never per reference. */
+ * There is one instance per hardware mode (untranslated or translated; data caches or a check of every translation, or
+ * neither), each a thin function over one inline body with constant arguments; the mode is looked at when the loop is
+ * entered and after each event, never per reference. */
 #include "vcpu_private.h"
 #include "vx_mmu_hit.h"
 
+/* What happens to the address of a hit beyond its use. */
+typedef enum watch {
+    WATCH_NOTHING,
+    WATCH_CACHES, /* it goes through the data caches */
+    WATCH_ALL     /* ... where the model has them on, and is checked */
+} watch;
+
+static __attribute__((noinline)) bool watched_hit(vx_vcpu *v, uint64_t gva, vx_access access, vx_hpa hpa, watch how,
+                                                  vx_run *run, vx_msg *msg)
+{
+    if (v->data_cached) {
+        vx_mmu_data(v->mmu, hpa, access);
+        vcpu_note_time(v);
+    }
+    if (how == WATCH_ALL) run->status = v->hooks.on_translation(v->hooks.checker, v, (vx_gva){gva}, access, hpa, msg);
+    return how != WATCH_ALL || run->status == VX_OK;
+}
+
 /* One lookup of one page. True: go on. */
-static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, bool data_cached,
-                         vx_run *run, vx_msg *msg)
+static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, watch how, vx_run *run,
+                         vx_msg *msg)
 {
     vx_hpa hpa;
-    if (__builtin_expect(vx_mmu_hit(v->mmu, gva, access, &hpa), 1)) {
-        if (data_cached) vx_mmu_data(v->mmu, hpa, access);
-        return true;
-    }
+    if (__builtin_expect(vx_mmu_hit(v->mmu, gva, access, &hpa), 1))
+        return how == WATCH_NOTHING || watched_hit(v, gva, access, hpa, how, run, msg);
     return vcpu_reference(v, (vx_gva){gva}, access, record, NULL, &run->status, msg) != VCPU_FAILED;
 }
 
@@ -25,7 +41,7 @@ static inline bool crosses_page(uint64_t gva, uint32_t bytes)
 
 static inline uint64_t next_page(uint64_t gva) { return (gva | (VX_PAGE_BYTES - 1)) + 1; }
 
-static inline bool fetch_block(vx_vcpu *v, const vx_record *record, bool translated, bool data_cached, vx_run *run,
+static inline bool fetch_block(vx_vcpu *v, const vx_record *record, bool translated, watch how, vx_run *run,
                                vx_msg *msg)
 {
     v->instructions += record->count;
@@ -36,13 +52,13 @@ static inline bool fetch_block(vx_vcpu *v, const vx_record *record, bool transla
         v->untranslated += record->count + (uint64_t)crossing;
         return true;
     }
-    if (!touch(v, record->addr, VX_ACCESS_FETCH, record, data_cached, run, msg)) return false;
+    if (!touch(v, record->addr, VX_ACCESS_FETCH, record, how, run, msg)) return false;
     vx_mmu_hit_repeat(v->mmu, record->addr, VX_ACCESS_FETCH, record->count - 1U);
-    return !crossing || touch(v, next_page(record->addr), VX_ACCESS_FETCH, record, data_cached, run, msg);
+    return !crossing || touch(v, next_page(record->addr), VX_ACCESS_FETCH, record, how, run, msg);
 }
 
-static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access access, bool translated,
-                                  bool data_cached, vx_run *run, vx_msg *msg)
+static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access access, bool translated, watch how,
+                                  vx_run *run, vx_msg *msg)
 {
     bool crossing = crosses_page(record->addr, record->size);
     if (crossing) v->crossings++;
@@ -50,30 +66,30 @@ static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access
         v->untranslated += 1 + (uint64_t)crossing;
         return true;
     }
-    return touch(v, record->addr, access, record, data_cached, run, msg) &&
-           (!crossing || touch(v, next_page(record->addr), access, record, data_cached, run, msg));
+    return touch(v, record->addr, access, record, how, run, msg) &&
+           (!crossing || touch(v, next_page(record->addr), access, record, how, run, msg));
 }
 
 /* Why the loop ended. LIMIT also stands for the end of the batch. */
 typedef enum loop_end { LOOP_LIMIT, LOOP_EVENT, LOOP_ERROR } loop_end;
 
 static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, const vx_batch *batch, vx_run *run,
-                                                                 bool translated, bool data_cached, vx_msg *msg)
+                                                                 bool translated, watch how, vx_msg *msg)
 {
     size_t at = run->position;
     loop_end end = LOOP_LIMIT;
-    for (; at < batch->count; at++) {
+    for (; at < v->batch_end; at++) {
         const vx_record *record = &batch->records[at];
         bool fine;
         if (record->kind == VX_REC_FETCH) {
             if (v->instructions >= v->limit) break;
-            fine = fetch_block(v, record, translated, data_cached, run, msg);
+            fine = fetch_block(v, record, translated, how, run, msg);
         } else if (record->kind == VX_REC_LOAD) {
             v->loads++;
-            fine = data_reference(v, record, VX_ACCESS_LOAD, translated, data_cached, run, msg);
+            fine = data_reference(v, record, VX_ACCESS_LOAD, translated, how, run, msg);
         } else if (record->kind == VX_REC_STORE) {
             v->stores++;
-            fine = data_reference(v, record, VX_ACCESS_STORE, translated, data_cached, run, msg);
+            fine = data_reference(v, record, VX_ACCESS_STORE, translated, how, run, msg);
         } else {
             end = LOOP_EVENT;
             break;
@@ -89,27 +105,33 @@ static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, con
 
 static loop_end untranslated(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
 {
-    return references(v, b, r, false, false, m);
+    return references(v, b, r, false, WATCH_NOTHING, m);
 }
 static loop_end translated(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
 {
-    return references(v, b, r, true, false, m);
+    return references(v, b, r, true, WATCH_NOTHING, m);
 }
 static loop_end cached(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
 {
-    return references(v, b, r, true, true, m);
+    return references(v, b, r, true, WATCH_CACHES, m);
+}
+static loop_end checked(vx_vcpu *v, const vx_batch *b, vx_run *r, vx_msg *m)
+{
+    return references(v, b, r, true, WATCH_ALL, m);
 }
 
 static loop_end run_references(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
 {
     if (!v->translated) return untranslated(v, batch, run, msg);
+    if (v->hooks.on_translation) return checked(v, batch, run, msg);
     return v->data_cached ? cached(v, batch, run, msg) : translated(v, batch, run, msg);
 }
 
 /* The instruction count at which the tick limit is reached if nothing but instructions costs anything; whatever else
- * costs lowers v->limit on its way (vcpu_note_time). */
-static void set_limit(vx_vcpu *v, const vx_run *run)
+ * costs looks at the time itself (vcpu_note_time). */
+static void set_limit(vx_vcpu *v, const vx_batch *batch, const vx_run *run)
 {
+    v->batch_end = batch->count;
     v->limit = run->instruction_limit;
     v->tick_limit = run->tick_limit;
     if (run->tick_limit == VX_TICK_NEVER) return;
@@ -123,8 +145,7 @@ static void set_limit(vx_vcpu *v, const vx_run *run)
 
 void vcpu_note_time(vx_vcpu *v)
 {
-    if (v->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= v->tick_limit && v->limit > v->instructions)
-        v->limit = v->instructions;
+    if (v->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= v->tick_limit) v->batch_end = 0;
 }
 
 static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop, vx_msg *msg)
@@ -152,7 +173,7 @@ static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop,
 static vx_stop run_batch(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
 {
     for (;;) {
-        set_limit(v, run);
+        set_limit(v, batch, run);
         loop_end end = run_references(v, batch, run, msg);
         if (end == LOOP_ERROR) return VX_STOP_ERROR;
         if (run->position == batch->count) return VX_STOP_BATCH;
@@ -173,13 +194,16 @@ vx_stop vx_vcpu_run(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
 
 vx_status vx_vcpu_drain(vx_vcpu *v, vx_msg *msg)
 {
+    vx_status status = VX_OK;
+    v->draining = true;
     /* Executing a record may queue more (an exit's handler): the queue is read by index, not by pointer. */
-    for (size_t i = 0; i < v->queue->count; i++) {
+    for (size_t i = 0; i < v->queue->count && status == VX_OK; i++) {
         vx_record record = v->queue->records[i];
-        vx_status status = vcpu_event(v, &record, v->queue->payload + record.arg, msg);
-        if (status != VX_OK) return status;
+        status = vcpu_event(v, &record, v->queue->payload + record.arg, msg);
     }
+    v->draining = false;
     vx_queue_clear(v->queue);
+    if (status != VX_OK) return status;
     if (v->queue->overflowed)
         return vx_fail(msg, VX_ERR_CHECK, "the vCPU's queue of %zu records overflowed", v->queue->room);
     return VX_OK;

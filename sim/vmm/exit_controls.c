@@ -1,8 +1,33 @@
 /* What a hypervisor intercepts whatever its memory algorithm: external interrupts, HLT, port accesses, CPUID (always),
- * and the control-register bits the host keeps to itself.
+ * MSRs but for those that the processor or the hypervisor switches with the guest, and the control-register bits the
+ * host keeps to itself.
  *
  * SDM Vol. 3C 24.6; AMD APM Vol. 2, 15.9. Features are used where the model uses them and the CPU has them. */
 #include "vmm_private.h"
+
+#include <string.h>
+
+/* MSRs that belong to the guest while it runs: VM entry and exit switch the SYSENTER MSRs and the bases of FS and GS
+ * (SDM Vol. 3C 26.3.2, 27.5.2), the hypervisor the base that SWAPGS swaps in. The same list as KVM of Linux 6.1 lets
+ * through (arch/x86/kvm/vmx/vmx.c, vmx_possible_passthrough_msrs), less what this simulator's guests do not have. */
+static const uint32_t guest_msrs[] = {0x174, 0x175, 0x176, 0xC0000100, 0xC0000101, 0xC0000102};
+
+void exit_controls_maps(vx_vmm *vmm)
+{
+    memset(vmm->all_ports, 0xFF, sizeof vmm->all_ports);
+    memset(vmm->msr_bitmap, 0xFF, sizeof vmm->msr_bitmap);
+    memset(vmm->msrpm, 0xFF, sizeof vmm->msrpm);
+    for (unsigned i = 0; i < sizeof guest_msrs / sizeof *guest_msrs; i++) {
+        uint32_t low = guest_msrs[i] & 0x1FFF;
+        bool high = guest_msrs[i] >= 0xC0000000;
+        /* SDM Vol. 3C 24.6.9: reads of low and high MSRs, then writes, 1 KiB each. */
+        uint8_t *read = vmm->msr_bitmap + (high ? 1024 : 0) + low / 8;
+        read[0] &= (uint8_t) ~(1U << low % 8);
+        read[2048] &= (uint8_t) ~(1U << low % 8);
+        /* APM Vol. 2, 15.11: two bits an MSR, 2 KiB a range. */
+        vmm->msrpm[(high ? 2048 : 0) + low / 4] &= (uint8_t) ~(3U << low % 4 * 2);
+    }
+}
 
 static void intel(vmm_vm *vm)
 {
@@ -11,7 +36,8 @@ static void intel(vmm_vm *vm)
     vx_vmcs *c = &vm->vmcs;
     c->pin = VX_PIN_EXTERNAL_INTERRUPT_EXITING | VX_PIN_NMI_EXITING;
     c->cpu = VX_CPU_HLT_EXITING | VX_CPU_MWAIT_EXITING | VX_CPU_MONITOR_EXITING | VX_CPU_RDPMC_EXITING |
-             VX_CPU_UNCONDITIONAL_IO_EXITING | VX_CPU_MOV_DR_EXITING;
+             VX_CPU_UNCONDITIONAL_IO_EXITING | VX_CPU_MOV_DR_EXITING | VX_CPU_USE_MSR_BITMAPS;
+    c->msr_bitmap = vmm->msr_bitmap;
     /* The host owns the cache-control bits and VMXE; the guest reads what it wrote from the shadows. */
     c->cr0_mask = VX_CR0_CD | VX_CR0_NE | (1ULL << 29);
     c->cr4_mask = VX_CR4_VMXE;
@@ -40,6 +66,7 @@ static void intel(vmm_vm *vm)
 #define SVM1_HLT (1U << 24)
 #define SVM1_INVLPGA (1U << 26)
 #define SVM1_IOIO (1U << 27)
+#define SVM1_MSR (1U << 28)
 #define SVM1_SHUTDOWN (1U << 31)
 #define SVM2_VM_INSTRUCTIONS 0x7FU
 #define SVM2_WBINVD (1U << 9)
@@ -51,9 +78,10 @@ static void amd(vmm_vm *vm)
 {
     vx_vmcb *c = &vm->vmcb;
     c->intercepts1 = SVM1_INTR | SVM1_NMI | SVM1_CR0_SEL_WRITE | SVM1_RDPMC | SVM1_CPUID | SVM1_INVD | SVM1_HLT |
-                     SVM1_INVLPGA | SVM1_IOIO | SVM1_SHUTDOWN;
+                     SVM1_INVLPGA | SVM1_IOIO | SVM1_MSR | SVM1_SHUTDOWN;
     c->intercepts2 = SVM2_VM_INSTRUCTIONS | SVM2_WBINVD | SVM2_MONITOR | SVM2_MWAIT | SVM2_XSETBV;
     c->io_bitmap = vm->vmm->all_ports;
+    c->msr_bitmap = vm->vmm->msrpm;
     c->cr_write = 1U << 8;
     c->cr_read = 1U << 8;
     c->asid = vm->index + 1;

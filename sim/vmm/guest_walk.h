@@ -17,13 +17,19 @@ typedef struct guest_walk {
     uint8_t top, leaf;                        /* levels of the first entry read and of the last */
     guest_step step[VX_RADIX_LEVELS_MAX + 1]; /* by level */
     vx_page_size page;
-    uint64_t frame;                  /* guest-physical address of the page's first byte */
-    bool writable, user, no_execute; /* rights of the whole path */
-    bool dirty;                      /* the leaf's D flag */
+    uint64_t frame;                         /* guest-physical address of the page's first byte */
+    bool writable, user, no_execute;        /* rights of the whole path */
+    bool dirty;                             /* the leaf's D flag */
+    uint8_t above[VX_RADIX_LEVELS_MAX + 1]; /* rights of the entries above each level's, as GUEST_RIGHTS bits */
 } guest_walk;
+
+enum { GUEST_RIGHT_WRITE = 1, GUEST_RIGHT_USER = 2, GUEST_RIGHT_EXECUTE = 4, GUEST_RIGHTS = 7 };
 
 /* The format of the guest's tables, NULL where its paging is off. */
 const vx_radix *guest_format(const vx_registers *guest);
+
+/* Latches the PDPTEs that a PAE guest's CR3 names, as its CR3 load does (SDM Vol. 3A, 4.4.1). */
+void guest_latch_pdptes(vmm_vm *vm);
 
 /* Walks for an access at the vCPU's privilege level. Changes nothing. */
 guest_walk guest_walk_for(const vmm_vm *vm, vx_gva gva, vx_access access);

@@ -8,6 +8,21 @@ static handler_cost from_row(const vx_cfg_handler *row)
     return (handler_cost){row->ticks, row->vmreads, row->vmwrites, row->lines, row->pages};
 }
 
+/* A row for the other vendor's reason is legal: one model serves both. A name that neither has is a slip. */
+static vx_status unknown_reason(const vx_cfg_vmm *config, const char *reason, vx_msg *msg)
+{
+    const char *names[2 * VX_EXIT_ROWS];
+    unsigned count = 0;
+    for (unsigned vendor = VX_VENDOR_INTEL; vendor <= VX_VENDOR_AMD; vendor++) {
+        if (vx_exit_reason_find((vx_vendor)vendor, reason) >= 0) return VX_OK;
+        for (unsigned i = 0; i < vx_exit_reason_count((vx_vendor)vendor) && count < 2 * VX_EXIT_ROWS; i++)
+            names[count++] = vx_exit_reason_at((vx_vendor)vendor, i)->name;
+    }
+    const char *near = vx_did_you_mean(reason, names, count);
+    return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s: handler of '%s': no such exit reason%s%s%s", config->name, reason,
+                   near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg)
 {
     const vx_cfg_vmm *config = vmm->config;
@@ -15,7 +30,8 @@ vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg)
         return vx_fail(msg, VX_ERR_INPUT, "vmm model %s has no default handler", config->name);
     for (unsigned i = 0; i < VX_EXIT_ROWS; i++) vmm->cost[i] = from_row(&config->handler[0]);
     for (unsigned i = 1; i < config->handler_count; i++) {
-        /* A row for the other vendor's reason is legal: one model serves both. */
+        vx_status status = unknown_reason(config, config->handler[i].reason, msg);
+        if (status != VX_OK) return status;
         int index = vx_exit_reason_find(vmm->cpu->vendor, config->handler[i].reason);
         if (index >= 0) vmm->cost[index] = from_row(&config->handler[i]);
     }

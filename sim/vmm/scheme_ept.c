@@ -63,6 +63,10 @@ static uint64_t new_table(void *context, unsigned level)
 static void fill(vmm_vm *vm, vx_gpa gpa)
 {
     nested_state *state = vm->state;
+    if (gpa.v >> vm->vmm->cpu->paging.physical_bits) {
+        vm->vmm->bad_gpa = gpa.v;
+        return;
+    }
     vx_page_size size = largest_page(vm, gpa);
     uint64_t first = gpa.v & ~(vx_page_bytes(size) - 1);
     uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){first}).v;

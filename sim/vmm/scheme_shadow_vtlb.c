@@ -9,12 +9,19 @@
 
 #include "vx_radix.h"
 
+#include <string.h>
+
 typedef struct vtlb_state {
     vx_radix_table shadow;
-    bool loaded; /* a STATE has been seen */
+    bool loaded;   /* a STATE has been seen */
+    bool gigantic; /* holds pieces of guest pages of 1 GiB */
 } vtlb_state;
 
 #define UPPER (VX_PTE_P | VX_PTE_W | VX_PTE_U | VX_PTE_A)
+/* In a level-2 entry of the shadow, where the processor ignores it: the table below holds pieces of a large guest page,
+ * so that one INVLPG drops them all. */
+#define PIECES (1ULL << 9)
+enum { PIECES_LEVEL = 2 };
 
 static uint64_t new_table(void *context, unsigned level)
 {
@@ -56,6 +63,7 @@ static void empty(vmm_vm *vm)
         vm->vmm->counts.shadow_drops++;
     }
     make_root(vm);
+    state->gigantic = false;
     state->loaded = !vm->vmm->out_of_tables;
     if (!state->loaded) return;
     shadow_load_registers(vm, state->shadow.root);
@@ -73,8 +81,10 @@ static vx_status init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
 static void controls(vmm_vm *vm)
 {
     shadow_controls(vm);
-    vm->vmcs.cpu |= VX_CPU_INVLPG_EXITING;
+    vm->vmcs.cpu |= VX_CPU_INVLPG_EXITING; /* INVPCID too, where it is enabled */
+    if (vm->vmcs.cpu & VX_CPU_SECONDARY_CONTROLS) vm->vmcs.cpu2 |= VX_CPU2_INVPCID;
     vm->vmcb.intercepts1 |= 1U << 25; /* INVLPG, APM Vol. 2, Appendix B */
+    vm->vmcb.intercepts3 |= 1U << 2;  /* INVPCID */
 }
 
 static void load_state(vmm_vm *vm, const vx_registers *guest)
@@ -83,19 +93,48 @@ static void load_state(vmm_vm *vm, const vx_registers *guest)
     empty(vm);
 }
 
+/* The leaf tables that hold pieces of the guest page at `gva`: one of 2 MiB, or two where the guest's page is 4 MiB. */
+static bool drop_pieces(vmm_vm *vm, vx_gva gva)
+{
+    vtlb_state *state = vm->state;
+    unsigned parts = guest_format(&vm->guest) == &vx_radix_2level ? 2 : 1;
+    bool any = false;
+    for (unsigned i = 0; i < parts; i++) {
+        vx_radix_spot spot = vx_radix_lookup(&state->shadow, gva.v ^ (uint64_t)i << 21, PIECES_LEVEL);
+        if (spot.level != PIECES_LEVEL || !spot.present || !(spot.entry & PIECES)) continue;
+        vx_radix_write(state->shadow.format, vm->vmm->memory, (vx_hpa){spot.at}, 0);
+        table_pages_give(&vm->vmm->pages, spot.entry & VX_ENTRY_ADDRESS);
+        any = true;
+    }
+    return any;
+}
+
 static void drop_entry(vmm_vm *vm, vx_gva gva)
 {
     vtlb_state *state = vm->state;
-    /* A guest page larger than 4 KiB is shadowed in pieces: all of them go. */
-    guest_walk walk = {.page = VX_PAGE_4K};
-    if (guest_format(&vm->guest)) walk = guest_walk_for(vm, gva, VX_ACCESS_LOAD);
-    vx_radix_spot spot = vx_radix_lookup(&state->shadow, gva.v, 1);
-    if (spot.level > 1 || (walk.present && walk.page != VX_PAGE_4K)) {
+    if (state->gigantic) {
         empty(vm);
         return;
     }
-    if (spot.present) vx_radix_write(state->shadow.format, vm->vmm->memory, (vx_hpa){spot.at}, 0);
+    if (drop_pieces(vm, gva)) {
+        shadow_drop_all(vm);
+        return;
+    }
+    vx_radix_spot spot = vx_radix_lookup(&state->shadow, gva.v, 1);
+    if (spot.level == 1 && spot.present) vx_radix_write(state->shadow.format, vm->vmm->memory, (vx_hpa){spot.at}, 0);
     shadow_drop_address(vm, gva);
+}
+
+static void mark_pieces(vmm_vm *vm, vx_gva gva, vx_page_size page)
+{
+    vtlb_state *state = vm->state;
+    if (page == VX_PAGE_4K) return;
+    if (page == VX_PAGE_1G) {
+        state->gigantic = true;
+        return;
+    }
+    vx_radix_spot spot = vx_radix_lookup(&state->shadow, gva.v, PIECES_LEVEL);
+    vx_radix_write(state->shadow.format, vm->vmm->memory, (vx_hpa){spot.at}, spot.entry | PIECES);
 }
 
 static void fill(vmm_vm *vm, vx_gva gva, vx_access access, guest_walk *walk)
@@ -107,7 +146,11 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, guest_walk *walk)
     uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){walk->frame + inside}).v;
     vx_status status = vx_radix_map(&state->shadow, page, frame, VX_PAGE_4K, shadow_leaf_bits(vm, walk, access, true),
                                     UPPER, new_table, NULL, vm, NULL);
-    if (status != VX_OK) vm->vmm->out_of_tables = true;
+    if (status != VX_OK) {
+        vm->vmm->out_of_tables = true;
+        return;
+    }
+    mark_pieces(vm, gva, walk->page);
     vm->vmm->counts.shadow_fills++;
 }
 
@@ -117,7 +160,6 @@ static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit)
     guest_walk walk = shadow_guest_walk(vm, exit->linear, access);
     if (!walk.allowed) {
         vm->vmm->counts.injected_faults++;
-        vm->guest.cr2 = exit->linear.v;
         vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk.error_code);
         return VX_RESUME_RETRY;
     }
@@ -137,7 +179,7 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
         *resume = on_page_fault(vm, exit);
         return true;
     case SHADOW_EXIT_REGISTER:
-        if (shadow_emulate_register(vm, record) || (record->kind == VX_REC_CR_WRITE && record->size == 3))
+        if (guest_registers_write(vm, record) != GUEST_CHANGE_NONE)
             empty(vm);
         else
             shadow_load_registers(vm, ((vtlb_state *)vm->state)->shadow.root);
@@ -153,11 +195,24 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
     }
 }
 
+/* No exit: the guest's CPU lacks INVPCID, or its PDPTEs are known better than memory says. */
+static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
+{
+    if (record->kind == VX_REC_PT_PAGE_NEW) return; /* like any store to a table: the guest's flush will tell */
+    if (record->kind == VX_REC_PDPTE_LOAD) {
+        if (memcmp(vm->guest.pdpte, payload, sizeof vm->guest.pdpte) == 0) return;
+        memcpy(vm->guest.pdpte, payload, sizeof vm->guest.pdpte);
+    }
+    empty(vm);
+}
+
+/* A recorded guest may change its tables and flush later; in between the virtual TLB is as stale as a real one. */
 static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 {
     vtlb_state *state = vm->state;
-    if (!state->loaded || !guest_format(&vm->guest)) return VX_OK;
-    return shadow_verify_tree(vm, state->shadow.format, state->shadow.root, leaves, msg);
+    if (!state->loaded) return VX_OK;
+    uint64_t *stale = vm->vmm->recorded_guests ? &vm->vmm->counts.stale_leaves : NULL;
+    return shadow_verify_tree(vm, state->shadow.format, state->shadow.root, leaves, stale, msg);
 }
 
 const vmm_scheme vmm_scheme_shadow_vtlb = {.needs_vtx = true,
@@ -167,4 +222,5 @@ const vmm_scheme vmm_scheme_shadow_vtlb = {.needs_vtx = true,
                                            .controls = controls,
                                            .load_state = load_state,
                                            .on_exit = on_exit,
+                                           .on_notice = on_notice,
                                            .verify = verify};

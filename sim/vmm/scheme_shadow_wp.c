@@ -12,6 +12,8 @@
 #include "shadow_hardware.h"
 #include "shadow_pages.h"
 
+#include <string.h>
+
 typedef struct wp_state {
     shadow_pages pages;
     shadow_page *root;
@@ -63,16 +65,18 @@ static shadow_key key_of(const vmm_vm *vm, const guest_walk *walk, vx_gva gva, u
     bool small = guest_format(&vm->guest) == &vx_radix_2level;
     shadow_key key = {.level = (uint8_t)level};
     if (level < walk->leaf) {
-        /* Below a large guest page there is no table: the key is the part of the page that this shadow covers. */
+        /* Below a large guest page there is no table: the key is the part of the page that this shadow covers, and the
+         * rights that its leaves take from the page. */
         uint64_t span = vx_radix_pae.shift[level + 1];
         uint64_t inside = gva.v & (vx_page_bytes(walk->page) - 1);
         key.gfn = (walk->frame + (inside >> span << span)) >> VX_PAGE_SHIFT;
         key.direct = true;
-        key.rights = (uint8_t)(walk->writable | walk->user << 1 | walk->no_execute << 2 | walk->dirty << 3);
+        key.rights = (uint8_t)(walk->writable | walk->user << 1 | !walk->no_execute << 2 | walk->dirty << 3);
         return key;
     }
     unsigned guest_level = small && level == 3 ? 2 : level;
     key.gfn = walk->step[guest_level].at.v >> VX_PAGE_SHIFT;
+    key.rights = walk->above[guest_level];
     if (small && level == 2) key.quadrant = (uint8_t)(gva.v >> 30 & 3);
     if (small && level == 1) key.quadrant = (uint8_t)(gva.v >> 21 & 1);
     return key;
@@ -83,7 +87,8 @@ static shadow_key key_of(const vmm_vm *vm, const guest_walk *walk, vx_gva gva, u
 static shadow_page *make_root(vmm_vm *vm)
 {
     const vx_radix *format = shadow_format(&vm->guest);
-    shadow_key key = {.level = format->top, .gfn = (vm->guest.cr3 & VX_ENTRY_ADDRESS) >> VX_PAGE_SHIFT};
+    shadow_key key = {
+        .level = format->top, .gfn = (vm->guest.cr3 & VX_ENTRY_ADDRESS) >> VX_PAGE_SHIFT, .rights = GUEST_RIGHTS};
     if (format != &vx_radix_pae) return get_page(vm, &key);
     wp_state *state = vm->state;
     key.direct = true;
@@ -94,32 +99,34 @@ static shadow_page *make_root(vmm_vm *vm)
     return root;
 }
 
-static uint64_t pdpte_of(const vmm_vm *vm, unsigned index)
+/* The same key as key_of gives on a walk. */
+static shadow_key directory_key(const vmm_vm *vm, unsigned index)
 {
-    vx_gpa at = {(vm->guest.cr3 & 0xFFFFFFE0ULL) + 8ULL * index};
-    return vx_physmem_read64(vm->vmm->memory, vx_gpa_map_hpa(vm->ram, at));
+    const vx_radix *guest = guest_format(&vm->guest);
+    vx_gva gva = {(uint64_t)index << 30};
+    if (!guest) {
+        guest_walk identity = shadow_guest_walk(vm, gva, VX_ACCESS_LOAD);
+        return key_of(vm, &identity, gva, 2);
+    }
+    shadow_key key = {.level = 2, .rights = GUEST_RIGHTS};
+    if (guest == &vx_radix_pae) {
+        key.gfn = (vm->guest.pdpte[index] & VX_ENTRY_ADDRESS) >> VX_PAGE_SHIFT;
+    } else {
+        key.gfn = (vm->guest.cr3 & 0xFFFFF000ULL) >> VX_PAGE_SHIFT;
+        key.quadrant = (uint8_t)index;
+    }
+    return key;
 }
 
 static void link_pae_directories(vmm_vm *vm, shadow_page *root)
 {
     wp_state *state = vm->state;
-    const vx_radix *guest = guest_format(&vm->guest);
+    bool absent = guest_format(&vm->guest) == &vx_radix_pae;
     for (unsigned i = 0; i < 4; i++) {
-        shadow_key key = {.level = 2, .quadrant = (uint8_t)i};
         uint64_t entry = root->table + 8ULL * i;
-        if (guest == &vx_radix_pae) {
-            uint64_t pdpte = pdpte_of(vm, i);
-            shadow_pages_clear(&state->pages, entry, 3);
-            if (!(pdpte & VX_PTE_P)) continue;
-            key.quadrant = 0;
-            key.gfn = (pdpte & VX_ENTRY_ADDRESS) >> VX_PAGE_SHIFT;
-        } else if (guest) {
-            key.gfn = (vm->guest.cr3 & 0xFFFFF000ULL) >> VX_PAGE_SHIFT;
-        } else {
-            key.direct = true;
-            key.gfn = (uint64_t)i << 18;
-        }
-        if (vx_physmem_read64(vm->vmm->memory, (vx_hpa){entry}) & VX_PTE_P) continue;
+        shadow_pages_clear(&state->pages, entry, 3);
+        if (absent && !(vm->guest.pdpte[i] & VX_PTE_P)) continue;
+        shadow_key key = directory_key(vm, i);
         shadow_page *directory = get_page(vm, &key);
         if (!directory || !shadow_pages_link(&state->pages, entry, directory, PDPTE)) {
             out_of_memory(vm);
@@ -153,6 +160,13 @@ static void load_state(vmm_vm *vm, const vx_registers *guest)
     start_over(vm);
 }
 
+/* Does a shadow mirror this guest page? Then it is a table, and protected. */
+static bool is_mirrored(vmm_vm *vm, uint64_t gfn)
+{
+    wp_state *state = vm->state;
+    return shadow_pages_of(&state->pages, gfn, NULL) != NULL;
+}
+
 /* Fills the path of one allowed access, down to a 4 KiB leaf. */
 static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *walk)
 {
@@ -165,8 +179,10 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
         uint64_t value = vx_physmem_read64(vm->vmm->memory, (vx_hpa){entry});
         shadow_page *child = get_page(vm, &key);
         if (!child) return;
-        if ((value & VX_PTE_P) && (value & VX_ENTRY_ADDRESS) != child->table)
+        if ((value & VX_PTE_P) && (value & VX_ENTRY_ADDRESS) != child->table) {
             shadow_pages_clear(&state->pages, entry, level);
+            shadow_drop_all(vm); /* the processor may remember the table that was here */
+        }
         if (!(vx_physmem_read64(vm->vmm->memory, (vx_hpa){entry}) & VX_PTE_P) &&
             !shadow_pages_link(&state->pages, entry, child, level == 3 && format->top == 3 ? PDPTE : UPPER)) {
             out_of_memory(vm);
@@ -176,7 +192,7 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
     }
     uint64_t inside = gva.v & (vx_page_bytes(walk->page) - 1) & ~0xFFFULL;
     uint64_t gpa = walk->frame + inside;
-    bool writable = !shadow_pages_of(&state->pages, gpa >> VX_PAGE_SHIFT, NULL);
+    bool writable = !is_mirrored(vm, gpa >> VX_PAGE_SHIFT);
     uint64_t entry = page->table + 8ULL * vx_radix_index(format, 1, gva.v);
     if (!shadow_pages_map(&state->pages, entry, host_frame(vm, gpa), shadow_leaf_bits(vm, walk, access, writable))) {
         out_of_memory(vm);
@@ -185,45 +201,61 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
     vm->vmm->counts.shadow_fills++;
 }
 
-/* Performs a page-table store and empties the shadow entries that mirror what it changed: the next use fills them. */
-static void emulate_store(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
+/* Which entries of a shadow page mirror `count` guest entries from `index` on; none where *first is past the last. A
+ * 32-bit guest's table has two shadows, its directory four, with two entries for each 4 MiB of the guest's. */
+static void mirrored_entries(const vmm_vm *vm, const shadow_key *key, unsigned index, unsigned count, unsigned *first,
+                             unsigned *past)
 {
-    wp_state *state = vm->state;
-    uint64_t gpa = payload[0];
-    vx_hpa at = vx_gpa_map_hpa(vm->ram, (vx_gpa){gpa});
+    unsigned scale = 1, low = 0;
+    if (guest_format(&vm->guest) == &vx_radix_2level) {
+        scale = key->level == 1 ? 1 : 2;
+        low = key->quadrant * 512U / scale;
+    }
+    unsigned high = low + 512U / scale;
+    unsigned from = index > low ? index : low, to = index + count < high ? index + count : high;
+    *first = (from - low) * scale;
+    *past = to > from ? (to - low) * scale : *first;
+}
+
+static void write_guest(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
+{
+    vx_hpa at = vx_gpa_map_hpa(vm->ram, (vx_gpa){payload[0]});
     if (record->size == 4)
         vx_physmem_write32(vm->vmm->memory, at, (uint32_t)payload[1]);
     else
         vx_physmem_write64(vm->vmm->memory, at, payload[1]);
+}
+
+/* Performs a page-table store and empties the shadow entries that mirror what it changed: the next use fills them. */
+static void emulate_store(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
+{
+    wp_state *state = vm->state;
+    write_guest(vm, record, payload);
     vm->vmm->counts.emulated_stores++;
-    vx_vcpu_charge_software(vm->vcpu, vm->vmm->cpu->vendor == VX_VENDOR_AMD ? 0x4E : VX_EXIT_EXCEPTION_NMI,
-                            vm->vmm->config->emulate_store_ticks);
-    bool small = guest_format(&vm->guest) == &vx_radix_2level;
-    unsigned index = (unsigned)(gpa & 0xFFF) / (small ? 4 : 8);
-    for (shadow_page *page = shadow_pages_of(&state->pages, gpa >> VX_PAGE_SHIFT, NULL); page;
-         page = shadow_pages_of(&state->pages, gpa >> VX_PAGE_SHIFT, page)) {
-        unsigned first = index, count = 1;
-        if (small && page->key.level == 1) {
-            if (index / 512 != page->key.quadrant) continue;
-            first = index % 512;
-        } else if (small && page->key.level == 2) {
-            if (index / 256 != page->key.quadrant) continue;
-            first = index % 256 * 2; /* a 4 MiB guest entry is two of 2 MiB */
-            count = 2;
-        }
-        for (unsigned i = 0; i < count; i++)
-            shadow_pages_clear(&state->pages, page->table + 8ULL * (first + i), page->key.level);
+    vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->emulate_store_ticks);
+    unsigned bytes = guest_format(&vm->guest) == &vx_radix_2level ? 4 : 8;
+    unsigned index = (unsigned)(payload[0] & 0xFFF) / bytes, count = record->size > bytes ? 2 : 1;
+    bool upper = false;
+    uint64_t gfn = payload[0] >> VX_PAGE_SHIFT;
+    for (shadow_page *page = NULL; (page = shadow_pages_of(&state->pages, gfn, page)) != NULL;) {
+        unsigned i, past;
+        for (mirrored_entries(vm, &page->key, index, count, &i, &past); i < past; i++)
+            shadow_pages_clear(&state->pages, page->table + 8ULL * i, page->key.level);
+        upper |= page->key.level > 1;
     }
-    if (shadow_format(&vm->guest) == &vx_radix_pae && !small) link_pae_directories(vm, state->root);
+    /* The guest's own INVLPG drops what hangs on a leaf. Behind an upper entry there may be pieces of one large page,
+     * of which its INVLPG would drop the one it names, and the walker may remember the table. */
+    if (upper) shadow_drop_all(vm);
 }
 
 /* The page is no table any more. */
 static void unprotect(vmm_vm *vm, uint64_t gfn)
 {
     wp_state *state = vm->state;
-    for (shadow_page *page; (page = shadow_pages_of(&state->pages, gfn, NULL)) != NULL;)
+    bool any = false;
+    for (shadow_page *page; (page = shadow_pages_of(&state->pages, gfn, NULL)) != NULL; any = true)
         shadow_pages_drop(&state->pages, page);
-    switch_root(vm); /* the root itself may have been one of them */
+    if (any) switch_root(vm); /* the root itself may have been one of them */
 }
 
 static bool on_path(const guest_walk *walk, uint64_t gfn)
@@ -233,73 +265,110 @@ static bool on_path(const guest_walk *walk, uint64_t gfn)
     return false;
 }
 
+/* A store to a protected page. True: performed here, the guest goes on behind it. */
+static bool store_to_table(vmm_vm *vm, const vx_exit *exit, const guest_walk *walk, uint64_t gfn,
+                           const vx_record *record, const uint64_t *payload)
+{
+    if (record && record->kind == VX_REC_PT_STORE) {
+        emulate_store(vm, exit, record, payload);
+        return true;
+    }
+    if (!on_path(walk, gfn)) unprotect(vm, gfn);
+    if (!is_mirrored(vm, gfn)) return false;
+    /* A table that maps itself, or one that the root cannot do without: performed, and stays protected. */
+    vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->emulate_store_ticks);
+    return true;
+}
+
 static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
-    wp_state *state = vm->state;
-    if (record && record->kind == VX_REC_PT_STORE && record->addr == VX_GVA_UNKNOWN) {
-        emulate_store(vm, record, payload);
+    if (exit->linear.v == VX_GVA_UNKNOWN) {
+        vm->vmm->counts.hidden_faults++;
+        emulate_store(vm, exit, record, payload);
         return VX_RESUME_NEXT;
     }
     vx_access access = shadow_fault_access(vm, exit);
     guest_walk walk = shadow_guest_walk(vm, exit->linear, access);
     if (!walk.allowed) {
         vm->vmm->counts.injected_faults++;
-        vm->guest.cr2 = exit->linear.v;
         vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk.error_code);
         return VX_RESUME_RETRY;
     }
     vm->vmm->counts.hidden_faults++;
     guest_walk_set_accessed(vm, &walk, access);
     uint64_t gfn = (walk.frame + (exit->linear.v & (vx_page_bytes(walk.page) - 1))) >> VX_PAGE_SHIFT;
-    if (access == VX_ACCESS_STORE && shadow_pages_of(&state->pages, gfn, NULL)) {
-        if (record && record->kind == VX_REC_PT_STORE) {
-            emulate_store(vm, record, payload);
-            return VX_RESUME_NEXT;
-        }
-        if (on_path(&walk, gfn)) return VX_RESUME_NEXT; /* a table that maps itself: performed, and stays protected */
-        unprotect(vm, gfn);
-    }
+    if (access == VX_ACCESS_STORE && is_mirrored(vm, gfn) && store_to_table(vm, exit, &walk, gfn, record, payload))
+        return VX_RESUME_NEXT;
     vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->shadow_fill_ticks);
     fill(vm, exit->linear, access, &walk);
     return VX_RESUME_RETRY;
 }
 
+static void on_register(vmm_vm *vm, guest_change change)
+{
+    const wp_state *state = vm->state;
+    switch (change) {
+    case GUEST_CHANGE_REGIME:
+        start_over(vm);
+        break;
+    case GUEST_CHANGE_ROOT:
+        switch_root(vm);
+        break;
+    case GUEST_CHANGE_FLUSH:
+        shadow_drop_all(vm);
+        /* fall through */
+    default:
+        shadow_load_registers(vm, state->root->table);
+        break;
+    }
+}
+
 static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
                     vx_resume *resume)
 {
-    wp_state *state = vm->state;
     *resume = VX_RESUME_NEXT;
     switch (shadow_exit_kind(vm, exit, record)) {
     case SHADOW_EXIT_PAGE_FAULT:
         *resume = on_page_fault(vm, exit, record, payload);
         return true;
     case SHADOW_EXIT_REGISTER:
-        if (shadow_emulate_register(vm, record))
-            start_over(vm);
-        else if (record->kind == VX_REC_CR_WRITE && record->size == 3)
-            switch_root(vm);
-        else
-            shadow_load_registers(vm, state->root->table);
-        return true;
-    case SHADOW_EXIT_INVALIDATE:
-        shadow_drop_address(vm, (vx_gva){record->addr});
+        on_register(vm, guest_registers_write(vm, record));
         return true;
     default:
         return false;
     }
 }
 
-static bool write_protected(vmm_vm *vm, vx_gpa gpa)
+static bool write_protected(vmm_vm *vm, vx_gpa gpa) { return is_mirrored(vm, gpa.v >> VX_PAGE_SHIFT); }
+
+/* What the trace tells without an act of the guest's. A page that was a table before and is one again has new entries:
+ * the stores that made them, before it was live, are not in the trace. */
+static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
 {
-    wp_state *state = vm->state;
-    return shadow_pages_of(&state->pages, gpa.v >> VX_PAGE_SHIFT, NULL) != NULL;
+    if (record->kind == VX_REC_PT_PAGE_NEW) {
+        unprotect(vm, record->addr >> VX_PAGE_SHIFT);
+    } else if (record->kind == VX_REC_PDPTE_LOAD) {
+        if (memcmp(vm->guest.pdpte, payload, sizeof vm->guest.pdpte) == 0) return;
+        memcpy(vm->guest.pdpte, payload, sizeof vm->guest.pdpte);
+        switch_root(vm);
+    }
 }
 
+/* Every root's shadow is in step, not the current one's alone; but a PAE root that is not loaded has no PDPTEs. */
 static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 {
     wp_state *state = vm->state;
-    if (!state->root || !guest_format(&vm->guest)) return VX_OK;
-    return shadow_verify_tree(vm, shadow_format(&vm->guest), state->root->table, leaves, msg);
+    const vx_radix *format = shadow_format(&vm->guest);
+    if (!state->root) return VX_OK;
+    if (format == &vx_radix_pae) return shadow_verify_tree(vm, format, state->root->table, leaves, NULL, msg);
+    uint64_t cr3 = vm->guest.cr3;
+    vx_status status = VX_OK;
+    for (shadow_page *page = NULL; status == VX_OK && (page = shadow_pages_at(&state->pages, format->top, page));) {
+        vm->guest.cr3 = page->key.gfn << VX_PAGE_SHIFT;
+        status = shadow_verify_tree(vm, format, page->table, leaves, NULL, msg);
+    }
+    vm->guest.cr3 = cr3;
+    return status;
 }
 
 const vmm_scheme vmm_scheme_shadow_wp = {.needs_vtx = true,
@@ -309,5 +378,6 @@ const vmm_scheme vmm_scheme_shadow_wp = {.needs_vtx = true,
                                          .controls = shadow_controls,
                                          .load_state = load_state,
                                          .on_exit = on_exit,
+                                         .on_notice = on_notice,
                                          .write_protected = write_protected,
                                          .verify = verify};

@@ -32,7 +32,6 @@ void shadow_load_registers(vmm_vm *vm, uint64_t root)
         for (unsigned i = 0; i < 4; i++)
             hardware.pdpte[i] = vx_physmem_read64(vm->vmm->memory, (vx_hpa){root + 8ULL * i});
     }
-    hardware.cr2 = guest->cr2;
     hardware.cr3 = root;
     vx_vcpu_set_registers(vm->vcpu, &hardware);
 }
@@ -50,46 +49,6 @@ void shadow_controls(vmm_vm *vm)
     vm->vmcb.cr_read |= 1U << 3;
 }
 
-static bool write_register(vx_registers *guest, unsigned number, uint64_t value)
-{
-    uint64_t before;
-    switch (number) {
-    case 0:
-        before = guest->cr0;
-        guest->cr0 = value;
-        if (value & VX_CR0_PG)
-            guest->efer |= guest->efer & VX_EFER_LME ? VX_EFER_LMA : 0;
-        else
-            guest->efer &= ~VX_EFER_LMA;
-        return ((before ^ value) & CR0_WATCHED) != 0;
-    case 3:
-        guest->cr3 = value & ~VX_CR3_NO_FLUSH;
-        return false;
-    case 4:
-        before = guest->cr4;
-        guest->cr4 = value;
-        return ((before ^ value) & CR4_WATCHED) != 0;
-    default:
-        return false;
-    }
-}
-
-bool shadow_emulate_register(vmm_vm *vm, const vx_record *record)
-{
-    vx_registers *guest = &vm->guest;
-    switch (record->kind) {
-    case VX_REC_CR_WRITE:
-        return write_register(guest, record->size, record->addr);
-    case VX_REC_LMSW:
-        return write_register(guest, 0, (guest->cr0 & ~0xEULL) | (record->addr & 0xF) | (guest->cr0 & VX_CR0_PE));
-    case VX_REC_CLTS:
-        guest->cr0 &= ~VX_CR0_TS;
-        return false;
-    default:
-        return false;
-    }
-}
-
 static bool is_page_fault(const vmm_vm *vm, const vx_exit *exit)
 {
     if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) return exit->reason == 0x4E;
@@ -98,7 +57,7 @@ static bool is_page_fault(const vmm_vm *vm, const vx_exit *exit)
 
 shadow_exit shadow_exit_kind(const vmm_vm *vm, const vx_exit *exit, const vx_record *record)
 {
-    if (record && record->kind == VX_REC_EXCEPTION) return SHADOW_EXIT_OTHER; /* recorded: the guest has had it */
+    if (record && record->kind == VX_REC_EXCEPTION) return SHADOW_EXIT_OTHER; /* recorded: reflected as it is */
     if (is_page_fault(vm, exit)) return SHADOW_EXIT_PAGE_FAULT;
     if (!record) return SHADOW_EXIT_OTHER;
     switch (record->kind) {
@@ -106,6 +65,7 @@ shadow_exit shadow_exit_kind(const vmm_vm *vm, const vx_exit *exit, const vx_rec
         return record->size == 8 ? SHADOW_EXIT_OTHER : SHADOW_EXIT_REGISTER;
     case VX_REC_LMSW:
     case VX_REC_CLTS:
+    case VX_REC_EFER_LOAD:
         return SHADOW_EXIT_REGISTER;
     case VX_REC_INVLPG:
     case VX_REC_INVPCID:
@@ -127,9 +87,9 @@ guest_walk shadow_guest_walk(const vmm_vm *vm, vx_gva gva, vx_access access)
     if (guest_format(&vm->guest)) return guest_walk_for(vm, gva, access);
     return (guest_walk){.present = true,
                         .allowed = true,
-                        .leaf = 4, /* as if a 1 GiB page: no entries to mark accessed, no tables to mirror */
+                        .leaf = 4, /* as a page above all levels: no entries to mark accessed, no tables to mirror */
                         .page = VX_PAGE_1G,
-                        .frame = gva.v & 0xC0000000ULL,
+                        .frame = gva.v & ~((1ULL << 30) - 1),
                         .writable = true,
                         .user = true,
                         .dirty = true};
@@ -138,17 +98,19 @@ guest_walk shadow_guest_walk(const vmm_vm *vm, vx_gva gva, vx_access access)
 uint64_t shadow_leaf_bits(const vmm_vm *vm, const guest_walk *walk, vx_access access, bool writable)
 {
     uint64_t bits = VX_PTE_P | VX_PTE_A;
-    bool user = walk->user;
+    bool user = walk->user, no_execute = walk->no_execute;
     /* W is given only once the guest's D flag is set, so that the first store faults and D can be emulated. */
     if (walk->writable && walk->dirty && writable) bits |= VX_PTE_W | VX_PTE_D;
     /* CR0.WP = 0: a supervisor store to a read-only page is let through by taking the page from user code until it
-     * faults there again (as KVM does). */
+     * faults there again; as a supervisor page it must not become executable under SMEP (as KVM does). NOT MODELLED:
+     * SMAP with WP = 0, where such a page is readable to the supervisor. */
     if (access == VX_ACCESS_STORE && !walk->writable && writable && !(vm->guest.cr0 & VX_CR0_WP)) {
         bits |= VX_PTE_W | VX_PTE_D;
+        no_execute |= user && (vm->guest.cr4 & VX_CR4_SMEP);
         user = false;
     }
     if (user) bits |= VX_PTE_U;
-    if (walk->no_execute) bits |= VX_PTE_NX;
+    if (no_execute) bits |= VX_PTE_NX;
     return bits;
 }
 
@@ -169,38 +131,57 @@ void shadow_drop_all(vmm_vm *vm)
     invvpid(vm, vm->vmm->cpu->vendor == VX_VENDOR_AMD ? VX_OP_FLUSH_ASID : VX_OP_INVVPID_CONTEXT, (vx_gva){0});
 }
 
-static vx_status verify_leaf(vmm_vm *vm, uint64_t gva, uint64_t entry, uint64_t frame, vx_msg *msg)
+/* W on a leaf: the guest's tables allow stores and D is set; or WP = 0 and user code has no access. */
+static bool wider(const vmm_vm *vm, const guest_walk *walk, uint64_t entry)
 {
-    guest_walk walk = guest_walk_for(vm, (vx_gva){gva}, VX_ACCESS_LOAD);
+    bool supervisor_only = !(vm->guest.cr0 & VX_CR0_WP) && !(entry & VX_PTE_U);
+    return ((entry & VX_PTE_U) && !walk->user) || (!(entry & VX_PTE_NX) && walk->no_execute) ||
+           ((entry & VX_PTE_W) && !(walk->writable && walk->dirty) && !supervisor_only);
+}
+
+static vx_status verify_leaf(vmm_vm *vm, uint64_t gva, uint64_t entry, uint64_t frame, uint64_t *stale, vx_msg *msg)
+{
+    guest_walk walk = shadow_guest_walk(vm, (vx_gva){gva}, VX_ACCESS_LOAD);
     uint64_t inside = gva & (vx_page_bytes(walk.page) - 1);
     bool same = walk.present && vx_gpa_map_hpa(vm->ram, (vx_gpa){walk.frame + inside}).v == frame;
-    bool wider = ((entry & VX_PTE_U) && !walk.user) || (!(entry & VX_PTE_NX) && walk.no_execute) ||
-                 ((entry & VX_PTE_W) && (!walk.writable || !walk.dirty) && (vm->guest.cr0 & VX_CR0_WP));
-    if (same && !wider) return VX_OK;
+    if (same && !wider(vm, &walk, entry)) return VX_OK;
+    if (stale) {
+        ++*stale;
+        return VX_OK;
+    }
     return vx_fail(msg, VX_ERR_CHECK, "shadow leaf of gva 0x%" PRIx64 " (0x%" PRIx64 ") %s", gva, entry,
                    same ? "has wider rights than the guest's tables" : "differs from the guest's tables");
 }
 
-static vx_status verify_level(vmm_vm *vm, const vx_radix *format, unsigned level, uint64_t table, uint64_t prefix,
-                              uint64_t *leaves, vx_msg *msg)
+typedef struct verification {
+    vmm_vm *vm;
+    const vx_radix *format;
+    uint64_t *leaves, *stale;
+    vx_msg *msg;
+} verification;
+
+static vx_status verify_level(const verification *now, unsigned level, uint64_t table, uint64_t prefix)
 {
+    const vx_radix *format = now->format;
     for (unsigned i = 0; i < 1U << format->bits[level]; i++) {
-        uint64_t entry = vx_physmem_read64(vm->vmm->memory, (vx_hpa){table + 8ULL * i});
+        uint64_t entry = vx_physmem_read64(now->vm->vmm->memory, (vx_hpa){table + 8ULL * i});
         if (!(entry & VX_PTE_P)) continue;
         uint64_t gva = prefix | (uint64_t)i << format->shift[level];
         if (level == format->top && format->top >= 4 && i >= 256)
             gva |= ~0ULL << (format->shift[level] + format->bits[level]); /* canonical upper half */
         bool leaf = vx_radix_is_leaf(format, level, entry);
         uint64_t frame = vx_radix_frame(format, entry, level, leaf);
-        vx_status status = leaf ? verify_leaf(vm, gva, entry, frame, msg)
-                                : verify_level(vm, format, level - 1, frame, gva, leaves, msg);
+        vx_status status = leaf ? verify_leaf(now->vm, gva, entry, frame, now->stale, now->msg)
+                                : verify_level(now, level - 1, frame, gva);
         if (status != VX_OK) return status;
-        if (leaf) ++*leaves;
+        if (leaf) ++*now->leaves;
     }
     return VX_OK;
 }
 
-vx_status shadow_verify_tree(vmm_vm *vm, const vx_radix *format, uint64_t root, uint64_t *leaves, vx_msg *msg)
+vx_status shadow_verify_tree(vmm_vm *vm, const vx_radix *format, uint64_t root, uint64_t *leaves, uint64_t *stale,
+                             vx_msg *msg)
 {
-    return verify_level(vm, format, format->top, root, 0, leaves, msg);
+    verification now = {vm, format, leaves, stale, msg};
+    return verify_level(&now, format->top, root, 0);
 }

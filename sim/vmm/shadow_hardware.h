@@ -2,6 +2,7 @@
 #ifndef SHADOW_HARDWARE_H
 #define SHADOW_HARDWARE_H
 
+#include "guest_registers.h"
 #include "guest_walk.h"
 
 /* 32-bit and PAE guests run on PAE shadows, 64-bit guests on shadows with as many levels as their own tables. A guest
@@ -16,15 +17,11 @@ void shadow_load_registers(vmm_vm *vm, uint64_t root);
  */
 void shadow_controls(vmm_vm *vm);
 
-/* Performs on the guest's (not the hardware's) registers what an exiting MOV to CR, CLTS or LMSW asks for. True: the
- * translation regime changed beyond CR3 (paging on or off, mode, WP, SMEP, SMAP). */
-bool shadow_emulate_register(vmm_vm *vm, const vx_record *record);
-
 /* What an exit means to a shadow scheme. */
 typedef enum shadow_exit {
     SHADOW_EXIT_OTHER,      /* not memory's */
     SHADOW_EXIT_PAGE_FAULT, /* hidden, guest-visible, or a store to a protected table */
-    SHADOW_EXIT_REGISTER,   /* a control-register write that the guest's translation depends on */
+    SHADOW_EXIT_REGISTER,   /* a write of a register that the guest's translation depends on */
     SHADOW_EXIT_INVALIDATE  /* INVLPG, INVPCID */
 } shadow_exit;
 shadow_exit shadow_exit_kind(const vmm_vm *vm, const vx_exit *exit, const vx_record *record);
@@ -43,7 +40,9 @@ uint64_t shadow_leaf_bits(const vmm_vm *vm, const guest_walk *walk, vx_access ac
 void shadow_drop_address(vmm_vm *vm, vx_gva gva);
 void shadow_drop_all(vmm_vm *vm);
 
-/* Compares every present leaf below `table` with the guest's tables and placement, rights no wider. Used by verify. */
-vx_status shadow_verify_tree(vmm_vm *vm, const vx_radix *format, uint64_t root, uint64_t *leaves, vx_msg *msg);
+/* Compares every present leaf below `root` with the guest's tables under its present CR3 and with placement, rights no
+ * wider. `stale`: NULL, or leaves that differ are legal and counted there. Used by verify. */
+vx_status shadow_verify_tree(vmm_vm *vm, const vx_radix *format, uint64_t root, uint64_t *leaves, uint64_t *stale,
+                             vx_msg *msg);
 
 #endif

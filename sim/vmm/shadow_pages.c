@@ -30,6 +30,16 @@ static bool same_key(const shadow_key *a, const shadow_key *b)
            a->rights == b->rights;
 }
 
+/* Roots are of level 3 and above; they, and the pages of the path being made, stay. */
+static void reclaim(shadow_pages *all)
+{
+    enum { HIGHEST_BELOW_ROOTS = 2 };
+    for (uint32_t i = 0; i < all->page_next; i++) {
+        shadow_page *page = &all->pages[i];
+        if (page->used && !page->links && page->key.level <= HIGHEST_BELOW_ROOTS) shadow_pages_drop(all, page);
+    }
+}
+
 static shadow_page *make(shadow_pages *all, const shadow_key *key)
 {
     uint32_t index = all->page_free;
@@ -40,6 +50,10 @@ static shadow_page *make(shadow_pages *all, const shadow_key *key)
     if (!index) return NULL;
     shadow_page *page = &all->pages[index - 1];
     uint64_t table = table_pages_take(all->tables);
+    if (!table) {
+        reclaim(all);
+        table = table_pages_take(all->tables);
+    }
     if (!table) {
         page->next = all->page_free;
         all->page_free = index;
@@ -67,6 +81,13 @@ shadow_page *shadow_pages_of(shadow_pages *all, uint64_t gfn, const shadow_page 
         shadow_page *found = &all->pages[i - 1];
         if (found->key.gfn == gfn && !found->key.direct) return found;
     }
+    return NULL;
+}
+
+shadow_page *shadow_pages_at(shadow_pages *all, unsigned level, const shadow_page *page)
+{
+    for (uint32_t i = page ? (uint32_t)(page - all->pages) + 1 : 0; i < all->page_next; i++)
+        if (all->pages[i].used && all->pages[i].key.level == level) return &all->pages[i];
     return NULL;
 }
 

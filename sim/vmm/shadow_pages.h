@@ -11,7 +11,7 @@ typedef struct shadow_key {
     uint8_t level;    /* of the shadow: 1 to 5 */
     uint8_t quadrant; /* 32-bit guests: which quarter (directories) or half (tables) of the guest page */
     bool direct;      /* no guest table behind it: 4 KiB pieces of a large guest page */
-    uint8_t rights;   /* direct: rights of the large page's path, since they are part of what it mirrors */
+    uint8_t rights;   /* of the path above it (direct: of the large page too): its leaves carry the whole path's */
 } shadow_key;
 
 typedef struct shadow_page {
@@ -47,11 +47,15 @@ typedef struct shadow_pages {
 vx_status shadow_pages_init(shadow_pages *all, vx_arena *arena, table_pages *tables, vx_physmem *memory,
                             uint64_t table_bytes, uint64_t host_bytes, vx_msg *msg);
 
-/* The shadow page of a key, made empty where there is none; *made says so. NULL where memory for tables is used up. */
+/* The shadow page of a key, made empty where there is none; *made says so. Where memory for tables is used up, pages
+ * that nothing points to any more are taken back first (but for roots, which nothing points to); then NULL. */
 shadow_page *shadow_pages_get(shadow_pages *all, const shadow_key *key, bool *made);
 
 /* The next shadow page that mirrors the guest table `gfn`, after `page` (NULL: the first), or NULL. */
 shadow_page *shadow_pages_of(shadow_pages *all, uint64_t gfn, const shadow_page *page);
+
+/* The next shadow page of a level, after `page` (NULL: the first), or NULL. */
+shadow_page *shadow_pages_at(shadow_pages *all, unsigned level, const shadow_page *page);
 
 /* Points an (emptied) shadow entry to a shadow page, or makes it map a host frame; what was there is undone. False:
  * no memory for the reverse mapping. */

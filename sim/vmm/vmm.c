@@ -1,8 +1,15 @@
 /* Life of the hypervisor, and the way of an exit: scheme first, else the common handler, which pays its cost and lets
  * the instruction through. */
+#include "guest_registers.h"
 #include "vmm_private.h"
 
-#include <string.h>
+#include <inttypes.h>
+
+/* Device memory is mapped nowhere, so that accesses to it exit and are emulated. */
+static bool is_device_access(const vx_record *record)
+{
+    return record && (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE);
+}
 
 static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
                          const uint64_t *payload)
@@ -11,7 +18,10 @@ static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, c
     vmm_vm *vm = hypervisor;
     vx_resume resume = VX_RESUME_RETRY;
     handler_cost_charge(vm, exit->reason);
+    if (vm->vmm->out_of_tables) return VX_RESUME_RETRY; /* the run is over: vx_vmm_status */
+    if (is_device_access(record)) return VX_RESUME_NEXT;
     if (vm->vmm->scheme->on_exit(vm, exit, record, payload, &resume)) return resume;
+    if (record) (void)guest_registers_write(vm, record); /* let through below: the read shadows follow */
     return VX_RESUME_RETRY;
 }
 
@@ -19,8 +29,15 @@ static void on_state(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest)
 {
     (void)vcpu;
     vmm_vm *vm = hypervisor;
-    vm->guest = *guest;
-    vm->vmm->scheme->load_state(vm, guest);
+    guest_registers_load(vm, guest);
+    if (!vm->vmm->out_of_tables) vm->vmm->scheme->load_state(vm, guest);
+}
+
+static void on_notice(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload)
+{
+    (void)vcpu;
+    vmm_vm *vm = hypervisor;
+    if (!vm->vmm->out_of_tables) vm->vmm->scheme->on_notice(vm, record, payload);
 }
 
 static bool write_protected(void *hypervisor, const vx_vcpu *vcpu, vx_gpa gpa)
@@ -36,6 +53,7 @@ void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks)
     hooks->on_exit = on_exit;
     hooks->on_state = on_state;
     hooks->write_protected = vmm->scheme->write_protected ? write_protected : NULL;
+    hooks->on_notice = vmm->scheme->on_notice ? on_notice : NULL;
 }
 
 void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu)
@@ -78,6 +96,9 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
 {
     vx_status status = vx_vmm_check(setup->cpu, setup->vmm, setup->scheme, setup->vpid, msg);
     if (status != VX_OK) return status;
+    if ((setup->layout->bytes - 1) >> setup->cpu->paging.physical_bits)
+        return vx_fail(msg, VX_ERR_INPUT, "%u VMs need %" PRIu64 " GiB of host memory: %s addresses %u bits",
+                       setup->vms, setup->layout->bytes >> 30, setup->cpu->name, setup->cpu->paging.physical_bits);
     vx_vmm *made = vx_arena_alloc(arena, sizeof *made + setup->vms * sizeof made->vm[0]);
     if (!made) return vx_fail_nomem(msg);
     made->cpu = setup->cpu;
@@ -87,7 +108,8 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->memory = setup->memory;
     made->layout = setup->layout;
     made->vm_count = setup->vms;
-    memset(made->all_ports, 0xFF, sizeof made->all_ports);
+    made->recorded_guests = setup->recorded_guests;
+    exit_controls_maps(made);
     /* Page 0 is left out, so that no table has address 0. */
     table_pages_init(&made->pages, setup->memory, VX_PAGE_BYTES, setup->layout->table_bytes & ~0xFFFULL);
     status = handler_cost_resolve(made, msg);
@@ -98,6 +120,9 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
 
 vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg)
 {
+    if (vmm->bad_gpa)
+        return vx_fail(msg, VX_ERR_INPUT, "guest-physical address 0x%" PRIx64 ": %s addresses %u bits", vmm->bad_gpa,
+                       vmm->cpu->name, vmm->cpu->paging.physical_bits);
     if (!vmm->out_of_tables) return VX_OK;
     return vx_fail(msg, VX_ERR_INPUT, "the hypervisor's %llu MiB for tables are used up",
                    (unsigned long long)(vmm->layout->table_bytes >> 20));

@@ -34,6 +34,8 @@ typedef struct vmm_scheme {
     bool (*on_exit)(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
                     vx_resume *resume);
     bool (*write_protected)(vmm_vm *vm, vx_gpa gpa); /* NULL: never */
+    void (*on_notice)(vmm_vm *vm, const vx_record *record,
+                      const uint64_t *payload); /* see vx_vcpu_hooks; may be NULL */
     vx_status (*verify)(vmm_vm *vm, uint64_t *leaves, vx_msg *msg);
 } vmm_scheme;
 
@@ -64,7 +66,11 @@ struct vx_vmm {
     table_pages pages;
     handler_cost cost[VX_EXIT_ROWS]; /* by vx_exit_reason index */
     bool out_of_tables;
-    uint8_t all_ports[12288]; /* IOPM of all ones: every port access is intercepted */
+    bool recorded_guests;
+    uint64_t bad_gpa;                        /* 0, or a guest-physical address that no nested table can map */
+    uint8_t all_ports[VX_IOPM_BYTES];        /* all ones: every port access is intercepted */
+    uint8_t msr_bitmap[VX_MSR_BITMAP_BYTES]; /* what guests may read and write themselves is 0 */
+    uint8_t msrpm[VX_MSRPM_BYTES];
     vx_vmm_counts counts;
     unsigned vm_count;
     vmm_vm vm[];
@@ -83,5 +89,7 @@ void handler_cost_charge(vmm_vm *vm, uint32_t reason);
 
 /* exit_controls.c: what every scheme of this model intercepts. */
 void exit_controls_common(vmm_vm *vm);
+/* Makes the permission maps that all VMs share. */
+void exit_controls_maps(vx_vmm *vmm);
 
 #endif

@@ -79,10 +79,19 @@ typedef struct vx_vcpu_hooks {
     /* Does a store to this page trap (write-protected guest table)? Asked for page-table stores whose linear address
      * the trace does not know; NULL: never. */
     bool (*write_protected)(void *hypervisor, const vx_vcpu *vcpu, vx_gpa gpa);
+    /* The trace tells what the guest's memory or processor holds, by no act of the guest's that could exit: a page has
+     * become a table (PT_PAGE_NEW, its entries are written), PDPTEs were latched (PDPTE_LOAD). INVPCID too, where it
+     * does not exit. For software that composed the tables the hardware walks; called with those alone. */
+    void (*on_notice)(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
 
     void *guest; /* modelled guest OS; NULL: a system trace brings its own */
     /* A page fault reached the guest; queues what its handler does. */
     vx_status (*on_page_fault)(void *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg);
+
+    /* --check: told of every translation that a reference uses, first-level hits too; NULL: off, at no cost. */
+    void *checker;
+    vx_status (*on_translation)(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,
+                                vx_msg *msg);
 } vx_vcpu_hooks;
 
 typedef struct vx_vcpu_setup {
@@ -111,6 +120,11 @@ const vx_registers *vx_vcpu_registers(const vx_vcpu *vcpu);
 /* Loads registers as VM entry does: no cached translation is dropped by it (VPID off has its own flush at each
  * transition). */
 void vx_vcpu_set_registers(vx_vcpu *vcpu, const vx_registers *registers);
+
+/* The registers as the guest's own instructions left them, whoever intercepted these: CR0, CR3, CR4, EFER and the
+ * PDPTEs that its last CR3 load latched. For whoever must know what the guest means (--check); a hypervisor knows its
+ * guest by its exits. */
+const vx_registers *vx_vcpu_guest_view(const vx_vcpu *vcpu);
 
 /* Puts this vCPU's control state into the MMU (after another vCPU ran, or the hypervisor changed the VMCS). */
 void vx_vcpu_load(vx_vcpu *vcpu);

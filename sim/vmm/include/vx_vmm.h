@@ -41,6 +41,8 @@ typedef struct vx_vmm_setup {
     vx_physmem *memory;
     const vx_host_layout *layout;
     unsigned vms;
+    bool recorded_guests; /* system traces: their OSes may flush later than they store, which makes a virtual TLB's
+                             stale leaves legal */
 } vx_vmm_setup;
 
 /* Checks that the CPU and the vmm model can do the scheme: VX_ERR_INPUT, "penryn has no EPT", with what to use instead.
@@ -58,7 +60,8 @@ void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu);
 /* The host's timer interrupt arrives while VM number `vm` runs: one exit, and its handler's cost. */
 void vx_vmm_preempt(vx_vmm *vmm, unsigned vm);
 
-/* A broken run (no table page left): the run must end with this status. VX_OK otherwise. */
+/* A broken run (no table page left, an address beyond the processor's): the run must end with this status, whatever
+ * else it ends with. VX_OK otherwise. */
 vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg);
 
 typedef struct vx_vmm_counts {
@@ -71,6 +74,7 @@ typedef struct vx_vmm_counts {
     uint64_t shadow_drops;    /* whole shadows thrown away */
     uint64_t injected_faults; /* page faults handed to the guest */
     uint64_t vmreads, vmwrites;
+    uint64_t stale_leaves; /* of a virtual TLB, found by the last vx_vmm_verify: the guest has not flushed yet */
 } vx_vmm_counts;
 const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm);
 void vx_vmm_counts_reset(vx_vmm *vmm);
@@ -79,7 +83,7 @@ void vx_vmm_counts_reset(vx_vmm *vmm);
 void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats);
 
 /* Every present leaf of the second translation agrees with guest tables and placement, with rights no wider. Returns
- * the number of leaves compared; VX_ERR_CHECK names the first that differs. */
+ * the number of leaves compared; VX_ERR_CHECK names the first that differs (see stale_leaves for the exception). */
 vx_status vx_vmm_verify(vx_vmm *vmm, uint64_t *leaves, vx_msg *msg);
 
 /* Names of schemes, with one sentence each: the table behind `vexit list schemes`. */
