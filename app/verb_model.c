@@ -459,6 +459,8 @@ int vx_verb_model(int argc, char **argv)
 {
     arguments given = {0};
     argp_err_exit_status = EXIT_USAGE;
+    char name[] = "vexit model";
+    argv[0] = name;
     if (argp_parse(&argument_parser, argc, argv, 0, NULL, &given) != 0) return EXIT_USAGE;
     const struct action *action = find_action(given.operands[0]);
     if (action == NULL) return EXIT_USAGE;

@@ -212,6 +212,8 @@ int vx_verb_trace(int argc, char **argv)
 {
     trace_given given = {.seed = 1, .count = 40, .text = stdout};
     argp_err_exit_status = EXIT_USAGE;
+    char name[] = "vexit trace";
+    argv[0] = name;
     if (argp_parse(&argument_parser, argc, argv, 0, NULL, &given) != 0) return EXIT_USAGE;
     const struct action *action = find_action(given.operands[0]);
     if (!action || !fits(action, &given)) return EXIT_USAGE;
