@@ -1,0 +1,79 @@
+/* Both clocks make the same run, and what one virtual CPU counts does not depend on the quantum. */
+#include <string.h>
+
+#include "cli.h"
+#include "test_support.h"
+
+#define TRACE "--trace " CLI_TRACE("compiler.vxt") " --cpu nehalem --json - "
+
+static const char *const schemes[] = {"native", "shadow-wp", "shadow-vtlb", "ept", "ept+vpid"};
+enum { SCHEMES = sizeof schemes / sizeof *schemes };
+
+/* Both lines print the same. */
+static void same(const char *scheme, const char *one, const char *other)
+{
+    assert_int_equal(cli_line("run " TRACE "--scheme %s %s", scheme, one), 0);
+    char *first = strdup(cli_out);
+    assert_true(strlen(first) > 1000);
+    assert_int_equal(cli_line("run " TRACE "--scheme %s %s", scheme, other), 0);
+    if (strcmp(first, cli_out) != 0) fail_msg("%s: '%s' and '%s' differ", scheme, one, other);
+    free(first);
+}
+
+static void one_vm(void **state)
+{
+    (void)state;
+    for (unsigned s = 0; s < SCHEMES; s++) same(schemes[s], "--clock heap", "--clock systemc");
+    same("ept", "--clock systemc", ""); /* the default */
+}
+
+static void two_vms(void **state)
+{
+    (void)state;
+    for (unsigned s = 1; s < SCHEMES; s++) {
+        same(schemes[s], "--max 3m --vms 2 --set vmm.scheduler.slice_ticks=300000 --clock heap",
+             "--max 3m --vms 2 --set vmm.scheduler.slice_ticks=300000 --clock systemc");
+        assert_non_null(strstr(cli_out, "\"vm1\""));
+    }
+}
+
+static void ticks_by_time(void **state)
+{
+    (void)state;
+    const char *heap = "--max 1m --tick time --set vm.tick_instructions=50000 --clock heap";
+    const char *systemc = "--max 1m --tick time --set vm.tick_instructions=50000 --clock systemc";
+    same("ept", heap, systemc);
+    json_t *by_time = cli_json();
+    json_t *by_instructions =
+        cli_document("run --trace " CLI_TRACE("compiler.vxt") " --cpu nehalem --scheme ept --max 1m "
+                                                              "--set vm.tick_instructions=50000 --tick instructions");
+    /* An instruction takes more than a cycle here, so time brings more ticks. */
+    assert_true(cli_count(by_time, "/runs/0/paging/os/ticks") > cli_count(by_instructions, "/runs/0/paging/os/ticks"));
+    json_decref(by_time);
+    json_decref(by_instructions);
+}
+
+static void any_quantum(void **state)
+{
+    static const char *const quanta[] = {"--quantum 10 --max 1m", "--quantum 100k --max 1m"};
+    static const char *const clocks[] = {"heap", "systemc"};
+    (void)state;
+    for (unsigned s = 0; s < SCHEMES; s++)
+        for (unsigned c = 0; c < 2; c++)
+            for (unsigned q = 0; q < 2; q++) {
+                char other[128];
+                snprintf(other, sizeof other, "%s --clock %s", quanta[q], clocks[c]);
+                same(schemes[s], "--quantum 1000 --max 1m --clock heap", other);
+            }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_vm),
+        cmocka_unit_test(two_vms),
+        cmocka_unit_test(ticks_by_time),
+        cmocka_unit_test(any_quantum),
+    };
+    return cmocka_run_group_tests(tests, cli_begin, cli_end);
+}

@@ -1,0 +1,360 @@
+/* Guests written by hand, under each scheme: exactly the exits that the scheme must have.
+ *
+ * A hidden fault fills one shadow entry; an EPT violation fills one nested entry: the guest's table pages are
+ * guest-physical pages like any other, so the first walk of a space touches four of them. */
+#include <string.h>
+#include <unistd.h>
+
+#include "guest_script.h"
+#include "test_support.h"
+#include "vexit.h"
+
+enum { TABLE_PAGES = 4, MANY = 100 };
+
+static guest_script script;
+static char path[] = "/tmp/vexit-script-XXXXXX";
+
+static int make_path(void **state)
+{
+    (void)state;
+    int file = mkstemp(path);
+    return file < 0 ? -1 : close(file);
+}
+
+static int remove_path(void **state)
+{
+    (void)state;
+    return remove(path);
+}
+
+/* What is expected of one run; reasons not named must not occur. */
+typedef struct expected {
+    const char *cpu, *scheme;
+    struct {
+        const char *name;
+        uint64_t count;
+    } exits[4]; /* ended by a name of NULL */
+} expected;
+
+static uint64_t value(const vx_sim *sim, const char *name)
+{
+    uint64_t got = 0;
+    if (!vx_sim_value(sim, name, &got)) fail_msg("no statistic %s", name);
+    return got;
+}
+
+static vx_sim *run(const char *cpu, const char *scheme)
+{
+    vx_msg msg = {{0}};
+    const char *trace = path;
+    vx_sim_options options = {
+        .cpu = cpu, .scheme = scheme, .traces = &trace, .trace_count = 1, .seed = 1, .check = true};
+    vx_sim *sim = NULL;
+    vx_status status = vx_sim_open(&sim, &options, &msg);
+    if (status == VX_OK) status = vx_sim_run(sim, &msg);
+    if (status != VX_OK) fail_msg("%s on %s: %s", scheme, cpu, msg.text);
+    return sim;
+}
+
+static void check_run(const expected *wanted)
+{
+    vx_sim *sim = run(wanted->cpu, wanted->scheme);
+    uint64_t total = 0;
+    for (unsigned i = 0; wanted->exits[i].name; i++) {
+        char name[128];
+        snprintf(name, sizeof name, "exits.by_reason.%s.count", wanted->exits[i].name);
+        uint64_t got = value(sim, name);
+        if (got != wanted->exits[i].count)
+            fail_msg("%s on %s: %llu exits %s, not %llu", wanted->scheme, wanted->cpu, (unsigned long long)got,
+                     wanted->exits[i].name, (unsigned long long)wanted->exits[i].count);
+        total += got;
+    }
+    uint64_t all = value(sim, "exits.total");
+    if (all != total)
+        fail_msg("%s on %s: %llu exits in all, of which %llu were expected", wanted->scheme, wanted->cpu,
+                 (unsigned long long)all, (unsigned long long)total);
+    vx_sim_close(sim);
+}
+
+static void check(const expected *rows, unsigned count)
+{
+    script_write(&script, path, VX_TIER_FULL);
+    for (unsigned i = 0; i < count; i++) check_run(&rows[i]);
+}
+#define CHECK(rows) check(rows, sizeof(rows) / sizeof *(rows))
+
+/* Each page read twice: the second time everything is in place. */
+static void first_touches(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    for (unsigned again = 0; again < 2; again++)
+        for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", SCRIPT_PAGES}}},
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", SCRIPT_PAGES}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + SCRIPT_PAGES}}},
+        {"nehalem", "ept+vpid", {{"EPT_VIOLATION", TABLE_PAGES + SCRIPT_PAGES}}},
+        {"zen2", "native", {{NULL}}},
+        {"zen2", "shadow-wp", {{"PF_excp", SCRIPT_PAGES}}},
+        {"zen2", "shadow-vtlb", {{"PF_excp", SCRIPT_PAGES}}},
+        {"zen2", "npt", {{"npf", TABLE_PAGES + SCRIPT_PAGES}}},
+        {"zen2", "npt+vpid", {{"npf", TABLE_PAGES + SCRIPT_PAGES}}},
+    };
+    CHECK(rows);
+}
+
+/* Read, then written: a shadow entry is first given without W, so that the first store can set the guest's D flag. */
+static void dirty_flags(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
+    for (unsigned again = 0; again < 3; again++)
+        for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_store(&script, script_gva(i));
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 2 * SCRIPT_PAGES}}},
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 2 * SCRIPT_PAGES}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + SCRIPT_PAGES}}},
+        {"zen2", "npt", {{"npf", TABLE_PAGES + SCRIPT_PAGES}}},
+    };
+    CHECK(rows);
+}
+
+/* Stores to a table that the shadow mirrors: each exits under write protection, and nowhere else. */
+static void page_table_stores(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < MANY; i++) script_pt_store(&script, 0, 100 + i, script_leaf(0, i % SCRIPT_PAGES), 0);
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + MANY}}},
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 1}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
+        {"zen2", "shadow-wp", {{"PF_excp", 1 + MANY}}},
+        {"zen2", "npt", {{"npf", TABLE_PAGES + 1}}},
+    };
+    CHECK(rows);
+}
+
+/* The same through the table's own mapping: the store is a reference too, and under the virtual TLB and EPT the page
+ * it goes to is filled once (under EPT it was a table page, touched before). */
+static void page_table_stores_by_reference(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < MANY; i++)
+        script_pt_store(&script, 0, 100 + i, script_leaf(0, i % SCRIPT_PAGES), script_table_gva() + 8ULL * (100 + i));
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + MANY}}},
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 2}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
+        {"zen2", "npt", {{"npf", TABLE_PAGES + 1}}},
+    };
+    CHECK(rows);
+}
+
+/* A table that nothing was built from is memory like any other. */
+static void stores_to_a_table_not_in_use(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < MANY; i++) script_pt_store(&script, 1, 100 + i, script_leaf(1, i % SCRIPT_PAGES), 0);
+    const expected rows[] = {
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1}}},
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 1}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1 + 1}}}, /* the other space's PT is touched */
+    };
+    CHECK(rows);
+}
+
+/* Two address spaces in turn. Write-protected shadows are kept; the virtual TLB starts empty after each load of CR3. */
+static void cr3_loads(void **state)
+{
+    enum { ROUNDS = 10 };
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        script_cr3(&script, 1);
+        script_load(&script, script_gva(0));
+        script_cr3(&script, 0);
+        script_load(&script, script_gva(0));
+    }
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 2}}},
+        {"nehalem", "shadow-vtlb", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 1 + 2 * ROUNDS}}},
+        {"nehalem", "shadow-wp+vpid", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 2}}},
+        {"nehalem", "shadow-vtlb+vpid", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 1 + 2 * ROUNDS}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", 2 * (TABLE_PAGES + 1)}}},
+        {"nehalem", "ept+vpid", {{"EPT_VIOLATION", 2 * (TABLE_PAGES + 1)}}},
+        {"zen2", "shadow-wp", {{"write_cr3", 2 * ROUNDS}, {"PF_excp", 2}}},
+        {"zen2", "shadow-vtlb", {{"write_cr3", 2 * ROUNDS}, {"PF_excp", 1 + 2 * ROUNDS}}},
+        {"zen2", "npt", {{"npf", 2 * (TABLE_PAGES + 1)}}},
+    };
+    CHECK(rows);
+}
+
+/* INVLPG exits where the shadow depends on it, and there the page is filled anew. */
+static void invlpg(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < MANY; i++) {
+        script_invlpg(&script, script_gva(0));
+        script_load(&script, script_gva(0));
+    }
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1}}},
+        {"nehalem", "shadow-vtlb", {{"INVLPG", MANY}, {"EXCEPTION_NMI", 1 + MANY}}},
+        {"nehalem", "shadow-vtlb+vpid", {{"INVLPG", MANY}, {"EXCEPTION_NMI", 1 + MANY}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
+        {"nehalem", "ept+vpid", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
+    };
+    CHECK(rows);
+}
+
+/* A page moves: its entry is stored, the old translation dropped, the page read again. The shadows must follow. */
+static void a_page_moves(void **state)
+{
+    enum { MOVES = 20 };
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < MOVES; i++) {
+        script_pt_store(&script, 0, 0, script_leaf(0, i % 2 ? 0 : 1), 0);
+        script_invlpg(&script, script_gva(0));
+        script_load(&script, script_gva(0));
+    }
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + 2 * MOVES}}}, /* the store, and the entry that it emptied */
+        {"nehalem", "shadow-wp+vpid", {{"EXCEPTION_NMI", 1 + 2 * MOVES}}},
+        {"nehalem", "shadow-vtlb", {{"INVLPG", MOVES}, {"EXCEPTION_NMI", 1 + MOVES}}},
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 2}}},
+    };
+    CHECK(rows);
+}
+
+/* Page faults that are the guest's own: the reference runs into one, the guest's handler maps the page, and the
+ * reference comes again. Shadow paging sees the fault once and hands it on; under EPT it is none of the host's. */
+static void guest_faults(void **state)
+{
+    enum { FAULTS = 20, FIRST = 100 };
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    for (unsigned i = 0; i < FAULTS; i++) {
+        uint64_t gva = script_gva(FIRST + i);
+        script_load(&script, gva);
+        script_page_fault(&script, gva, 0);
+        script_pt_store(&script, 0, FIRST + i, script_leaf(0, 0), 0);
+        script_load(&script, gva);
+    }
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + 3 * FAULTS}}},   /* fault, store, fill */
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 1 + 2 * FAULTS}}}, /* fault, fill */
+        {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
+        {"zen2", "shadow-wp", {{"PF_excp", 1 + 3 * FAULTS}}},
+    };
+    CHECK(rows);
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        vx_sim *sim = run(rows[i].cpu, rows[i].scheme);
+        assert_int_equal(value(sim, "paging.guest_faults"), FAULTS);
+        vx_sim_close(sim);
+    }
+}
+
+/* A trace of events only has no reference that faults: the recorded fault itself is what the hypervisor sees. */
+static void guest_faults_of_an_events_trace(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    for (unsigned i = 0; i < MANY; i++) script_page_fault(&script, script_gva(200), 0);
+    script_write(&script, path, VX_TIER_EVENTS);
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", MANY}}},
+        {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", MANY}}},
+        {"nehalem", "ept", {{NULL}}},
+        {"zen2", "shadow-wp", {{"PF_excp", MANY}}},
+    };
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) check_run(&rows[i]);
+}
+
+/* What exits whatever the memory algorithm: CPUID always, HLT and port accesses because the hypervisor wants them. */
+static void instructions_that_exit(void **state)
+{
+    enum { TIMES = 7 };
+    (void)state;
+    script_begin(&script);
+    for (unsigned i = 0; i < TIMES; i++) {
+        script_add(&script, VX_REC_CPUID, 0, 1, 1, (const uint64_t[]){0});
+        script_add(&script, VX_REC_HLT, 0, 0, 0, NULL);
+        script_add(&script, VX_REC_IO_OUT, 1, 0x80, 2, (const uint64_t[]){0, 0});
+    }
+    const expected rows[] = {
+        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "shadow-wp", {{"CPUID", TIMES}, {"HLT", TIMES}, {"IO_INSTRUCTION", TIMES}}},
+        {"nehalem", "shadow-vtlb", {{"CPUID", TIMES}, {"HLT", TIMES}, {"IO_INSTRUCTION", TIMES}}},
+        {"nehalem", "ept", {{"CPUID", TIMES}, {"HLT", TIMES}, {"IO_INSTRUCTION", TIMES}}},
+        {"zen2", "npt", {{"cpuid", TIMES}, {"hlt", TIMES}, {"io", TIMES}}},
+    };
+    CHECK(rows);
+}
+
+/* VPID off: two flushes an exit, at exit and entry; AMD flushes at VMRUN alone. VPID on: none. */
+static void flushes_at_transitions(void **state)
+{
+    static const struct {
+        const char *cpu, *scheme, *flush;
+        unsigned an_exit;
+    } rows[] = {
+        {"nehalem", "ept", "flushes.vm_transition.count", 2},
+        {"nehalem", "ept+vpid", "flushes.vm_transition.count", 0},
+        {"nehalem", "shadow-wp", "flushes.vm_transition.count", 2},
+        {"nehalem", "shadow-wp+vpid", "flushes.vm_transition.count", 0},
+        {"zen2", "npt+vpid", "flushes.flush_asid.count", 0},
+        {"zen2", "npt", "flushes.flush_asid.count", 1},
+    };
+    (void)state;
+    script_begin(&script);
+    for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
+    for (unsigned i = 0; i < MANY; i++) script_add(&script, VX_REC_CPUID, 0, 1, 1, (const uint64_t[]){0});
+    script_write(&script, path, VX_TIER_FULL);
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        vx_sim *sim = run(rows[i].cpu, rows[i].scheme);
+        assert_int_equal(value(sim, rows[i].flush), rows[i].an_exit * value(sim, "exits.total"));
+        vx_sim_close(sim);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(first_touches),
+        cmocka_unit_test(dirty_flags),
+        cmocka_unit_test(page_table_stores),
+        cmocka_unit_test(page_table_stores_by_reference),
+        cmocka_unit_test(stores_to_a_table_not_in_use),
+        cmocka_unit_test(cr3_loads),
+        cmocka_unit_test(invlpg),
+        cmocka_unit_test(a_page_moves),
+        cmocka_unit_test(guest_faults),
+        cmocka_unit_test(guest_faults_of_an_events_trace),
+        cmocka_unit_test(instructions_that_exit),
+        cmocka_unit_test(flushes_at_transitions),
+    };
+    return cmocka_run_group_tests(tests, make_path, remove_path);
+}
