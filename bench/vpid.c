@@ -11,7 +11,7 @@
 
 enum { INSTRUCTIONS = 3400000, QUICK = 40 };
 
-static const double slices[] = {10e3, 30e3, 100e3, 300e3, 1e6};
+static const double slices[] = {8192, 32768, 131072, 524288, 1048576};
 static const unsigned vm_counts[] = {2, 4, 8};
 enum { SLICES = sizeof slices / sizeof *slices, COUNTS = sizeof vm_counts / sizeof *vm_counts, CURVES = 2 * COUNTS };
 
@@ -40,8 +40,8 @@ static vx_status measure(const bench_options *o, unsigned vms, double slice, boo
     bench_figure f[] = {{"instructions", 0},
                         {"walks.count", 0},
                         {"vms.switches", 0},
-                        {"flushes.vm_transition.count", 0},
-                        {"flushes.vm_transition.entries", 0}};
+                        {"tlb.flushes.vm_transition.count", 0},
+                        {"tlb.flushes.vm_transition.entries", 0}};
     vx_status status = bench_run(&options, &sets, f, 5, NULL, msg);
     if (status == VX_OK) *point = (vpid_point){f[0].value, f[1].value, f[2].value, f[3].value, f[4].value};
     return status;

@@ -110,10 +110,10 @@ static void declare_flushes(vx_mmu *mmu, vx_stats *stats)
 {
     for (unsigned op = 0; op < VX_OPS; op++) {
         const char *name = vx_mmu_op_name((vx_mmu_op)op);
-        vx_stats_scalar(stats, &mmu->counts.flushes[op], "operations", "invalidations of this kind", "flushes.%s.count",
-                        name);
+        vx_stats_scalar(stats, &mmu->counts.flushes[op], "operations", "invalidations of this kind",
+                        "tlb.flushes.%s.count", name);
         vx_stats_scalar(stats, &mmu->counts.flushed_entries[op], "entries", "TLB entries they dropped",
-                        "flushes.%s.entries", name);
+                        "tlb.flushes.%s.entries", name);
     }
 }
 

@@ -146,7 +146,7 @@ void html_tlbs(const json_t *runs, FILE *out)
 static bool ever_flushed(const json_t *runs, const char *cause)
 {
     for (size_t i = 0; i < json_array_size(runs); i++)
-        if (report_uint(json_object_get(json_object_get(json_array_get(runs, i), "flushes"), cause), "count"))
+        if (report_uint(json_object_get(report_at(json_array_get(runs, i), "tlb.flushes"), cause), "count"))
             return true;
     return false;
 }
@@ -158,7 +158,7 @@ static void flush_row(const json_t *runs, const char *cause, FILE *out)
     html_put(out, cause);
     fputs("</th>", out);
     for (size_t i = 0; i < json_array_size(runs); i++) {
-        const json_t *flushes = json_object_get(json_object_get(json_array_get(runs, i), "flushes"), cause);
+        const json_t *flushes = json_object_get(report_at(json_array_get(runs, i), "tlb.flushes"), cause);
         fprintf(out, "<td class=\"n\">%s (%s)</td>", report_figure(json_object_get(flushes, "count"), count),
                 report_figure(json_object_get(flushes, "entries"), entries));
     }
@@ -167,7 +167,7 @@ static void flush_row(const json_t *runs, const char *cause, FILE *out)
 
 vx_status html_flushes(const json_t *runs, FILE *out, vx_msg *msg)
 {
-    json_t *causes = report_keys(runs, "flushes"), *unused;
+    json_t *causes = report_keys(runs, "tlb.flushes"), *unused;
     if (!causes) return vx_fail_nomem(msg);
     const char *cause;
     bool any = false;

@@ -321,12 +321,12 @@ static void flushes_at_transitions(void **state)
         const char *cpu, *scheme, *flush;
         unsigned an_exit;
     } rows[] = {
-        {"nehalem", "ept", "flushes.vm_transition.count", 2},
-        {"nehalem", "ept+vpid", "flushes.vm_transition.count", 0},
-        {"nehalem", "shadow-wp", "flushes.vm_transition.count", 2},
-        {"nehalem", "shadow-wp+vpid", "flushes.vm_transition.count", 0},
-        {"zen2", "npt+vpid", "flushes.flush_asid.count", 0},
-        {"zen2", "npt", "flushes.flush_asid.count", 1},
+        {"nehalem", "ept", "tlb.flushes.vm_transition.count", 2},
+        {"nehalem", "ept+vpid", "tlb.flushes.vm_transition.count", 0},
+        {"nehalem", "shadow-wp", "tlb.flushes.vm_transition.count", 2},
+        {"nehalem", "shadow-wp+vpid", "tlb.flushes.vm_transition.count", 0},
+        {"zen2", "npt+vpid", "tlb.flushes.flush_asid.count", 0},
+        {"zen2", "npt", "tlb.flushes.flush_asid.count", 1},
     };
     (void)state;
     script_begin(&script);

@@ -394,7 +394,7 @@ static void every_counter_is_declared_once(void **state)
     assert_non_null(vx_stats_find(&stats, "walks.grid.accesses"));
     for (unsigned op = 0; op < VX_OPS; op++) {
         char path[96];
-        snprintf(path, sizeof path, "flushes.%s.count", vx_mmu_op_name((vx_mmu_op)op));
+        snprintf(path, sizeof path, "tlb.flushes.%s.count", vx_mmu_op_name((vx_mmu_op)op));
         assert_non_null(vx_stats_find(&stats, path));
     }
     vx_stats_fini(&stats);

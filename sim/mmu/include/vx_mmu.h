@@ -189,7 +189,7 @@ const vx_mmu_counts *vx_mmu_counts_now(vx_mmu *mmu);
 /* Zeroes all counters (end of warm-up); contents stay. */
 void vx_mmu_counts_reset(vx_mmu *mmu);
 
-/* Declares every counter under "tlb.", "walks.", "caches." and "flushes". Call vx_mmu_counts_now before reading. */
+/* Declares every counter under "tlb.", "walks." and "caches.". Call vx_mmu_counts_now before reading. */
 void vx_mmu_declare(vx_mmu *mmu, vx_stats *stats);
 
 /* Identities: lookups = hits + misses of each unit, walk accesses = sum over the grid, ... Writes up to `room` and
