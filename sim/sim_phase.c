@@ -45,6 +45,9 @@ uint64_t sim_phase_limit(const vx_sim *sim)
 
 static vx_status end_interval(vx_sim *sim, vx_msg *msg)
 {
+    if (json_array_size(sim->intervals) == SIM_SNAPSHOTS_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "an interval of %llu instructions: the run has more than %d of them",
+                       (unsigned long long)sim->options.interval, SIM_SNAPSHOTS_MAX);
     sim_sync(sim);
     json_t *snapshot = vx_report_snapshot(&sim->stats, msg);
     if (!snapshot) return VX_ERR_NOMEM;

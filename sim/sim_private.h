@@ -11,7 +11,11 @@
 #include "vx_trace.h"
 #include "vx_vmm.h"
 
-enum { SIM_TRACES_MAX = 64, SIM_IDENTITIES_MAX = 96 };
+enum {
+    SIM_TRACES_MAX = 64,
+    SIM_IDENTITIES_MAX = 96,
+    SIM_SNAPSHOTS_MAX = 10000 /* each holds every statistic: some 25 KB */
+};
 
 /* One trace and where it is read. */
 typedef struct sim_feed {
