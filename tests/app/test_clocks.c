@@ -31,8 +31,8 @@ static void two_vms(void **state)
 {
     (void)state;
     for (unsigned s = 1; s < SCHEMES; s++) {
-        same(schemes[s], "--max 3m --vms 2 --set vmm.scheduler.slice_ticks=300000 --clock heap",
-             "--max 3m --vms 2 --set vmm.scheduler.slice_ticks=300000 --clock systemc");
+        same(schemes[s], "--max 1m --vms 2 --set vmm.scheduler.slice_ticks=300000 --clock heap",
+             "--max 1m --vms 2 --set vmm.scheduler.slice_ticks=300000 --clock systemc");
         assert_non_null(strstr(cli_out, "\"vm1\""));
     }
 }
@@ -55,7 +55,7 @@ static void ticks_by_time(void **state)
 
 static void any_quantum(void **state)
 {
-    static const char *const quanta[] = {"--quantum 10 --max 1m", "--quantum 100k --max 1m"};
+    static const char *const quanta[] = {"--quantum 10 --max 300k", "--quantum 100k --max 300k"};
     static const char *const clocks[] = {"heap", "systemc"};
     (void)state;
     for (unsigned s = 0; s < SCHEMES; s++)
@@ -63,7 +63,7 @@ static void any_quantum(void **state)
             for (unsigned q = 0; q < 2; q++) {
                 char other[128];
                 snprintf(other, sizeof other, "%s --clock %s", quanta[q], clocks[c]);
-                same(schemes[s], "--quantum 1000 --max 1m --clock heap", other);
+                same(schemes[s], "--quantum 1000 --max 300k --clock heap", other);
             }
 }
 
