@@ -157,6 +157,24 @@ static void strange_tables(void **state)
     run_everywhere("strange tables");
 }
 
+/* Linear addresses that no guest can use, the one that stands for "not recorded" among them. */
+static void non_canonical(void **state)
+{
+    (void)state;
+    static const uint64_t addresses[] = {VX_GVA_UNKNOWN, VX_GVA_UNKNOWN - 8, 1ULL << 47,
+                                         1ULL << 56,     0 - 8ULL,           0 - 1ULL};
+    hostile_begin(&trace);
+    for (unsigned i = 0; i < sizeof addresses / sizeof *addresses; i++) {
+        hostile_load(&trace, addresses[i]);
+        hostile_store(&trace, addresses[i]);
+        hostile_fetch(&trace, addresses[i], 1);
+        hostile_put(&trace, VX_REC_INVLPG, addresses[i], 0, NULL, 0);
+        hostile_put(&trace, VX_REC_PT_STORE, addresses[i], 8, (uint64_t[]){0x4010, 0x2067}, 2);
+    }
+    touch_some();
+    run_everywhere("addresses that are not canonical");
+}
+
 /* Every paging mode after every other by control-register writes, by state, with the tables of a third. */
 static void mode_flips(void **state)
 {
@@ -304,9 +322,9 @@ int main(int argc, char **argv)
 {
     if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(honest),         cmocka_unit_test(no_state),   cmocka_unit_test(far_addresses),
-        cmocka_unit_test(strange_tables), cmocka_unit_test(mode_flips), cmocka_unit_test(random_records),
-        cmocka_unit_test(huge_counts),
+        cmocka_unit_test(honest),         cmocka_unit_test(no_state),      cmocka_unit_test(far_addresses),
+        cmocka_unit_test(strange_tables), cmocka_unit_test(non_canonical), cmocka_unit_test(mode_flips),
+        cmocka_unit_test(random_records), cmocka_unit_test(huge_counts),
     };
     return cmocka_run_group_tests(tests, make_path, remove_file);
 }
