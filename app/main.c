@@ -1,5 +1,6 @@
 /* vexit: the command line. One verb a file; this one only finds the verb. */
 #include <argp.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -30,6 +31,14 @@ static void help(FILE *out)
     fprintf(out, "\n'vexit VERB --help' tells a verb's options; vexit(1) is the manual.\n");
 }
 
+/* What a verb printed may not have been written: then nothing was done. */
+static int written(int code)
+{
+    if (code != 0 || (fflush(stdout) == 0 && !ferror(stdout))) return code;
+    fprintf(stderr, "vexit: cannot write to standard output: %s\n", strerror(errno));
+    return 3;
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -38,17 +47,17 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
         help(stdout);
-        return 0;
+        return written(0);
     }
     if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         printf("vexit %s\n", VEXIT_VERSION);
-        return 0;
+        return written(0);
     }
     argp_err_exit_status = 2; /* bad usage: the design's exit codes, not sysexits' */
     const char *names[VERBS];
     for (unsigned i = 0; i < VERBS; i++) {
         names[i] = verbs[i].name;
-        if (strcmp(argv[1], verbs[i].name) == 0) return verbs[i].run(argc - 1, argv + 1);
+        if (strcmp(argv[1], verbs[i].name) == 0) return written(verbs[i].run(argc - 1, argv + 1));
     }
     const char *near = vx_did_you_mean(argv[1], names, VERBS);
     fprintf(stderr, "vexit: unknown verb '%s'%s%s%s\n", argv[1], near ? "; did you mean '" : "", near ? near : "",

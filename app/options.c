@@ -60,6 +60,10 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state)
     case KEY_CSV:
         machine->csv = arg;
         return 0;
+    case ARGP_KEY_END:
+        if (machine->json && machine->csv && strcmp(machine->json, "-") == 0 && strcmp(machine->csv, "-") == 0)
+            argp_error(state, "--json and --csv: only one of them can be standard output");
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -77,7 +81,8 @@ static uint64_t number(struct argp_state *state, const char *option, const char 
     if (*end == 'm') factor = unit * unit;
     if (*end == 'g') factor = unit * unit * unit;
     if (factor != 1) end++;
-    if (end == text || *end || errno || text[0] == '-' || value > UINT64_MAX / factor)
+    bool digits = text[0] >= '0' && text[0] <= '9'; /* strtoull takes blanks and signs before them */
+    if (!digits || *end || errno || value > UINT64_MAX / factor)
         argp_error(state, "--%s: '%s' is no number (digits, then k, m or g)", option, text);
     return value * factor;
 }
