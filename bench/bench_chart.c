@@ -72,7 +72,7 @@ static void grid(FILE *out, const bench_chart *chart, const scale *x, const scal
         double value = x->logarithmic ? exp2(v) : v, at = place(x, value);
         fprintf(out, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#ddd\"/>\n", at, TOP, at,
                 HEIGHT - BOTTOM);
-        fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%g</text>\n", at, HEIGHT - BOTTOM + 18, value);
+        fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.7g</text>\n", at, HEIGHT - BOTTOM + 18, value);
     }
     for (double v = y->low; v <= y->high + y->step * 1e-6; v += y->step) {
         double value = y->logarithmic ? exp2(v) : v, at = place(y, value);

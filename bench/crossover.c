@@ -11,18 +11,25 @@
 #include "bench_options.h"
 #include "bench_run.h"
 
-/* Loads uniformly random over PAGES pages, eight times what the second-level TLB holds, so that most loads miss; `body`
+/* Loads uniformly random over several times what the second-level TLB holds, so that most loads miss; `body`
  * instructions a load set the miss rate. The OS unmaps its oldest page every `period` instructions; the page's next
  * load brings it back by a fault. */
-enum { PAGES = 4096, WARM_LOADS = 8 * PAGES, LOADS = 120000, QUICK_LOADS = 2000, HANDLER = 100 };
+enum { WARM_LOADS_A_PAGE = 8, LOADS = 120000, QUICK_LOADS = 2000, HANDLER = 100 };
 
 static const unsigned bodies[] = {4, 8, 16, 32, 64, 128, 256, 512, 1000};
-static const unsigned periods[] = {50, 100, 200, 400, 800, 1600, 3200, 6400}; /* times body */
-static const char *const cpus[] = {"nehalem", "skylake"};
+static const unsigned periods[] = {50, 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600}; /* times body */
+
+/* Up to 16 MiB the paging-structure caches cover every table but the last; beyond that they do not. */
+typedef struct machine {
+    const char *name, *cpu;
+    unsigned pages;
+} machine;
+static const machine machines[] = {
+    {"nehalem 16 MiB", "nehalem", 4096}, {"nehalem 128 MiB", "nehalem", 32768}, {"skylake 16 MiB", "skylake", 4096}};
 enum {
     BODIES = sizeof bodies / sizeof *bodies,
     PERIODS = sizeof periods / sizeof *periods,
-    CPUS = sizeof cpus / sizeof *cpus
+    MACHINES = sizeof machines / sizeof *machines
 };
 
 /* A run's cycles, split by what the band scales. */
@@ -52,23 +59,23 @@ static double ratio(const cross_point *p, double walks, double exits)
            (p->ept.rest + walks * p->ept.walks + exits * p->ept.exits);
 }
 
-static vx_status measure(const char *cpu, const char *scheme, unsigned body, unsigned period, bool quick,
+static vx_status measure(const machine *m, const char *scheme, unsigned body, unsigned period, bool quick,
                          double *misses, double *updates, cost *cycles, vx_msg *msg)
 {
     char trace[128];
-    unsigned loads = quick ? QUICK_LOADS : LOADS, warm = quick ? QUICK_LOADS / 2 : WARM_LOADS;
-    snprintf(trace, sizeof trace, "gen:random:bytes=%u,body=%u,refs=%u", PAGES * 4096, body, 2 * (warm + loads));
+    unsigned loads = quick ? QUICK_LOADS : LOADS, warm = quick ? QUICK_LOADS / 2 : WARM_LOADS_A_PAGE * m->pages;
+    snprintf(trace, sizeof trace, "gen:random:bytes=%u,body=%u,refs=%u", m->pages * 4096, body, 2 * (warm + loads));
     const char *traces = trace;
     bench_sets sets = {.count = 0};
     bench_sets_add(&sets, "vm.fault_instructions=%d", HANDLER);
     bench_sets_add(&sets, "vm.unmap_instructions=%u", period * body);
-    vx_sim_options options = {.cpu = cpu,
+    vx_sim_options options = {.cpu = m->cpu,
                               .scheme = scheme,
                               .vpid = true,
                               .traces = &traces,
                               .trace_count = 1,
                               .seed = 1,
-                              .warmup = (uint64_t)warm * body + (uint64_t)PAGES * HANDLER,
+                              .warmup = (uint64_t)warm * body + (uint64_t)m->pages * HANDLER,
                               .max = (uint64_t)loads * body};
     bench_figure f[] = {{"instructions", 0}, {"walks.count", 0}, {"paging.os.pt_stores", 0}};
     vx_ledger ledger;
@@ -80,12 +87,12 @@ static vx_status measure(const char *cpu, const char *scheme, unsigned body, uns
     return VX_OK;
 }
 
-static vx_status measure_both(const char *cpu, unsigned body, unsigned period, bool quick, cross_point *p, vx_msg *msg)
+static vx_status measure_both(const machine *m, unsigned body, unsigned period, bool quick, cross_point *p, vx_msg *msg)
 {
     double misses, updates;
-    vx_status status = measure(cpu, "ept", body, period, quick, &p->misses, &p->updates, &p->ept, msg);
+    vx_status status = measure(m, "ept", body, period, quick, &p->misses, &p->updates, &p->ept, msg);
     if (status != VX_OK) return status;
-    return measure(cpu, "shadow-wp", body, period, quick, &misses, &updates, &p->shadow, msg);
+    return measure(m, "shadow-wp", body, period, quick, &misses, &updates, &p->shadow, msg);
 }
 
 /* The update rate at which the ratio passes 1, between two points in logarithms; NaN where it does not. Points come in
@@ -105,11 +112,11 @@ typedef struct cross_curve {
     double misses[BODIES], middle[BODIES], low[BODIES], high[BODIES];
 } cross_curve;
 
-static void put_points(FILE *csv, const char *cpu, unsigned body, const cross_point *points)
+static void put_points(FILE *csv, const char *name, unsigned body, const cross_point *points)
 {
     if (!csv) return;
     for (unsigned i = 0; i < PERIODS; i++)
-        fprintf(csv, "%s,%u,%u,%.4f,%.4f,%.0f,%.0f,%.5f,%.5f,%.5f\n", cpu, body, periods[i] * body, points[i].misses,
+        fprintf(csv, "%s,%u,%u,%.4f,%.4f,%.0f,%.0f,%.5f,%.5f,%.5f\n", name, body, periods[i] * body, points[i].misses,
                 points[i].updates, points[i].ept.rest + points[i].ept.walks + points[i].ept.exits,
                 points[i].shadow.rest + points[i].shadow.walks + points[i].shadow.exits, ratio(&points[i], 1, 1),
                 ratio(&points[i], 1.5, 0.5), ratio(&points[i], 0.5, 1.5));
@@ -123,20 +130,20 @@ static void put_rate(double rate)
         printf(" %12.2f", rate);
 }
 
-static vx_status sweep(const char *cpu, bool quick, FILE *csv, cross_curve *curve, vx_msg *msg)
+static vx_status sweep(const machine *m, bool quick, FILE *csv, cross_curve *curve, vx_msg *msg)
 {
     for (unsigned b = 0; b < BODIES; b++) {
         cross_point points[PERIODS];
         for (unsigned i = 0; i < PERIODS; i++) {
-            vx_status status = measure_both(cpu, bodies[b], periods[i], quick, &points[i], msg);
+            vx_status status = measure_both(m, bodies[b], periods[i], quick, &points[i], msg);
             if (status != VX_OK) return status;
         }
-        put_points(csv, cpu, bodies[b], points);
+        put_points(csv, m->name, bodies[b], points);
         curve->misses[b] = points[PERIODS - 1].misses;
         curve->middle[b] = crossing(points, 1, 1);
         curve->low[b] = crossing(points, 0.5, 1.5);  /* EPT at its best */
         curve->high[b] = crossing(points, 1.5, 0.5); /* shadow paging at its best */
-        printf("%-10s %12.3f", cpu, curve->misses[b]);
+        printf("%-16s %12.3f", m->name, curve->misses[b]);
         put_rate(curve->middle[b]);
         put_rate(curve->low[b]);
         put_rate(curve->high[b]);
@@ -150,9 +157,9 @@ static vx_status sweep(const char *cpu, bool quick, FILE *csv, cross_curve *curv
  * between CPUs only by the TLBs' reach, so each CPU is drawn at the first one's and its own are in the table. */
 static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg *msg)
 {
-    double at[BODIES], y[CPUS][BODIES], low[CPUS][BODIES], high[CPUS][BODIES];
-    bench_curve drawn[CPUS];
-    for (unsigned c = 0; c < CPUS; c++) {
+    double at[BODIES], y[MACHINES][BODIES], low[MACHINES][BODIES], high[MACHINES][BODIES];
+    bench_curve drawn[MACHINES];
+    for (unsigned c = 0; c < MACHINES; c++) {
         for (unsigned b = 0; b < BODIES; b++) {
             unsigned from = BODIES - 1 - b;
             at[b] = curves[0].misses[from];
@@ -161,7 +168,7 @@ static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg 
             low[c][b] = curves[c].low[from] * shift;
             high[c][b] = curves[c].high[from] * shift;
         }
-        drawn[c] = (bench_curve){.name = cpus[c], .y = y[c], .low = low[c], .high = high[c]};
+        drawn[c] = (bench_curve){.name = machines[c].name, .y = y[c], .low = low[c], .high = high[c]};
     }
     bench_chart chart = {.title = "Above its line EPT is cheaper, below it write-protected shadow paging",
                          .x = {.label = "TLB misses per 1000 instructions", .logarithmic = true},
@@ -169,7 +176,7 @@ static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg 
                          .at = at,
                          .points = BODIES,
                          .curves = drawn,
-                         .count = CPUS};
+                         .count = MACHINES};
     return bench_chart_svg(&chart, o->svg, msg);
 }
 
@@ -179,14 +186,15 @@ static vx_status run(const bench_options *o, vx_msg *msg)
     vx_status status = bench_csv_open(&csv, o->csv, msg);
     if (status != VX_OK) return status;
     if (csv)
-        fprintf(csv, "cpu,instructions a load,unmap period,misses per 1000 instructions,stores per million,ept cycles,"
-                     "shadow-wp cycles,shadow over ept,low,high\n");
-    printf("Loads at random over %d pages, textbook hypervisor, VPID on; band: walk and exit cycles +-50 %%\n\n",
-           PAGES);
-    printf("%-10s %12s %38s %12s\n", "", "TLB misses", "page-table stores per Minst at which", "misses a");
-    printf("%-10s %12s %12s %12s %12s %12s\n", "cpu", "per kinst", "both cost =", "low", "high", "store there");
-    cross_curve curves[CPUS];
-    for (unsigned c = 0; status == VX_OK && c < CPUS; c++) status = sweep(cpus[c], o->quick, csv, &curves[c], msg);
+        fprintf(csv,
+                "machine,instructions a load,unmap period,misses per 1000 instructions,stores per million,ept cycles,"
+                "shadow-wp cycles,shadow over ept,low,high\n");
+    printf("Loads at random over 16 or 128 MiB, textbook hypervisor, VPID on; band: walk and exit cycles +-50 %%\n\n");
+    printf("%-16s %12s %38s %12s\n", "", "TLB misses", "page-table stores per Minst at which", "misses a");
+    printf("%-16s %12s %12s %12s %12s %12s\n", "machine", "per kinst", "both cost =", "low", "high", "store there");
+    cross_curve curves[MACHINES];
+    for (unsigned c = 0; status == VX_OK && c < MACHINES; c++)
+        status = sweep(&machines[c], o->quick, csv, &curves[c], msg);
     if (status == VX_OK) status = draw(o, curves, msg);
     if (status == VX_OK)
         printf(

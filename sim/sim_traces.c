@@ -5,11 +5,11 @@
 
 static bool is_generated(const char *path) { return strncmp(path, "gen:", 4) == 0; }
 
-static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg)
+static vx_status open_source(vx_sim *sim, const sim_vm *vm, sim_feed *feed, vx_msg *msg)
 {
-    sim_feed *feed = &vm->feed[vm->feeds];
+    const char *path = feed->path;
     vx_trace_options options = {.whole_chunks = sim->options.whole_chunks};
-    feed->path = path;
+    if (sim->options.open_source) return sim->options.open_source(sim->options.open_context, &feed->source, path, msg);
     if (!is_generated(path)) {
         vx_status status = vx_trace_info_read(path, &options, &feed->info, msg);
         if (status != VX_OK) return status;
@@ -17,7 +17,14 @@ static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg
     if (is_generated(path) || feed->info.header.kind == VX_TRACE_USER) options.skip_instructions = sim->options.skip;
     /* The same generator under another VM or process makes other references. */
     uint64_t seed = sim->options.seed + vm->feeds + (uint64_t)vm->index * SIM_TRACES_MAX;
-    vx_status status = vx_source_open(&feed->source, path, &options, seed, msg);
+    return vx_source_open(&feed->source, path, &options, seed, msg);
+}
+
+static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg)
+{
+    sim_feed *feed = &vm->feed[vm->feeds];
+    feed->path = path;
+    vx_status status = open_source(sim, vm, feed, msg);
     if (status != VX_OK) return status;
     vm->feeds++;
     feed->info.header = feed->source->header;

@@ -30,6 +30,8 @@
 extern "C" {
 #endif
 
+struct vx_source; /* vx_trace.h */
+
 typedef struct vx_sim vx_sim;
 
 /* How far a run is, a few times a second of real time. */
@@ -48,6 +50,10 @@ typedef struct vx_sim_options {
     /* Traces: .vxt files or "gen:NAME:arguments". Several are the processes of one vCPU under the modelled guest OS. */
     const char *const *traces;
     unsigned trace_count;
+    /* Opens a trace in the library's stead: one that is decoded in memory, or a generator of one's own. The simulation
+     * closes it; `skip` is not applied to it. NULL: the library opens them. The context must outlive the opening. */
+    vx_status (*open_source)(void *context, struct vx_source **source, const char *trace, vx_msg *msg);
+    void *open_context;
     /* Several VMs share the CPU in time slices (vmm.slice_ticks). Trace i belongs to VM vm_of_trace[i] (NULL: all to VM
      * 0); a VM without traces takes those of VM number (its own modulo the VMs that have some). 0: one VM. */
     unsigned vms;
@@ -59,7 +65,7 @@ typedef struct vx_sim_options {
     uint64_t seed;
 
     /* All in instructions; 0: none. A user-level trace drops what is skipped; a system trace replays it uncounted. */
-    uint64_t skip, warmup, max, interval;
+    uint64_t skip, warmup, max, interval; /* at most 10,000 intervals: a run of more is VX_ERR_INPUT */
     /* Count from the region mark with this number (low 16 bits) to the next mark. */
     bool by_region;
     uint16_t region;
