@@ -293,6 +293,102 @@ static void guest_faults_of_an_events_trace(void **state)
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) check_run(&rows[i]);
 }
 
+/* Addresses beyond the guest's RAM, in records and in tables: an error that says so, or a run that goes on; nothing
+ * else. Each row is one bad record behind a good beginning. */
+static void hostile_addresses(void **state)
+{
+    static const uint64_t nowhere[] = {SCRIPT_RAM, SCRIPT_RAM - 4, 0x000FFFFFFFFFF000ULL, ~0ULL};
+    static const char *const schemes[] = {"native", "shadow-wp", "shadow-vtlb", "ept"};
+    (void)state;
+    for (unsigned kind = 0; kind < 8; kind++)
+        for (unsigned n = 0; n < sizeof nowhere / sizeof *nowhere; n++) {
+            uint64_t bad = nowhere[n];
+            script_begin(&script);
+            script_load(&script, script_gva(0));
+            const uint64_t entry[2] = {0, bad | 0x7}, store[2] = {bad, script_leaf(0, 0)};
+            switch (kind) {
+            case 0:
+                script_add(&script, VX_REC_PT_STORE, 8, VX_GVA_UNKNOWN, 2, store);
+                break;
+            case 1:
+                script_add(&script, VX_REC_PT_STORE, 8, script_gva(0), 2, store);
+                break;
+            case 2:
+                script_add(&script, VX_REC_PT_PAGE_NEW, 1, bad, 2, entry);
+                break;
+            case 3:
+                script_add(&script, VX_REC_PT_PAGE_GONE, 0, bad, 0, NULL);
+                break;
+            case 4:
+                script_add(&script, VX_REC_CR_WRITE, 3, bad, 0, NULL);
+                break;
+            case 5: /* a leaf that maps nowhere */
+                script_pt_store(&script, 0, 0, bad | 0x7, 0);
+                script_invlpg(&script, script_gva(0));
+                break;
+            case 6: /* a table that lies nowhere */
+                script_add(&script, VX_REC_PT_PAGE_NEW, 2, script_table(0, 2), 2,
+                           (const uint64_t[]){SCRIPT_GVA >> 21, bad | 0x7});
+                script_cr3(&script, 0);
+                break;
+            default:
+                script_add(&script, VX_REC_MMIO_WRITE, 4, bad, 2, (const uint64_t[]){1, script_gva(0)});
+                break;
+            }
+            script_store(&script, script_gva(0));
+            script_load(&script, script_gva(1));
+            script_load(&script, bad);
+            script_write(&script, path, VX_TIER_FULL);
+            for (unsigned s = 0; s < 4; s++) {
+                vx_msg msg = {{0}};
+                const char *trace = path;
+                vx_sim_options options = {
+                    .cpu = "nehalem", .scheme = schemes[s], .traces = &trace, .trace_count = 1, .check = true};
+                vx_sim *sim = NULL;
+                vx_status status = vx_sim_open(&sim, &options, &msg);
+                if (status == VX_OK) status = vx_sim_run(sim, &msg);
+                vx_sim_close(sim);
+                if (status != VX_OK && status != VX_ERR_INPUT)
+                    fail_msg("row %u, address %u, %s: %s", kind, n, schemes[s], msg.text);
+            }
+        }
+}
+
+static void mark(unsigned number) { script_add(&script, VX_REC_MARK, 0, number, 0, NULL); }
+
+/* A region is from its mark to the next; what is before has been done and is not counted. */
+static void regions(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    mark(1);
+    for (unsigned i = 0; i < 5; i++) script_load(&script, script_gva(i));
+    mark(2);
+    for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
+    script_write(&script, path, VX_TIER_FULL);
+    static const struct {
+        uint16_t region;
+        uint64_t loads, violations; /* the pages that nobody touched before */
+    } rows[] = {{1, 5, 4}, {2, SCRIPT_PAGES, SCRIPT_PAGES - 5}};
+    for (unsigned i = 0; i < 2; i++) {
+        vx_msg msg = {{0}};
+        const char *trace = path;
+        vx_sim_options options = {.cpu = "nehalem",
+                                  .scheme = "ept",
+                                  .traces = &trace,
+                                  .trace_count = 1,
+                                  .by_region = true,
+                                  .region = rows[i].region};
+        vx_sim *sim = NULL;
+        assert_int_equal(vx_sim_open(&sim, &options, &msg), VX_OK);
+        assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
+        assert_int_equal(value(sim, "reference_kinds.loads"), rows[i].loads);
+        assert_int_equal(value(sim, "exits.by_reason.EPT_VIOLATION.count"), rows[i].violations);
+        vx_sim_close(sim);
+    }
+}
+
 /* What exits whatever the memory algorithm: CPUID always, HLT and port accesses because the hypervisor wants them. */
 static void instructions_that_exit(void **state)
 {
@@ -353,6 +449,8 @@ int main(void)
         cmocka_unit_test(a_page_moves),
         cmocka_unit_test(guest_faults),
         cmocka_unit_test(guest_faults_of_an_events_trace),
+        cmocka_unit_test(regions),
+        cmocka_unit_test(hostile_addresses),
         cmocka_unit_test(instructions_that_exit),
         cmocka_unit_test(flushes_at_transitions),
     };
