@@ -20,7 +20,9 @@ typedef struct compare_options {
 
 static const struct argp_option option_list[] = {
     {"schemes", KEY_SCHEMES, "NAME[,NAME...]", 0,
-     "schemes to compare (default: native,shadow-wp,shadow-vtlb,ept,ept+vpid; npt for ept on AMD)", 0},
+     "schemes to compare (default: native,shadow-wp,shadow-vtlb,ept,ept+vpid; npt for ept on AMD; less those that the "
+     "CPU or the hypervisor cannot run)",
+     0},
     {"seeds", KEY_SEEDS, "N", 0, "repeat with N seeds and report mean and 95 % interval", 0},
     {"jobs", KEY_JOBS, "N", 0, "runs at a time (default: one a processor)", 0},
     {"html", KEY_HTML, "FILE", 0, "write the report as one HTML file", 2},
