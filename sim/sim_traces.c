@@ -20,6 +20,18 @@ static vx_status open_source(vx_sim *sim, const sim_vm *vm, sim_feed *feed, vx_m
     return vx_source_open(&feed->source, path, &options, seed, msg);
 }
 
+/* A user-level trace runs on the modelled OS's tables and registers: none of its records may replace these. */
+static vx_status check_user_level(const sim_feed *feed, vx_msg *msg)
+{
+    static const vx_record_kind systems[] = {VX_REC_STATE, VX_REC_PT_STORE,  VX_REC_PT_PAGE_NEW, VX_REC_CR_WRITE,
+                                             VX_REC_LMSW,  VX_REC_EFER_LOAD, VX_REC_PDPTE_LOAD};
+    for (size_t i = 0; i < sizeof systems / sizeof *systems; i++)
+        if (feed->info.totals.by_kind[systems[i]])
+            return vx_fail(msg, VX_ERR_INPUT, "%s: a user-level trace with '%s', which only a whole guest has",
+                           feed->path, vx_record_describe(systems[i])->name);
+    return VX_OK;
+}
+
 static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg)
 {
     sim_feed *feed = &vm->feed[vm->feeds];
@@ -30,7 +42,7 @@ static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg
     feed->info.header = feed->source->header;
     if (feed->info.header.kind == VX_TRACE_DMA)
         return vx_fail(msg, VX_ERR_INPUT, "%s: a trace of devices' accesses: no CPU can run it", path);
-    return VX_OK;
+    return feed->info.header.kind == VX_TRACE_USER ? check_user_level(feed, msg) : VX_OK;
 }
 
 static unsigned vm_of(const vx_sim_options *o, unsigned trace) { return o->vm_of_trace ? o->vm_of_trace[trace] : 0; }

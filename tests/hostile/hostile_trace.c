@@ -51,7 +51,7 @@ bool hostile_state(hostile_trace *trace, uint64_t cr0, uint64_t cr3, uint64_t cr
 void hostile_begin(hostile_trace *trace)
 {
     enum { PAGES = 512 };
-    trace->count = trace->words = 0;
+    *trace = (hostile_trace){.ram_bytes = HOSTILE_RAM};
     const uint64_t bits = VX_PTE_P | VX_PTE_W | VX_PTE_U;
     uint64_t pages[2 * PAGES];
     for (unsigned i = 0; i < PAGES; i++) {
@@ -69,10 +69,10 @@ void hostile_begin(hostile_trace *trace)
 vx_status hostile_write(const hostile_trace *trace, const char *path, vx_msg *msg)
 {
     vx_trace_header header = {.tier = VX_TIER_FULL,
-                              .kind = VX_TRACE_SYSTEM,
+                              .kind = trace->user ? VX_TRACE_USER : VX_TRACE_SYSTEM,
                               .paging = VX_PAGING_4LEVEL,
                               .ram_ranges = 1,
-                              .ram = {{0, HOSTILE_RAM}},
+                              .ram = {{trace->ram_start, trace->ram_bytes}},
                               .recipe = "made by a test"};
     vx_batch batch = {
         .records = trace->records, .count = trace->count, .payload = trace->payload, .words = trace->words};

@@ -15,6 +15,8 @@ typedef struct hostile_trace {
     vx_record records[HOSTILE_RECORDS];
     uint64_t payload[HOSTILE_WORDS];
     size_t count, words;
+    bool user;                     /* the header says user-level trace */
+    uint64_t ram_start, ram_bytes; /* the guest's RAM as the header tells it */
 } hostile_trace;
 
 /* Appends a record; `words` payload words. What the record check refuses is left out: false. */
