@@ -91,12 +91,12 @@ static void first_touches(void **state)
     for (unsigned again = 0; again < 2; again++)
         for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", SCRIPT_PAGES}}},
         {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", SCRIPT_PAGES}}},
         {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + SCRIPT_PAGES}}},
         {"nehalem", "ept+vpid", {{"EPT_VIOLATION", TABLE_PAGES + SCRIPT_PAGES}}},
-        {"zen2", "native", {{NULL}}},
+        {"zen2", "native", {{NULL, 0}}},
         {"zen2", "shadow-wp", {{"PF_excp", SCRIPT_PAGES}}},
         {"zen2", "shadow-vtlb", {{"PF_excp", SCRIPT_PAGES}}},
         {"zen2", "npt", {{"npf", TABLE_PAGES + SCRIPT_PAGES}}},
@@ -114,7 +114,7 @@ static void dirty_flags(void **state)
     for (unsigned again = 0; again < 3; again++)
         for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_store(&script, script_gva(i));
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 2 * SCRIPT_PAGES}}},
         {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 2 * SCRIPT_PAGES}}},
         {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + SCRIPT_PAGES}}},
@@ -131,7 +131,7 @@ static void page_table_stores(void **state)
     script_load(&script, script_gva(0));
     for (unsigned i = 0; i < MANY; i++) script_pt_store(&script, 0, 100 + i, script_leaf(0, i % SCRIPT_PAGES), 0);
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + MANY}}},
         {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 1}}},
         {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
@@ -151,7 +151,7 @@ static void page_table_stores_by_reference(void **state)
     for (unsigned i = 0; i < MANY; i++)
         script_pt_store(&script, 0, 100 + i, script_leaf(0, i % SCRIPT_PAGES), script_table_gva() + 8ULL * (100 + i));
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + MANY}}},
         {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 2}}},
         {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
@@ -189,7 +189,7 @@ static void cr3_loads(void **state)
         script_load(&script, script_gva(0));
     }
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 2}}},
         {"nehalem", "shadow-vtlb", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 1 + 2 * ROUNDS}}},
         {"nehalem", "shadow-wp+vpid", {{"CR_ACCESS", 2 * ROUNDS}, {"EXCEPTION_NMI", 2}}},
@@ -214,7 +214,7 @@ static void invlpg(void **state)
         script_load(&script, script_gva(0));
     }
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1}}},
         {"nehalem", "shadow-vtlb", {{"INVLPG", MANY}, {"EXCEPTION_NMI", 1 + MANY}}},
         {"nehalem", "shadow-vtlb+vpid", {{"INVLPG", MANY}, {"EXCEPTION_NMI", 1 + MANY}}},
@@ -237,7 +237,7 @@ static void a_page_moves(void **state)
         script_load(&script, script_gva(0));
     }
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + 2 * MOVES}}}, /* the store, and the entry that it emptied */
         {"nehalem", "shadow-wp+vpid", {{"EXCEPTION_NMI", 1 + 2 * MOVES}}},
         {"nehalem", "shadow-vtlb", {{"INVLPG", MOVES}, {"EXCEPTION_NMI", 1 + MOVES}}},
@@ -262,7 +262,7 @@ static void guest_faults(void **state)
         script_load(&script, gva);
     }
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", 1 + 3 * FAULTS}}},   /* fault, store, fill */
         {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", 1 + 2 * FAULTS}}}, /* fault, fill */
         {"nehalem", "ept", {{"EPT_VIOLATION", TABLE_PAGES + 1}}},
@@ -284,10 +284,10 @@ static void guest_faults_of_an_events_trace(void **state)
     for (unsigned i = 0; i < MANY; i++) script_page_fault(&script, script_gva(200), 0);
     script_write(&script, path, VX_TIER_EVENTS);
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", MANY}}},
         {"nehalem", "shadow-vtlb", {{"EXCEPTION_NMI", MANY}}},
-        {"nehalem", "ept", {{NULL}}},
+        {"nehalem", "ept", {{NULL, 0}}},
         {"zen2", "shadow-wp", {{"PF_excp", MANY}}},
     };
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) check_run(&rows[i]);
@@ -401,7 +401,7 @@ static void instructions_that_exit(void **state)
         script_add(&script, VX_REC_IO_OUT, 1, 0x80, 2, (const uint64_t[]){0, 0});
     }
     const expected rows[] = {
-        {"nehalem", "native", {{NULL}}},
+        {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"CPUID", TIMES}, {"HLT", TIMES}, {"IO_INSTRUCTION", TIMES}}},
         {"nehalem", "shadow-vtlb", {{"CPUID", TIMES}, {"HLT", TIMES}, {"IO_INSTRUCTION", TIMES}}},
         {"nehalem", "ept", {{"CPUID", TIMES}, {"HLT", TIMES}, {"IO_INSTRUCTION", TIMES}}},
