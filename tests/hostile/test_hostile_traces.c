@@ -16,7 +16,7 @@ static char path[64];
 static int make_path(void **state)
 {
     (void)state;
-    snprintf(path, sizeof path, "hostile-%ld.vxt", (long)getpid());
+    snprintf(path, sizeof path, P_tmpdir "/vexit-hostile-%ld.vxt", (long)getpid());
     return 0;
 }
 
@@ -371,7 +371,7 @@ static void random_records(void **state)
     vx_random random;
     uint64_t seed = vx_test_seed();
     const char *text = getenv("VX_TURNS");
-    unsigned turns = text ? (unsigned)strtoul(text, NULL, 10) : 4;
+    unsigned turns = text ? (unsigned)strtoul(text, NULL, 10) : 2;
     for (unsigned turn = 0; turn < turns; turn++) {
         char what[64];
         snprintf(what, sizeof what, "random records, VX_SEED=%llu", (unsigned long long)(seed + turn));
