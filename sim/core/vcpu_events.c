@@ -36,10 +36,10 @@ static void write_cr0(vx_vcpu *v, uint64_t value)
         if (r->efer & VX_EFER_LME) r->efer |= VX_EFER_LMA;
         load_pdptes(v);
     }
-    if (leaves_paging) {
-        r->efer &= ~VX_EFER_LMA;
-        invalidate(v, VX_OP_CR4_FLUSH);
-    }
+    if (leaves_paging) r->efer &= ~VX_EFER_LMA;
+    /* 1 to 0 by the manual. 0 to 1: under nested paging linear addresses that were guest-physical ones are cached by
+     * then (SDM Vol. 3C, 28.2.3.3 with 28.3.2), and no processor may take them for paged ones. */
+    if (leaves_paging || enters_paging) invalidate(v, VX_OP_CR4_FLUSH);
     vx_vcpu_load(v);
 }
 
