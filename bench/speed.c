@@ -4,6 +4,7 @@
  * Each figure is the median of repeated runs. From a file, decoding is included; first touches are too. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,6 +21,7 @@ typedef struct speed_options {
     bench_options common;
     const char *trace; /* NULL: the shipped compiler's */
     unsigned repeats;
+    const char *only; /* one part; NULL: all */
 } speed_options;
 
 static const char *const schemes[] = {"native", "ept", "ept+vpid", "shadow-wp", "shadow-vtlb"};
@@ -125,6 +127,7 @@ static vx_status references(const speed_options *o, const char *path, FILE *csv,
         snprintf(name, sizeof name, "%s, from %s", job.scheme, job.from_memory ? "memory" : "file");
         status = row(&job, name, o->repeats, &bare, csv, msg);
     }
+    printf("\n");
     bench_records_fini(&memory);
     return status;
 }
@@ -237,7 +240,7 @@ static vx_status memory(const char *path, FILE *csv, vx_msg *msg)
         int result;
         if (waitpid(child, &result, 0) != child || result != 0 || !read_all)
             return vx_fail(msg, VX_ERR_CHECK, "the run of %s that measures memory failed", schemes[i]);
-        printf("%-34s %10.1f MiB resident at most, from file\n", schemes[i], peak);
+        printf("%-34s %10.1f MiB resident at most, from file\n%s", schemes[i], peak, i + 1 == SCHEMES ? "\n" : "");
         if (csv) fprintf(csv, "peak MiB %s,%.6g,\n", schemes[i], peak);
     }
     return VX_OK;
@@ -257,6 +260,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'f':
         o->trace = arg;
         return 0;
+    case 'o':
+        if (strcmp(arg, "memory") != 0 && strcmp(arg, "references") != 0 && strcmp(arg, "walks") != 0)
+            argp_error(state, "--only %s: must be memory, references or walks", arg);
+        o->only = arg;
+        return 0;
     case 'r':
         repeats = strtoul(arg, &end, 10);
         if (end == arg || *end || repeats < 1 || repeats > REPEATS_MAX)
@@ -268,6 +276,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static bool wanted(const speed_options *o, const char *part) { return !o->only || strcmp(o->only, part) == 0; }
+
 static vx_status run(const speed_options *o, vx_msg *msg)
 {
     char path[512];
@@ -277,12 +287,10 @@ static vx_status run(const speed_options *o, vx_msg *msg)
     vx_status status = bench_csv_open(&csv, o->common.csv, msg);
     if (status != VX_OK) return status;
     if (csv) fprintf(csv, "what,rate,of the bare loop\n");
-    status = memory(trace, csv, msg); /* first, while this process is small */
-    if (status == VX_OK) printf("\n");
-    if (status == VX_OK) status = references(o, trace, csv, msg);
-    if (status == VX_OK) printf("\n");
-    if (status == VX_OK) status = walks(o, "cpu.memory.caches=fixed", csv, msg);
-    if (status == VX_OK) status = walks(o, "cpu.memory.caches=walks", csv, msg);
+    if (wanted(o, "memory")) status = memory(trace, csv, msg); /* first, while this process is small */
+    if (status == VX_OK && wanted(o, "references")) status = references(o, trace, csv, msg);
+    if (status == VX_OK && wanted(o, "walks")) status = walks(o, "cpu.memory.caches=fixed", csv, msg);
+    if (status == VX_OK && wanted(o, "walks")) status = walks(o, "cpu.memory.caches=walks", csv, msg);
     return bench_csv_close(csv, o->common.csv, status, msg);
 }
 
@@ -290,6 +298,7 @@ int main(int argc, char **argv)
 {
     static const struct argp_option option_list[] = {
         {"trace", 'f', "FILE", 0, "the user-level .vxt trace to run; default: the shipped compiler's", 0},
+        {"only", 'o', "PART", 0, "memory, references or walks; default: all", 0},
         {"repeat", 'r', "N", 0, "runs of which the median is taken; default 5", 0},
         {0}};
     static const struct argp_child children[] = {{&bench_options_argp, 0, NULL, 0}, {0}};

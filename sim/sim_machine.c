@@ -89,6 +89,7 @@ vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
     if (status == VX_OK) status = vx_physmem_init(&sim->memory, sim->layout.bytes, msg);
     if (status != VX_OK) return status;
     sim->memory_made = true;
+    if (sim->layout.table_bytes) vx_physmem_dense(&sim->memory, sim->layout.table_bytes);
     status = vx_mmu_init(&sim->mmu, &sim->arena, &sim->cpu, &sim->memory, &sim->ledger, msg);
     if (status == VX_OK) status = build_vmm(sim, msg);
     for (unsigned i = 0; status == VX_OK && i < sim->vms; i++) status = build_vm(sim, &sim->vm[i], msg);

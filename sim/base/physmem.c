@@ -25,6 +25,11 @@ vx_status vx_physmem_init(vx_physmem *memory, uint64_t bytes, vx_msg *msg)
     return VX_OK;
 }
 
+void vx_physmem_dense(vx_physmem *memory, uint64_t bytes)
+{
+    (void)madvise(memory->base, bytes < memory->bytes ? bytes : memory->bytes, MADV_HUGEPAGE);
+}
+
 void vx_physmem_fini(vx_physmem *memory)
 {
     if (memory->base) munmap(memory->base, memory->bytes);

@@ -47,8 +47,8 @@ void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, u
                                    .entry = entry});
 }
 
-void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
-                  uint64_t entry)
+void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
+                       uint64_t entry)
 {
     vx_mmu *mmu = walk->mmu;
     ticks = exposed(mmu, ticks);

@@ -23,9 +23,19 @@ static inline unsigned vx_grid_index(unsigned level) { return 5 - level; }
 
 /* One access to the hierarchy for the entry at `at`. */
 void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry);
-/* One access that a cache of the walker saved. */
-void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
-                  uint64_t entry);
+/* One access that a cache of the walker saved, with a cost or an observer. */
+void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
+                       uint64_t entry);
+/* The same. Most are free and unobserved, and a nested walk has some twenty: then counting is all there is to do. */
+static inline void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
+                                uint64_t at, uint64_t entry)
+{
+    vx_mmu *mmu = walk->mmu;
+    if (ticks || mmu->observer)
+        vx_walk_skip_told(walk, row, column, hit, ticks, at, entry);
+    else
+        mmu->counts.skipped[vx_grid_index(row)][vx_grid_index(column)]++;
+}
 
 /* ---- nested_walk.c ---- */
 

@@ -22,6 +22,10 @@ typedef struct vx_physmem {
 vx_status vx_physmem_init(vx_physmem *memory, uint64_t bytes, vx_msg *msg);
 void vx_physmem_fini(vx_physmem *memory);
 
+/* The first `bytes` will be filled from the start on, without gaps (a hypervisor's tables): they may be backed by the
+ * host's huge pages, which saves its processor most TLB misses. A hint: nothing else changes. */
+void vx_physmem_dense(vx_physmem *memory, uint64_t bytes);
+
 static inline uint64_t vx_physmem_read64(const vx_physmem *memory, vx_hpa at)
 {
     uint64_t value = 0;
