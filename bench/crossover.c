@@ -75,7 +75,7 @@ static vx_status measure(const machine *m, const char *scheme, unsigned body, un
                               .traces = &traces,
                               .trace_count = 1,
                               .seed = 1,
-                              .warmup = (uint64_t)warm * body + (uint64_t)m->pages * HANDLER,
+                              .warmup = (uint64_t)warm * body + (quick ? 0 : (uint64_t)m->pages * HANDLER),
                               .max = (uint64_t)loads * body};
     bench_figure f[] = {{"instructions", 0}, {"walks.count", 0}, {"paging.os.pt_stores", 0}};
     vx_ledger ledger;
