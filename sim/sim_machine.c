@@ -32,6 +32,10 @@ static vx_status build_vm(vx_sim *sim, sim_vm *vm, vx_msg *msg)
         setup.hooks.guest = vm->guest;
         setup.hooks.on_page_fault = guest_page_fault;
     }
+    if (sim->options.check) {
+        setup.hooks.checker = vm;
+        setup.hooks.on_translation = sim_check_translation;
+    }
     if (sim->vmm) vx_vmm_hooks(sim->vmm, vm->index, &setup.hooks);
     status = vx_vcpu_init(&vm->vcpu, &sim->arena, &setup, msg);
     if (status == VX_OK && sim->vmm) vx_vmm_attach(sim->vmm, vm->index, vm->vcpu);

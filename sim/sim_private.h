@@ -85,6 +85,7 @@ struct vx_sim {
     vx_msg *msg;
     bool complete;
     uint64_t verified_leaves;
+    uint64_t checked_translations, stale_uses; /* sim_check.c */
 
     /* Figures that the facade itself declares. */
     vx_vcpu_counts total;
@@ -119,6 +120,11 @@ vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg);
 
 /* sim_machine.c: builds memory, MMU, hypervisor, vCPUs and guest OSes from the configuration. */
 vx_status sim_machine_build(vx_sim *sim, vx_msg *msg);
+
+/* sim_check.c: vx_vcpu_hooks.on_translation of --check; `checker` is the sim_vm. */
+vx_status sim_check_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,
+                                vx_msg *msg);
+void sim_check_declare(vx_sim *sim);
 
 /* sim_report.c: declares the facade's own statistics; brings all lazily kept counters up to date. */
 vx_status sim_declare(vx_sim *sim, vx_msg *msg);

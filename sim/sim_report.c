@@ -108,6 +108,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
     vx_mmu_declare(sim->mmu, &sim->stats);
     if (sim->vm[0].guest) vx_guest_counts_declare(&sim->guest_total, &sim->stats);
     if (sim->vmm) vx_vmm_declare(sim->vmm, &sim->stats);
+    sim_check_declare(sim);
     declare_vms(sim);
     declare_derived(sim);
     judge(sim);
@@ -179,6 +180,7 @@ void sim_reset_counters(vx_sim *sim)
     vx_mmu_counts_reset(sim->mmu);
     if (sim->vmm) vx_vmm_counts_reset(sim->vmm);
     sim->vm_switches = 0;
+    sim->checked_translations = sim->stale_uses = 0;
     sim->elapsed += vx_ledger_total(&sim->ledger);
     sim->ledger = (vx_ledger){0};
 }

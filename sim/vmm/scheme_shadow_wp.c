@@ -283,7 +283,7 @@ static bool store_to_table(vmm_vm *vm, const vx_exit *exit, const guest_walk *wa
 static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     /* An honest fault may name this address too: nothing maps it, but a trace can refer to it. */
-    if (record && record->kind == VX_REC_PT_STORE && record->addr == VX_GVA_UNKNOWN) {
+    if (record && record->kind == VX_REC_PT_STORE && exit->linear.v == VX_GVA_UNKNOWN) {
         vm->vmm->counts.hidden_faults++;
         emulate_store(vm, exit, record, payload);
         return VX_RESUME_NEXT;
