@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vx_report.h"
 
@@ -116,6 +117,25 @@ int verb_failed(const char *verb, vx_status status, const vx_msg *msg)
 {
     fprintf(stderr, "vexit %s: %s\n", verb, msg->text);
     return vx_status_exit_code(status);
+}
+
+/* The report comes into the file's folder by way of a temporary file: what must be writable is the folder. */
+static vx_status check_folder(const char *path, vx_msg *msg)
+{
+    if (!path || strcmp(path, "-") == 0) return VX_OK;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
+    if (!folder) return vx_fail_nomem(msg);
+    vx_status status = VX_OK;
+    if (access(folder, W_OK) != 0) status = vx_fail(msg, VX_ERR_IO, "cannot create %s: %s", path, strerror(errno));
+    free(folder);
+    return status;
+}
+
+vx_status verb_output_check(const machine_options *machine, vx_msg *msg)
+{
+    vx_status status = check_folder(machine->json, msg);
+    return status == VX_OK ? check_folder(machine->csv, msg) : status;
 }
 
 vx_status verb_output(const machine_options *machine, const json_t *document, vx_msg *msg)

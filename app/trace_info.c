@@ -28,7 +28,9 @@ static void print_header(FILE *out, const vx_trace_header *header)
     }
     for (uint32_t i = 0; i < header->ram_ranges; i++)
         fprintf(out, "ram           0x%" PRIx64 ", %" PRIu64 " MiB\n", header->ram[i].gpa, header->ram[i].bytes >> 20);
-    fprintf(out, "recipe        %s\n", header->recipe);
+    fputs("recipe        ", out);
+    for (const char *c = header->recipe; *c; c++) fputc((unsigned char)*c < ' ' && *c != '\n' ? '?' : *c, out);
+    fputc('\n', out);
 }
 
 static void print_totals(FILE *out, const vx_trace_totals *totals)

@@ -152,7 +152,8 @@ static vx_status compare(const compare_options *o, bool *interrupted, vx_msg *ms
 {
     vx_sim *first = NULL;
     json_t *runs = NULL;
-    vx_status status = open_all(o, &first, msg);
+    vx_status status = verb_output_check(&o->replay.machine, msg);
+    if (status == VX_OK) status = open_all(o, &first, msg);
     if (status == VX_OK)
         status = worker_run_all(&runs, o->scheme_count * o->seeds, o->jobs, work, (void *)o, o->replay.sim.stop, msg);
     *interrupted = o->replay.sim.stop && *o->replay.sim.stop;

@@ -75,7 +75,8 @@ static uint64_t permute(uint64_t x, uint64_t count, uint64_t key)
 static vx_hpa device_space(const vx_gpa_map *map, vx_gpa gpa)
 {
     uint64_t end = map->host_end ? map->host_end : architecture_end;
-    if (gpa.v < end - map->base) return (vx_hpa){map->base + gpa.v};
+    uint64_t first = map->base + map->device_gap;
+    if (gpa.v < end - first) return (vx_hpa){first + gpa.v};
     return (vx_hpa){end - VX_PAGE_BYTES + (gpa.v & (VX_PAGE_BYTES - 1))};
 }
 

@@ -115,7 +115,7 @@ static bool operands_valid(const vx_record *record)
         return cr_valid(size);
     case VX_REC_PAUSE:
     case VX_REC_RDTSC:
-        return record->addr >= 1;
+        return record->addr >= 1 && record->addr <= VX_RUN_MAX;
     case VX_REC_IO_IN:
     case VX_REC_IO_OUT:
         return (size == 1 || size == 2 || size == 4) && record->addr <= 0xFFFF;

@@ -47,6 +47,8 @@ vx_status vx_host_layout_make(vx_host_layout *layout, vx_scheme scheme, const vx
                                    .scattered = vmm->placement == VX_PLACE_SCATTERED};
         next = round_up(next + made.ram[i].bytes, 30);
     }
+    /* What lies beyond a guest's RAM lies beyond everybody's: no guest reaches another's memory. */
+    for (unsigned i = 0; i < vms; i++) made.ram[i].device_gap = next - made.ram[i].base - made.ram[i].bytes;
     made.bytes = next;
     *layout = made;
     return VX_OK;

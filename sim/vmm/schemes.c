@@ -39,9 +39,11 @@ vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme s
         return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s is an AMD processor, use npt", name, cpu->name);
     if (ops->needs_npt && cpu->vendor == VX_VENDOR_INTEL)
         return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s is an Intel processor, use ept", name, cpu->name);
-    if (ops->needs_ept && !cpu->vmx.ept) return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has no EPT", name, cpu->name);
+    if (ops->needs_ept && !cpu->vmx.ept)
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has no EPT; use shadow-wp or shadow-vtlb", name, cpu->name);
     if (ops->needs_npt && !cpu->svm.npt)
-        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has no nested paging", name, cpu->name);
+        return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has no nested paging; use shadow-wp or shadow-vtlb", name,
+                       cpu->name);
     if (ops->needs_vtx && !cpu->vmx.vmx && !cpu->svm.svm)
         return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has neither VT-x nor AMD-V", name, cpu->name);
     if (vpid && cpu->vendor == VX_VENDOR_INTEL && !cpu->vmx.vpid)

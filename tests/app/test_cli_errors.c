@@ -161,8 +161,10 @@ static void bad_values(void **state)
 static void what_the_machine_lacks(void **state)
 {
     static const error_row rows[] = {
-        {"run --cpu penryn --scheme ept --trace " COMPILER, 2, "vexit run: scheme ept: penryn has no EPT\n"},
-        {"walk --cpu penryn --scheme ept --gva 1", 2, "vexit walk: scheme ept: penryn has no EPT\n"},
+        {"run --cpu penryn --scheme ept --trace " COMPILER, 2,
+         "vexit run: scheme ept: penryn has no EPT; use shadow-wp or shadow-vtlb\n"},
+        {"walk --cpu penryn --scheme ept --gva 1", 2,
+         "vexit walk: scheme ept: penryn has no EPT; use shadow-wp or shadow-vtlb\n"},
         {"run --cpu merom --scheme shadow-wp+vpid --trace " COMPILER, 2, "vexit run: VPID: merom has none\n"},
         {"run --cpu merom --scheme shadow-wp --vpid on --trace " COMPILER, 2, "vexit run: VPID: merom has none\n"},
         {"run --cpu nehalem --scheme native+vpid --trace " COMPILER, 2,

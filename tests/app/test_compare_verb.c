@@ -59,7 +59,7 @@ static void older_processors(void **state)
     assert_int_equal(json_array_size(cli_at(document, "/runs")), 1);
     json_decref(document);
     assert_int_equal(cli_line("compare --trace " COMPILER " --cpu penryn --schemes ept"), 2);
-    assert_string_equal(cli_err, "vexit compare: scheme ept: penryn has no EPT\n");
+    assert_string_equal(cli_err, "vexit compare: scheme ept: penryn has no EPT; use shadow-wp or shadow-vtlb\n");
     assert_string_equal(cli_out, "");
     assert_int_equal(cli_line(INTEL " --schemes native,shado-wp"), 2);
     assert_string_equal(cli_err, "vexit compare: unknown scheme 'shado-wp'; did you mean 'shadow-wp'?\n");

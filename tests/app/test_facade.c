@@ -151,7 +151,7 @@ static void what_can_run(void **state)
     vx_msg msg = {{0}};
     vx_sim_options options = {.cpu = "penryn", .scheme = "ept"};
     assert_int_equal(vx_sim_can_run(&options, &msg), VX_ERR_INPUT);
-    assert_string_equal(msg.text, "scheme ept: penryn has no EPT");
+    assert_string_equal(msg.text, "scheme ept: penryn has no EPT; use shadow-wp or shadow-vtlb");
     options.scheme = "shadow-wp";
     assert_int_equal(vx_sim_can_run(&options, &msg), VX_OK);
     options.scheme = "native";

@@ -214,6 +214,8 @@ static void linear_placement_and_device_space_keep_the_order(void **state)
     scattered.scattered = true;
     assert_int_equal(placed(&scattered, gib), 5 * gib);
     assert_int_equal(placed(&scattered, 0xFEE00030), 4 * gib + 0xFEE00030);
+    scattered.device_gap = 7 * gib;
+    assert_int_equal(placed(&scattered, gib), 12 * gib);
     vx_gpa_map native = {.bytes = gib, .granule_shift = 12};
     assert_int_equal(placed(&native, 0xFEE00030), 0xFEE00030);
     assert_int_equal(placed(&native, 4095), 4095);

@@ -276,7 +276,9 @@ static void addresses_with_a_range_are_judged(void **state)
         uint64_t last_good, first_bad;
     } cases[] = {
         {VX_REC_PAUSE, 0, 0, 1, 0},
-        {VX_REC_RDTSC, 0, 0, UINT64_MAX, 0},
+        {VX_REC_PAUSE, 0, 0, VX_RUN_MAX, VX_RUN_MAX + 1},
+        {VX_REC_RDTSC, 0, 0, 1, 0},
+        {VX_REC_RDTSC, 0, 0, VX_RUN_MAX, VX_RUN_MAX + 1},
         {VX_REC_IO_IN, 1, 2, 0xFFFF, 0x10000},
         {VX_REC_IO_OUT, 1, 2, 0xFFFF, 0x10000},
         {VX_REC_APIC_READ, 4, 2, 4095, 4096},

@@ -59,14 +59,15 @@ void vx_physmem_clear_page(vx_physmem *memory, vx_hpa page);
 typedef struct vx_gpa_map {
     uint64_t base;          /* host-physical address of the guest's first frame; multiple of the granule */
     uint64_t bytes;         /* guest RAM, multiple of the granule */
+    uint64_t device_gap;    /* host memory between the guest's RAM and its device space: other guests' RAM */
     uint64_t host_end;      /* end of host-physical addresses, 2^MAXPHYADDR; 0: 2^52 */
     uint64_t key;           /* of the permutation */
     uint32_t granule_shift; /* 12, 21 or 30 */
     bool scattered;
 } vx_gpa_map;
 
-/* The host-physical address, always below host_end; a gpa beyond the guest's RAM maps linearly behind it (device
- * space), and one for which no host address is left, to the last page. */
+/* The host-physical address, always below host_end; a gpa beyond the guest's RAM maps linearly behind it and
+ * the gap (device space), and one for which no host address is left, to the last page. */
 vx_hpa vx_gpa_map_hpa(const vx_gpa_map *map, vx_gpa gpa);
 
 #endif

@@ -59,8 +59,8 @@ typedef enum vx_record_kind {
     /* Instructions a VMCS may make exit. */
     VX_REC_CPUID = 48, /* addr: leaf; payload: subleaf */
     VX_REC_HLT = 49,
-    VX_REC_PAUSE = 50, /* addr: how many in a row, at least 1 */
-    VX_REC_RDTSC = 51, /* addr: how many in a row, at least 1 */
+    VX_REC_PAUSE = 50, /* addr: how many in a row, 1 to VX_RUN_MAX */
+    VX_REC_RDTSC = 51, /* addr: how many in a row, 1 to VX_RUN_MAX */
     VX_REC_RDTSCP = 52,
     VX_REC_RDPMC = 53, /* addr: counter */
     VX_REC_INVD = 54,
@@ -111,6 +111,9 @@ typedef enum vx_desc_table {
     VX_DESC_SMSW,
     VX_DESC_TABLES
 } vx_desc_table;
+
+/* Longest run of PAUSE or RDTSC in one record: each of them may exit. */
+#define VX_RUN_MAX (1ULL << 20)
 
 /* In PT_STORE: the recorder kept no references. (Not canonical, so no guest can store there.) */
 #define VX_GVA_UNKNOWN 0x8000000000000000ULL
