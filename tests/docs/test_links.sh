@@ -43,7 +43,7 @@ for page in $pages; do
     found=no
     for file in $files; do
       # shellcheck disable=SC2254 # a mentioned name may be a pattern
-      case $file in ${name%/} | */${name%/}) found=yes; break ;; esac
+      case $file in ${name%/} | */${name%/} | ${name%/}.c) found=yes; break ;; esac # a program is called as its source
     done
     set +f
     [ $found = yes ] || fail "$page: no file $name"
