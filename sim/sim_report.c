@@ -123,9 +123,10 @@ static void first_level_identity(vx_sim *sim)
     uint64_t lookups = 0;
     for (unsigned i = 0; i < sim->cpu.tlb_count; i++)
         if (sim->cpu.tlb[i].level != VX_TLB_L2) lookups += mmu->tlb[i].lookups;
-    sim->identities[sim->identity_count++] =
-        (vx_identity){"first-level lookups = references + crossings + retries - filtered - untranslated", lookups,
-                      cpu->references + cpu->crossings + cpu->retries - cpu->skipped_references - cpu->untranslated};
+    sim->identities[sim->identity_count++] = (vx_identity){
+        "first-level lookups = references + crossings + retries + handlers' - filtered - untranslated", lookups,
+        cpu->references + cpu->crossings + cpu->retries + cpu->root_references - cpu->skipped_references -
+            cpu->untranslated};
 }
 
 /* Each VM's instructions are charged apart, so each rounds apart. */

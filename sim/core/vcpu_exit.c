@@ -33,6 +33,22 @@ void vx_vcpu_charge_software(vx_vcpu *v, uint32_t reason, uint64_t ticks)
     v->software_ticks += ticks;
 }
 
+void vx_vcpu_enter_root(vx_vcpu *v, const vx_mmu_control *host)
+{
+    v->at_root = *v->ledger;
+    vx_mmu_load(v->mmu, host);
+}
+
+uint64_t vx_vcpu_leave_root(vx_vcpu *v, uint32_t reason, uint64_t references)
+{
+    uint64_t ticks = vx_ledger_total(v->ledger) - vx_ledger_total(&v->at_root);
+    *v->ledger = v->at_root; /* each cycle has one cause: these are the handler's */
+    vx_vcpu_charge_software(v, reason, ticks);
+    v->counts.root_references += references;
+    vx_vcpu_load(v);
+    return ticks;
+}
+
 vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     vx_exit_counts *row = row_of(v, exit->reason);

@@ -40,6 +40,7 @@ struct vx_vcpu {
     bool injected; /* a page fault waits for the VM entry */
     vx_gva injected_gva;
     uint32_t injected_error;
+    vx_ledger at_root;       /* the ledger when software entered root operation */
     uint64_t software_ticks; /* charged by the handler of the exit in progress */
 
     uint64_t instructions_base; /* absolute count at the last reset of counters */

@@ -51,6 +51,7 @@ void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part)
     total->untranslated += part->untranslated;
     total->abandoned += part->abandoned;
     total->retries += part->retries;
+    total->root_references += part->root_references;
     total->guest_faults += part->guest_faults;
     total->exceptions += part->exceptions;
     total->interrupts += part->interrupts;

@@ -1,11 +1,12 @@
 /* What a handler costs: software cycles and VMCS accesses from the hypervisor's model, by exit reason. */
-#include "vmm_private.h"
+#include "handler_touch.h"
 
 #include <string.h>
 
-static handler_cost from_row(const vx_cfg_handler *row)
+static handler_cost from_row(const vx_cfg_vmm *config, unsigned number)
 {
-    return (handler_cost){row->ticks, row->vmreads, row->vmwrites, row->lines, row->pages};
+    const vx_cfg_handler *row = &config->handler[number];
+    return (handler_cost){row->ticks, row->vmreads, row->vmwrites, row->lines, row->pages, (uint8_t)number};
 }
 
 /* A row for the other vendor's reason is legal: one model serves both. A name that neither has is a slip. */
@@ -28,12 +29,12 @@ vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg)
     const vx_cfg_vmm *config = vmm->config;
     if (config->handler_count == 0 || strcmp(config->handler[0].reason, "default") != 0)
         return vx_fail(msg, VX_ERR_INPUT, "vmm model %s has no default handler", config->name);
-    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) vmm->cost[i] = from_row(&config->handler[0]);
+    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) vmm->cost[i] = from_row(config, 0);
     for (unsigned i = 1; i < config->handler_count; i++) {
         vx_status status = unknown_reason(config, config->handler[i].reason, msg);
         if (status != VX_OK) return status;
         int index = vx_exit_reason_find(vmm->cpu->vendor, config->handler[i].reason);
-        if (index >= 0) vmm->cost[index] = from_row(&config->handler[i]);
+        if (index >= 0) vmm->cost[index] = from_row(config, i);
     }
     return VX_OK;
 }
@@ -48,4 +49,5 @@ void handler_cost_charge(vmm_vm *vm, uint32_t reason)
     vx_vcpu_charge_software(vm->vcpu, reason,
                             cost->ticks + (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
                                 (uint64_t)cost->vmwrites * vmm->cpu->cost.vmwrite_ticks);
+    handler_touch(vm, cost, reason);
 }

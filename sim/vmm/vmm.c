@@ -1,7 +1,7 @@
 /* Life of the hypervisor, and the way of an exit: scheme first, else the common handler, which pays its cost and lets
  * the instruction through. */
 #include "guest_registers.h"
-#include "vmm_private.h"
+#include "handler_touch.h"
 
 #include <inttypes.h>
 
@@ -111,8 +111,11 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->recorded_guests = setup->recorded_guests;
     exit_controls_maps(made);
     /* Page 0 is left out, so that no table has address 0. */
-    table_pages_init(&made->pages, setup->memory, VX_PAGE_BYTES, setup->layout->table_bytes & ~0xFFFULL);
+    uint64_t next = VX_PAGE_BYTES;
     status = handler_cost_resolve(made, msg);
+    if (status == VX_OK) status = handler_touch_init(made, &next, msg);
+    table_pages_init(&made->pages, setup->memory, next, setup->layout->table_bytes & ~0xFFFULL);
+    if (status == VX_OK) status = handler_touch_map(made, VX_PAGE_BYTES, msg);
     for (unsigned i = 0; status == VX_OK && i < setup->vms; i++) status = init_vm(made, i, arena, msg);
     if (status == VX_OK) *vmm = made;
     return status;

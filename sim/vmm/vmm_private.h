@@ -54,6 +54,7 @@ struct vmm_vm {
 typedef struct handler_cost {
     uint32_t ticks;
     uint16_t vmreads, vmwrites, lines, pages;
+    uint8_t row; /* of the model's table, 0 the default */
 } handler_cost;
 
 struct vx_vmm {
@@ -65,6 +66,10 @@ struct vx_vmm {
     const vx_host_layout *layout;
     table_pages pages;
     handler_cost cost[VX_EXIT_ROWS]; /* by vx_exit_reason index */
+    struct {
+        uint64_t frames;     /* that handlers touch; 0: off */
+        vx_mmu_control host; /* translation in VMX root operation */
+    } touch;
     bool out_of_tables;
     bool recorded_guests;
     uint64_t bad_gpa;                        /* 0, or a guest-physical address that no nested table can map */

@@ -27,4 +27,11 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
                     "paging.injected_faults");
     vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
+    if (vmm->touch.frames == 0) return;
+    vx_stats_scalar(stats, &c->indirect_references, "references", "handlers' references to lines of their own",
+                    "exits.indirect.references");
+    vx_stats_scalar(stats, &c->indirect_fills, "walks", "page walks that handlers needed for them",
+                    "exits.indirect.tlb_fills");
+    vx_stats_scalar(stats, &c->indirect_ticks, "ticks", "what they took; part of exit.software",
+                    "exits.indirect.cycles");
 }

@@ -93,6 +93,8 @@ void vmm_world_open(vmm_world *world, const vmm_options *options)
     make_cpu(world);
     world->config = vmm_test_config();
     world->config.nested_page = options->nested_page;
+    world->config.handler[0].lines = options->lines;
+    world->config.handler[0].pages = options->pages;
     if (options->linear) world->config.placement = VX_PLACE_LINEAR;
     vx_arena_init(&world->arena);
     uint64_t ram = options->ram_bytes ? options->ram_bytes : RAM_BYTES;

@@ -14,11 +14,12 @@ typedef struct vmm_options {
     bool vpid;
     vx_paging_mode mode;
     vx_page_size nested_page;
-    bool linear;          /* guest frames in order; else scattered */
-    uint64_t ram_bytes;   /* 0: 64 MiB */
-    uint64_t table_bytes; /* 0: as vx_host_layout_make says */
-    bool recorded;        /* the guest may flush late */
-    bool no_secondary;    /* a CPU of the first generation */
+    bool linear;           /* guest frames in order; else scattered */
+    uint64_t ram_bytes;    /* 0: 64 MiB */
+    uint64_t table_bytes;  /* 0: as vx_host_layout_make says */
+    bool recorded;         /* the guest may flush late */
+    uint16_t lines, pages; /* that each handler touches of its own */
+    bool no_secondary;     /* a CPU of the first generation */
 } vmm_options;
 
 /* What became of the reference made last. */

@@ -140,6 +140,12 @@ void vx_vcpu_execute(vx_vcpu *vcpu, const vx_record *record, const uint64_t *pay
 /* Charges software cycles of a handler; `reason` as in the exit being handled. */
 void vx_vcpu_charge_software(vx_vcpu *vcpu, uint32_t reason, uint64_t ticks);
 
+/* Software's own references while it handles an exit: between the two, translation is that of VMX root operation (of
+ * the SVM host), as `host` says, and the caller makes its references on the MMU. Everything that they are charged
+ * becomes software cycles of the exit, which leaving returns; `references` is how many lookups there were. */
+void vx_vcpu_enter_root(vx_vcpu *vcpu, const vx_mmu_control *host);
+uint64_t vx_vcpu_leave_root(vx_vcpu *vcpu, uint32_t reason, uint64_t references);
+
 /* An exit that no record and no reference causes (external interrupt of the host, preemption at the end of a slice):
  * charges and counts exit and entry, calls on_exit with record NULL. */
 void vx_vcpu_exit(vx_vcpu *vcpu, const vx_exit *exit);
@@ -190,8 +196,9 @@ typedef struct vx_vcpu_counts {
     uint64_t crossings;          /* references that touch two pages */
     uint64_t skipped_references; /* left out by the recorder's filter: counted in references, not looked up */
     uint64_t untranslated;       /* lookups not made: paging off and no nested tables */
-    uint64_t abandoned; /* references of a system trace that faulted: the record after them says what happened */
-    uint64_t retries;   /* lookups after a fault or exit */
+    uint64_t abandoned;       /* references of a system trace that faulted: the record after them says what happened */
+    uint64_t retries;         /* lookups after a fault or exit */
+    uint64_t root_references; /* lookups in VMX root operation: no references of the guest's */
     uint64_t guest_faults, exceptions, interrupts;
     uint64_t events[VX_REC_KINDS];
     uint64_t exits;

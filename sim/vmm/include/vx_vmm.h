@@ -74,6 +74,7 @@ typedef struct vx_vmm_counts {
     uint64_t shadow_drops;    /* whole shadows thrown away */
     uint64_t injected_faults; /* page faults handed to the guest */
     uint64_t vmreads, vmwrites;
+    uint64_t indirect_references, indirect_fills, indirect_ticks; /* of handlers, on lines of their own */
     uint64_t stale_leaves; /* of a virtual TLB, found by the last vx_vmm_verify: the guest has not flushed yet */
 } vx_vmm_counts;
 const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm);
