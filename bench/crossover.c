@@ -32,6 +32,8 @@ enum {
     MACHINES = sizeof machines / sizeof *machines
 };
 
+static unsigned bodies_used(bool quick) { return quick ? 2 : BODIES; }
+
 /* A run's cycles, split by what the band scales. */
 typedef struct cost {
     double walks, exits, rest;
@@ -132,7 +134,7 @@ static void put_rate(double rate)
 
 static vx_status sweep(const machine *m, bool quick, FILE *csv, cross_curve *curve, vx_msg *msg)
 {
-    for (unsigned b = 0; b < BODIES; b++) {
+    for (unsigned b = 0; b < bodies_used(quick); b++) {
         cross_point points[PERIODS];
         for (unsigned i = 0; i < PERIODS; i++) {
             vx_status status = measure_both(m, bodies[b], periods[i], quick, &points[i], msg);
@@ -159,9 +161,10 @@ static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg 
 {
     double at[BODIES], y[MACHINES][BODIES], low[MACHINES][BODIES], high[MACHINES][BODIES];
     bench_curve drawn[MACHINES];
+    unsigned used = bodies_used(o->quick);
     for (unsigned c = 0; c < MACHINES; c++) {
-        for (unsigned b = 0; b < BODIES; b++) {
-            unsigned from = BODIES - 1 - b;
+        for (unsigned b = 0; b < used; b++) {
+            unsigned from = used - 1 - b;
             at[b] = curves[0].misses[from];
             double shift = curves[0].misses[from] / curves[c].misses[from]; /* updates per miss are what is measured */
             y[c][b] = curves[c].middle[from] * shift;
@@ -174,7 +177,7 @@ static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg 
                          .x = {.label = "TLB misses per 1000 instructions", .logarithmic = true},
                          .y = {.label = "page-table stores per million instructions", .logarithmic = true},
                          .at = at,
-                         .points = BODIES,
+                         .points = used,
                          .curves = drawn,
                          .count = MACHINES};
     return bench_chart_svg(&chart, o->svg, msg);
