@@ -36,7 +36,7 @@ static void write_all(int out, const char *data, size_t bytes)
     }
 }
 
-static void work_in_child(int out, unsigned index, worker_fn work, void *context)
+static _Noreturn void work_in_child(int out, unsigned index, worker_fn work, void *context)
 {
     vx_msg msg = {{0}};
     json_t *run = NULL;

@@ -68,13 +68,15 @@ static scale scale_of(const bench_axis *axis)
 static void grid(FILE *out, const bench_chart *chart, const scale *x, const scale *y)
 {
     fprintf(out, "<text x=\"%d\" y=\"26\" font-size=\"16\">%s</text>\n", LEFT, chart->title);
-    for (double v = x->low; v <= x->high + x->step * 1e-6; v += x->step) {
+    for (unsigned i = 0; x->low + i * x->step <= x->high + x->step * 1e-6; i++) {
+        double v = x->low + i * x->step;
         double value = x->logarithmic ? exp2(v) : v, at = place(x, value);
         fprintf(out, "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"#ddd\"/>\n", at, TOP, at,
                 HEIGHT - BOTTOM);
         fprintf(out, "<text x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.7g</text>\n", at, HEIGHT - BOTTOM + 18, value);
     }
-    for (double v = y->low; v <= y->high + y->step * 1e-6; v += y->step) {
+    for (unsigned i = 0; y->low + i * y->step <= y->high + y->step * 1e-6; i++) {
+        double v = y->low + i * y->step;
         double value = y->logarithmic ? exp2(v) : v, at = place(y, value);
         fprintf(out, "<line x1=\"%d\" y1=\"%.1f\" x2=\"%d\" y2=\"%.1f\" stroke=\"#ddd\"/>\n", LEFT, at, WIDTH - RIGHT,
                 at);

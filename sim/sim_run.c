@@ -5,6 +5,8 @@
  * phase of the run wants attention. */
 #include "sim_private.h"
 
+#include <assert.h>
+
 enum { PROGRESS_INSTRUCTIONS = 1 << 24 };
 
 /* Ticks since the start of the run: the ledger is emptied when counting begins, time goes on. */
@@ -82,8 +84,10 @@ static vx_status on_stop(sim_vm *vm, vx_stop stop, const vx_run *run, const vx_r
     case VX_STOP_ERROR:
         return run->status;
     case VX_STOP_PROCESS:
+        assert(last);
         return vm->guest ? vx_guest_process(vm->guest, last->addr, &vm->queue, msg) : VX_OK;
     case VX_STOP_MARK:
+        assert(last);
         sim_phase_mark(vm->sim, last->addr);
         return VX_OK;
     case VX_STOP_HALT:

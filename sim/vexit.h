@@ -74,8 +74,8 @@ typedef struct vx_sim_options {
     const char *clock; /* "heap" or "systemc"; NULL: the plain one */
     vx_tick quantum;   /* ticks; 0: the default */
 
-    bool check; /* compare every translation that a reference uses, and at the end the whole second translation, with the
-                   guest's tables */
+    bool check; /* compare every translation that a reference uses, and at the end the whole second translation, with
+                   the guest's tables */
 
     void (*progress)(void *context, const vx_sim_progress *progress); /* NULL: none */
     void *progress_context;

@@ -278,20 +278,20 @@ static vx_status read_head(dr_source *dr, vx_msg *msg)
     if (header.addr < 1 || header.addr > VERSION_MAX)
         return vx_fail(msg, VX_ERR_INPUT, "%s: byte 4: drmemtrace version %" PRIu64 "; versions 1 to 7 are known",
                        input->name, header.addr);
-    char recipe[256];
-    snprintf(recipe, sizeof recipe, "imported from DynamoRIO drmemtrace version %" PRIu64, header.addr);
-    vx_import_user_header(&dr->source.header, recipe);
+    bool filtered = false;
     for (size_t i = 1; i < entries && i < HEAD_ENTRIES; i++) {
         dr_entry entry = entry_at(input->at + i * ENTRY_BYTES);
         if (entry.type != TYPE_MARKER || entry.size != MARKER_FILETYPE) continue;
         if (entry.addr & (FILE_AARCH64 | FILE_ARM32))
             return fault_at(dr, i * ENTRY_BYTES, "the trace was not recorded on x86", msg);
-        if (entry.addr & (FILE_FILTERED | FILE_IFILTERED | FILE_DFILTERED)) {
-            dr->source.header.tier = VX_TIER_FILTERED;
-            strcat(dr->source.header.recipe, "; filtered while recording, by cache lines: approximate");
-        }
+        filtered = (entry.addr & (FILE_FILTERED | FILE_IFILTERED | FILE_DFILTERED)) != 0;
         break;
     }
+    char recipe[256];
+    snprintf(recipe, sizeof recipe, "imported from DynamoRIO drmemtrace version %" PRIu64 "%s", header.addr,
+             filtered ? "; filtered while recording, by cache lines: approximate" : "");
+    vx_import_user_header(&dr->source.header, recipe);
+    if (filtered) dr->source.header.tier = VX_TIER_FILTERED;
     return VX_OK;
 }
 

@@ -39,7 +39,7 @@ vx_status vx_source_open(vx_source **source, const char *what, const vx_trace_op
     if (strncmp(what, "gen:", 4) != 0) return vx_trace_open(source, what, options, msg);
     if (options && options->stream > 0)
         return vx_fail(msg, VX_ERR_INPUT, "%s: no stream %u: a generator has one", what, options->stream);
-    vx_source *opened;
+    vx_source *opened = NULL;
     vx_status status = open_generator(&opened, what + 4, seed, msg);
     if (status) return status;
     return vx_source_skip(source, opened, options ? options->skip_instructions : 0, msg);
