@@ -21,6 +21,7 @@ typedef struct vx_tlb {
     uint8_t view_live[VX_TLB_LIVE_MAX];
     uint8_t view_count;
     uint8_t installs_as[VX_PAGE_SIZES]; /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
+    bool holds_pieces;                  /* an entry smaller than its first-dimension page was ever filled */
     uint64_t cold_lookups;              /* by vx_mmu_access */
     uint64_t cold_hits;                 /* among them; also in unit.hits_by_page */
     vx_tlb_counts *counts;              /* misses and fills as they happen; the rest on vx_mmu_counts_now */

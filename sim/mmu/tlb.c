@@ -162,6 +162,7 @@ void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uin
     uint64_t value = (hpa & VX_TLB_FRAME & ~(vx_page_bytes(held) - 1)) | flags;
     vx_setassoc_insert(view->array, (uint32_t)page & view->set_mask,
                        page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value, NULL);
+    tlb->holds_pieces |= vx_page_shift(vx_value_guest_page(value)) > vx_page_shift(held);
     vx_tlb_unit_remember(&tlb->unit, gva, value, held);
     tlb->counts->fills_by_page[held]++;
 }
