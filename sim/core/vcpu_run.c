@@ -127,25 +127,34 @@ static loop_end run_references(vx_vcpu *v, const vx_batch *batch, vx_run *run, v
     return v->data_cached ? cached(v, batch, run, msg) : translated(v, batch, run, msg);
 }
 
-/* The instruction count at which the tick limit is reached if nothing but instructions costs anything; whatever else
- * costs looks at the time itself (vcpu_note_time). */
+/* Lowers the loop's limit to the instruction count at which the tick limit is reached if nothing but instructions costs
+ * anything from now on. */
+static void lower_limit(vx_vcpu *v, vx_tick left)
+{
+    uint32_t cpi = v->cpu->core.cpi_milli;
+    if (cpi == 0) return;
+    uint64_t needed = left + (v->instructions - v->instructions_base) * cpi / 1000;
+    if (needed > UINT64_MAX / 1000 - cpi) return;
+    uint64_t reach = v->instructions_base + (needed * 1000 + cpi - 1) / cpi;
+    if (reach < v->limit) v->limit = reach;
+}
+
 static void set_limit(vx_vcpu *v, const vx_batch *batch, const vx_run *run)
 {
     v->batch_end = batch->count;
     v->limit = run->instruction_limit;
     v->tick_limit = run->tick_limit;
-    if (run->tick_limit == VX_TICK_NEVER) return;
-    vx_tick now = vx_vcpu_now(v);
-    uint64_t left = run->tick_limit > now ? run->tick_limit - now : 0;
-    uint32_t cpi = v->cpu->core.cpi_milli;
-    if (cpi == 0 || left > UINT64_MAX / 1000) return;
-    uint64_t reach = v->instructions + (left * 1000 + cpi - 1) / cpi;
-    if (reach < v->limit) v->limit = reach;
+    vcpu_note_time(v);
 }
 
 void vcpu_note_time(vx_vcpu *v)
 {
-    if (v->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= v->tick_limit) v->batch_end = 0;
+    if (v->tick_limit == VX_TICK_NEVER) return;
+    vx_tick now = vx_vcpu_now(v);
+    if (now < v->tick_limit)
+        lower_limit(v, v->tick_limit - now);
+    else
+        v->batch_end = 0;
 }
 
 static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop, vx_msg *msg)
