@@ -86,6 +86,7 @@ void vx_vcpu_virtualize(vx_vcpu *v, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bo
     v->vmcs = vmcs;
     v->vmcb = vmcb;
     v->shadow_tables = shadow_tables;
+    v->deprivileged = !vmcs && !vmcb;
     vx_vcpu_load(v);
 }
 

@@ -29,7 +29,7 @@ static void flush_untagged(vx_vcpu *v, bool entry)
 void vx_vcpu_charge_software(vx_vcpu *v, uint32_t reason, uint64_t ticks)
 {
     vx_ledger_charge(v->ledger, VX_CAUSE_EXIT_SOFTWARE, ticks);
-    row_of(v, reason)->software_ticks += ticks;
+    if (!v->deprivileged) row_of(v, reason)->software_ticks += ticks;
     v->software_ticks += ticks;
 }
 
@@ -51,6 +51,7 @@ uint64_t vx_vcpu_leave_root(vx_vcpu *v, uint32_t reason, uint64_t references)
 
 vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
+    if (v->deprivileged) return v->hooks.on_exit(v->hooks.hypervisor, v, exit, record, payload);
     vx_exit_counts *row = row_of(v, exit->reason);
     uint64_t hardware = (uint64_t)v->cpu->cost.vmexit_ticks + v->cpu->cost.vmentry_ticks;
     vx_ledger_charge(v->ledger, VX_CAUSE_EXIT_HARDWARE, hardware);
@@ -85,6 +86,10 @@ bool vcpu_record_exits(const vx_vcpu *v, const vx_record *record, const uint64_t
                                .cr4 = v->registers.cr4,
                                .cpl = v->registers.cpl,
                                .monitor_armed = v->monitor_armed};
+    if (v->deprivileged) {
+        *exit = (vx_exit){.linear = {record->addr}};
+        return v->hooks.sensitive(v->hooks.hypervisor, v, record);
+    }
     if (v->vmcs) return vx_vmcs_exits(v->vmcs, &context, record, payload, exit);
     if (v->vmcb) return vx_vmcb_exits(v->vmcb, &context, record, payload, exit);
     return false;

@@ -11,9 +11,10 @@ enum { VX_VCPU_RETRIES_MAX = 64 };
 struct vx_vcpu {
     /* Hot: touched for each record. */
     vx_mmu *mmu;
-    uint64_t instructions; /* absolute: never reset */
-    uint64_t limit;        /* instruction count at which the loop looks at its limits */
-    size_t batch_end;      /* record at which it does: 0 as soon as the tick limit is reached */
+    uint64_t instructions;       /* absolute: never reset */
+    const vx_record *batch_stop; /* one behind the batch being run */
+    uint64_t limit;              /* instruction count at which the loop looks at its limits */
+    size_t batch_end;            /* record at which it does: 0 as soon as the tick limit is reached */
     uint64_t fetches, loads, stores, crossings, untranslated;
     bool translated;  /* paging or nested paging is on */
     bool data_cached; /* data references go through the data caches */
@@ -30,6 +31,7 @@ struct vx_vcpu {
     const vx_vmcs *vmcs; /* not NULL: in VMX non-root operation */
     const vx_vmcb *vmcb; /* not NULL: in SVM guest mode */
     bool shadow_tables;
+    bool deprivileged; /* virtualized without either */
 
     bool monitor_armed; /* by MONITOR, until MWAIT */
     bool draining;      /* executing the queue */
@@ -48,7 +50,7 @@ struct vx_vcpu {
     vx_vcpu_counts counts;
 };
 
-static inline bool vcpu_virtualized(const vx_vcpu *vcpu) { return vcpu->vmcs || vcpu->vmcb; }
+static inline bool vcpu_virtualized(const vx_vcpu *vcpu) { return vcpu->vmcs || vcpu->vmcb || vcpu->deprivileged; }
 
 /* Ends the loop behind the record in progress where the tick limit is reached: called wherever ticks are charged in it.
  */

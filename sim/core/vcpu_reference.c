@@ -8,6 +8,7 @@ enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4 };
 
 static bool page_fault_exits(const vx_vcpu *v, uint32_t error_code)
 {
+    if (v->deprivileged) return true;
     if (v->vmcs) return vx_vmcs_page_fault_exits(v->vmcs, error_code);
     return v->vmcb && (v->vmcb->exceptions & (1U << 14));
 }
@@ -16,7 +17,8 @@ static bool page_fault_exits(const vx_vcpu *v, uint32_t error_code)
  * address in EXITINFO1 and 2 (APM Vol. 2, 15.12.15). */
 static vx_exit page_fault_exit(const vx_vcpu *v, vx_gva gva, uint32_t error_code)
 {
-    if (v->vmcb) return (vx_exit){.reason = 0x4E, .qualification = error_code, .information2 = gva.v, .linear = gva};
+    if (v->cpu->vendor == VX_VENDOR_AMD)
+        return (vx_exit){.reason = 0x4E, .qualification = error_code, .information2 = gva.v, .linear = gva};
     return (vx_exit){.reason = VX_EXIT_EXCEPTION_NMI,
                      .qualification = gva.v,
                      .interruption = 0x80000B0EU, /* valid, error code, hardware exception, vector 14 */

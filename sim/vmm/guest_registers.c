@@ -23,10 +23,10 @@ void guest_registers_load(vmm_vm *vm, const vx_registers *guest)
 }
 
 /* Writes that change no bit of the host's did not exit: those bits are the hardware's. AMD has no masks; what is
- * intercepted there is intercepted whole. */
+ * intercepted there is intercepted whole, and a deprivileged guest's writes all reach the hypervisor. */
 static void catch_up(vmm_vm *vm)
 {
-    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) return;
+    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD || vm->vmm->scheme->deprivileged) return;
     const vx_registers *hardware = vx_vcpu_registers(vm->vcpu);
     vm->guest.cr0 = (vm->guest.cr0 & vm->vmcs.cr0_mask) | (hardware->cr0 & ~vm->vmcs.cr0_mask);
     vm->guest.cr4 = (vm->guest.cr4 & vm->vmcs.cr4_mask) | (hardware->cr4 & ~vm->vmcs.cr4_mask);

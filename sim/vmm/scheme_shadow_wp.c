@@ -9,22 +9,20 @@
  * shadow pages are dropped and it becomes writable.
  *
  * NOT MODELLED: large shadow pages, out-of-sync tables, flood detection by counting (shadow-kvm's business). */
+#include "shadow_wp.h"
+
 #include "shadow_hardware.h"
-#include "shadow_pages.h"
 
 #include <string.h>
 
-typedef struct wp_state {
-    shadow_pages pages;
-    shadow_page *root;
-} wp_state;
+typedef shadow_wp_state wp_state;
 
 /* Links of upper levels grant everything: leaves carry the rights of the whole path. */
 #define UPPER (VX_PTE_P | VX_PTE_W | VX_PTE_U | VX_PTE_A)
 /* In a PAE PDPTE rights are reserved bits (SDM Table 4-8). */
 #define PDPTE VX_PTE_P
 
-static vx_status init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
+vx_status shadow_wp_init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
 {
     wp_state *state = vm->state;
     return shadow_pages_init(&state->pages, arena, &vm->vmm->pages, vm->vmm->memory, vm->vmm->layout->table_bytes,
@@ -154,7 +152,7 @@ static void start_over(vmm_vm *vm)
     switch_root(vm);
 }
 
-static void load_state(vmm_vm *vm, const vx_registers *guest)
+void shadow_wp_load_state(vmm_vm *vm, const vx_registers *guest)
 {
     (void)guest;
     start_over(vm);
@@ -232,7 +230,7 @@ static void emulate_store(vmm_vm *vm, const vx_exit *exit, const vx_record *reco
     wp_state *state = vm->state;
     write_guest(vm, record, payload);
     vm->vmm->counts.emulated_stores++;
-    vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->emulate_store_ticks);
+    vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->store_ticks);
     unsigned bytes = guest_format(&vm->guest) == &vx_radix_2level ? 4 : 8;
     unsigned index = (unsigned)(payload[0] & 0xFFF) / bytes, count = record->size > bytes ? 2 : 1;
     bool upper = false;
@@ -276,7 +274,7 @@ static bool store_to_table(vmm_vm *vm, const vx_exit *exit, const guest_walk *wa
     if (!on_path(walk, gfn)) unprotect(vm, gfn);
     if (!is_mirrored(vm, gfn)) return false;
     /* A table that maps itself, or one that the root cannot do without: performed, and stays protected. */
-    vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->emulate_store_ticks);
+    vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->store_ticks);
     return true;
 }
 
@@ -324,8 +322,8 @@ static void on_register(vmm_vm *vm, guest_change change)
     }
 }
 
-static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
-                    vx_resume *resume)
+bool shadow_wp_on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
+                       vx_resume *resume)
 {
     *resume = VX_RESUME_NEXT;
     switch (shadow_exit_kind(vm, exit, record)) {
@@ -340,11 +338,11 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
     }
 }
 
-static bool write_protected(vmm_vm *vm, vx_gpa gpa) { return is_mirrored(vm, gpa.v >> VX_PAGE_SHIFT); }
+bool shadow_wp_write_protected(vmm_vm *vm, vx_gpa gpa) { return is_mirrored(vm, gpa.v >> VX_PAGE_SHIFT); }
 
 /* What the trace tells without an act of the guest's. A page that was a table before and is one again has new entries:
  * the stores that made them, before it was live, are not in the trace. */
-static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
+void shadow_wp_on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
 {
     if (record->kind == VX_REC_PT_PAGE_NEW) {
         unprotect(vm, record->addr >> VX_PAGE_SHIFT);
@@ -356,7 +354,7 @@ static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *paylo
 }
 
 /* Every root's shadow is in step, not the current one's alone; but a PAE root that is not loaded has no PDPTEs. */
-static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
+vx_status shadow_wp_verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 {
     wp_state *state = vm->state;
     const vx_radix *format = shadow_format(&vm->guest);
@@ -372,13 +370,5 @@ static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
     return status;
 }
 
-const vmm_scheme vmm_scheme_shadow_wp = {.needs_vtx = true,
-                                         .shadow_tables = true,
-                                         .state_bytes = sizeof(wp_state),
-                                         .init = init,
-                                         .controls = shadow_controls,
-                                         .load_state = load_state,
-                                         .on_exit = on_exit,
-                                         .on_notice = on_notice,
-                                         .write_protected = write_protected,
-                                         .verify = verify};
+const vmm_scheme vmm_scheme_shadow_wp = {
+    .needs_vtx = true, SHADOW_WP_OPERATIONS, .controls = shadow_controls, .on_exit = shadow_wp_on_exit};

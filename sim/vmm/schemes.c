@@ -15,6 +15,9 @@ static const struct {
                                &vmm_scheme_shadow_vtlb},
     [VX_SCHEME_EPT] = {"ept", "Intel extended page tables: hardware walks guest and EPT tables", &vmm_scheme_ept},
     [VX_SCHEME_NPT] = {"npt", "AMD nested page tables: hardware walks guest and nested tables", &vmm_scheme_npt},
+    [VX_SCHEME_TRAP] = {"trap", "no VT-x: a deprivileged guest whose privileged instructions trap and are emulated",
+                        &vmm_scheme_trap},
+    [VX_SCHEME_BT] = {"bt", "no VT-x: a guest kernel in binary translation, with traced page tables", &vmm_scheme_bt},
 };
 
 const vmm_scheme *vmm_scheme_of(vx_scheme scheme) { return schemes[scheme].ops; }
@@ -46,6 +49,8 @@ vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme s
                        cpu->name);
     if (ops->needs_vtx && !cpu->vmx.vmx && !cpu->svm.svm)
         return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has neither VT-x nor AMD-V", name, cpu->name);
+    if (vpid && ops->deprivileged)
+        return vx_fail(msg, VX_ERR_INPUT, "VPID: scheme %s does not enter VMX operation", name);
     if (vpid && cpu->vendor == VX_VENDOR_INTEL && !cpu->vmx.vpid)
         return vx_fail(msg, VX_ERR_INPUT, "VPID: %s has none", cpu->name);
     if (vpid && !vmm->vpid) return vx_fail(msg, VX_ERR_INPUT, "VPID: hypervisor %s does not use it", vmm->name);

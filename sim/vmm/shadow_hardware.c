@@ -116,6 +116,12 @@ uint64_t shadow_leaf_bits(const vmm_vm *vm, const guest_walk *walk, vx_access ac
 
 static void invvpid(vmm_vm *vm, vx_mmu_op op, vx_gva gva)
 {
+    if (vm->vmm->scheme->deprivileged) { /* the hypervisor's own INVLPG, or its MOV to CR3 */
+        bool one = op == VX_OP_INVLPGA || op == VX_OP_INVVPID_ADDRESS;
+        vx_mmu_invalidation own = {.op = one ? VX_OP_INVLPG : VX_OP_CR3_LOAD, .gva = gva};
+        vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu), &own);
+        return;
+    }
     if (!vm->vmm->vpid) return; /* VM entry drops everything of VPID 0 */
     vx_mmu_invalidation drop = {.op = op, .gva = gva, .vpid = (uint16_t)(vm->index + 1)};
     vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu), &drop);

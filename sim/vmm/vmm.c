@@ -17,9 +17,9 @@ static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, c
     (void)vcpu;
     vmm_vm *vm = hypervisor;
     vx_resume resume = VX_RESUME_RETRY;
-    handler_cost_charge(vm, exit->reason);
+    if (!vm->vmm->scheme->deprivileged) handler_cost_charge(vm, exit->reason);
     if (vm->vmm->out_of_tables) return VX_RESUME_RETRY; /* the run is over: vx_vmm_status */
-    if (is_device_access(record)) return VX_RESUME_NEXT;
+    if (is_device_access(record) && !vm->vmm->scheme->deprivileged) return VX_RESUME_NEXT;
     if (vm->vmm->scheme->on_exit(vm, exit, record, payload, &resume)) return resume;
     if (record) (void)guest_registers_write(vm, record); /* let through below: the read shadows follow */
     return VX_RESUME_RETRY;
@@ -40,6 +40,13 @@ static void on_notice(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, 
     if (!vm->vmm->out_of_tables) vm->vmm->scheme->on_notice(vm, record, payload);
 }
 
+static bool sensitive(void *hypervisor, const vx_vcpu *vcpu, const vx_record *record)
+{
+    (void)vcpu;
+    const vmm_vm *vm = hypervisor;
+    return vm->vmm->scheme->sensitive(vm, record);
+}
+
 static bool write_protected(void *hypervisor, const vx_vcpu *vcpu, vx_gpa gpa)
 {
     (void)vcpu;
@@ -53,6 +60,7 @@ void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks)
     hooks->on_exit = on_exit;
     hooks->on_state = on_state;
     hooks->write_protected = vmm->scheme->write_protected ? write_protected : NULL;
+    hooks->sensitive = vmm->scheme->sensitive ? sensitive : NULL;
     hooks->on_notice = vmm->scheme->on_notice ? on_notice : NULL;
 }
 
@@ -60,8 +68,8 @@ void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu)
 {
     vmm_vm *v = &vmm->vm[vm];
     v->vcpu = vcpu;
-    bool amd = vmm->cpu->vendor == VX_VENDOR_AMD;
-    vx_vcpu_virtualize(vcpu, amd ? NULL : &v->vmcs, amd ? &v->vmcb : NULL, vmm->scheme->shadow_tables);
+    bool vmx = !vmm->scheme->deprivileged, amd = vmm->cpu->vendor == VX_VENDOR_AMD;
+    vx_vcpu_virtualize(vcpu, vmx && !amd ? &v->vmcs : NULL, vmx && amd ? &v->vmcb : NULL, vmm->scheme->shadow_tables);
 }
 
 enum { SVM_EXIT_INTR = 0x60 };
@@ -71,6 +79,9 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
     bool amd = vmm->cpu->vendor == VX_VENDOR_AMD;
     vx_exit exit = {.reason = amd ? (uint32_t)SVM_EXIT_INTR : (uint32_t)VX_EXIT_EXTERNAL_INTERRUPT};
     vx_vcpu_exit(vmm->vm[vm].vcpu, &exit);
+    /* Without VMX, what another VM's MOV to CR3 would drop: all are of one context. */
+    if (vmm->scheme->deprivileged)
+        vx_mmu_invalidate(vx_vcpu_mmu(vmm->vm[vm].vcpu), &(vx_mmu_invalidation){.op = VX_OP_CR3_LOAD});
 }
 
 static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *msg)
@@ -82,7 +93,7 @@ static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *m
     vm->state = vx_arena_alloc(arena, vmm->scheme->state_bytes);
     if (!vm->state) return vx_fail_nomem(msg);
     vx_status status = vmm->scheme->init(vm, arena, msg);
-    if (status != VX_OK) return status;
+    if (status != VX_OK || vmm->scheme->deprivileged) return status;
     exit_controls_common(vm);
     vmm->scheme->controls(vm);
     const char *missing;
@@ -109,6 +120,7 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->layout = setup->layout;
     made->vm_count = setup->vms;
     made->recorded_guests = setup->recorded_guests;
+    made->store_ticks = setup->scheme == VX_SCHEME_BT ? setup->vmm->bt_store_ticks : setup->vmm->emulate_store_ticks;
     exit_controls_maps(made);
     /* Page 0 is left out, so that no table has address 0. */
     uint64_t next = VX_PAGE_BYTES;

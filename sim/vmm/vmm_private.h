@@ -24,7 +24,9 @@ typedef struct vmm_vm vmm_vm;
 typedef struct vmm_scheme {
     bool needs_ept, needs_npt, needs_vtx; /* of the CPU */
     bool shadow_tables;                   /* the hardware's CR3 names tables that the hypervisor composed */
-    size_t state_bytes;                   /* per VM, zeroed; vm->state */
+    bool deprivileged;                    /* the guest runs without VMX: no VMCS, no exits, costs are the scheme's */
+    bool (*sensitive)(const vmm_vm *vm, const vx_record *record); /* deprivileged: vx_vcpu_hooks.sensitive */
+    size_t state_bytes;                                           /* per VM, zeroed; vm->state */
     vx_status (*init)(vmm_vm *vm, vx_arena *arena, vx_msg *msg);
     /* Adds what the scheme intercepts to the model's controls. */
     void (*controls)(vmm_vm *vm);
@@ -72,6 +74,7 @@ struct vx_vmm {
     } touch;
     bool out_of_tables;
     bool recorded_guests;
+    uint32_t store_ticks;                    /* what performing a guest's page-table store costs under this scheme */
     uint64_t bad_gpa;                        /* 0, or a guest-physical address that no nested table can map */
     uint8_t all_ports[VX_IOPM_BYTES];        /* all ones: every port access is intercepted */
     uint8_t msr_bitmap[VX_MSR_BITMAP_BYTES]; /* what guests may read and write themselves is 0 */
@@ -83,6 +86,7 @@ struct vx_vmm {
 
 /* The schemes' tables: schemes.c lists them. */
 extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt, vmm_scheme_shadow_wp, vmm_scheme_shadow_vtlb;
+extern const vmm_scheme vmm_scheme_trap, vmm_scheme_bt;
 
 /* NULL for native. */
 const vmm_scheme *vmm_scheme_of(vx_scheme scheme);

@@ -9,6 +9,21 @@ const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm)
 
 void vx_vmm_counts_reset(vx_vmm *vmm) { vmm->counts = (vx_vmm_counts){.table_pages = vmm->pages.in_use}; }
 
+static void declare_traps(vx_vmm_counts *c, vx_stats *stats)
+{
+    vx_stats_scalar(stats, &c->traps_privileged, "instructions", "privileged instructions that reached the hypervisor",
+                    "traps.privileged");
+    vx_stats_scalar(stats, &c->traps_ports, "instructions", "port and device accesses that did", "traps.ports");
+    vx_stats_scalar(stats, &c->traps_syscalls, "instructions", "system calls and returns that did", "traps.syscalls");
+    vx_stats_scalar(stats, &c->traps_events, "events", "exceptions and interrupts that did", "traps.events");
+    vx_stats_scalar(stats, &c->traps_page_faults, "faults", "page faults that did, hidden and visible",
+                    "traps.page_faults");
+    vx_stats_scalar(stats, &c->traps_stores, "stores", "page-table stores that did", "traps.stores");
+    vx_stats_scalar(stats, &c->traps_missed, "instructions",
+                    "sensitive instructions of the guest's kernel that do not trap: a classical hypervisor errs here",
+                    "traps.missed");
+}
+
 void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
 {
     vx_vmm_counts *c = &vmm->counts;
@@ -27,6 +42,7 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
                     "paging.injected_faults");
     vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
+    if (vmm->scheme->deprivileged) declare_traps(c, stats);
     if (vmm->touch.frames == 0) return;
     vx_stats_scalar(stats, &c->indirect_references, "references", "handlers' references to lines of their own",
                     "exits.indirect.references");

@@ -283,6 +283,9 @@ static void same_as_native(vx_paging_mode mode, uint64_t seed)
         {.scheme = VX_SCHEME_NPT, .amd = true},
         {.scheme = VX_SCHEME_NPT, .amd = true, .vpid = true, .nested_page = VX_PAGE_2M},
         {.scheme = VX_SCHEME_NATIVE, .amd = true},
+        {.scheme = VX_SCHEME_TRAP},
+        {.scheme = VX_SCHEME_BT},
+        {.scheme = VX_SCHEME_TRAP, .amd = true},
     };
     static vmm_outcome native[STEPS], seen[STEPS];
     live(&(vmm_options){.mode = mode}, seed, native);

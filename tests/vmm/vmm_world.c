@@ -16,6 +16,12 @@ vx_cfg_vmm vmm_test_config(void)
         .slice_ticks = 1000000,
         .shadow_fill_ticks = 100,
         .emulate_store_ticks = 300,
+        .trap_emulate_ticks = 2000,
+        .bt_syscall_ticks = 2308,
+        .bt_page_fault_ticks = 3927,
+        .bt_port_in_ticks = 216,
+        .bt_privileged_ticks = 35,
+        .bt_store_ticks = 2121,
         .handler_count = 1,
         .handler = {{.reason = "default", .ticks = 1000, .vmreads = 10}},
     };
@@ -40,8 +46,14 @@ static vx_status translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_
 static void make_cpu(vmm_world *world)
 {
     world->cpu = world->options.amd ? test_cpu_barcelona() : test_cpu_nehalem();
-    world->cpu.cost = (vx_cfg_cost){
-        .vmexit_ticks = 500, .vmentry_ticks = 200, .vmread_ticks = 7, .vmwrite_ticks = 5, .interrupt_ticks = 40};
+    world->cpu.cost = (vx_cfg_cost){.vmexit_ticks = 500,
+                                    .vmentry_ticks = 200,
+                                    .vmread_ticks = 7,
+                                    .vmwrite_ticks = 5,
+                                    .interrupt_ticks = 40,
+                                    .syscall_ticks = 242,
+                                    .page_fault_ticks = 1093,
+                                    .privileged_trap_ticks = 1100};
     if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true};
 }
 

@@ -83,6 +83,9 @@ typedef struct vx_vcpu_hooks {
      * become a table (PT_PAGE_NEW, its entries are written), PDPTEs were latched (PDPTE_LOAD). INVPCID too, where it
      * does not exit. For software that composed the tables the hardware walks; called with those alone. */
     void (*on_notice)(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+    /* A deprivileged guest (vx_vcpu_virtualize): does this record reach software, by a trap or because software has
+     * translated the instruction? Then on_exit is called, with reason 0 but for page faults. */
+    bool (*sensitive)(void *hypervisor, const vx_vcpu *vcpu, const vx_record *record);
 
     void *guest; /* modelled guest OS; NULL: a system trace brings its own */
     /* A page fault reached the guest; queues what its handler does. */
@@ -109,7 +112,9 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
 
 /* ---- for software ---- */
 
-/* Enters VMX non-root operation (SVM guest mode) from now on; the vCPU keeps the pointer, one of them is NULL.
+/* Enters VMX non-root operation (SVM guest mode) from now on; the vCPU keeps the pointer, one of them is NULL. Both
+ * NULL: the guest runs deprivileged, without VMX; its page faults and what hooks.sensitive names reach software, at no
+ * cost but what software charges, and are no VM exits.
  * `shadow_tables`: CR3 will name tables that software composed, so that the ledger charges their walks apart. */
 void vx_vcpu_virtualize(vx_vcpu *vcpu, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables);
 

@@ -186,6 +186,10 @@ typedef struct vx_cfg_vmm {
     uint32_t slice_ticks;         /* scheduler's time slice */
     uint32_t shadow_fill_ticks;   /* mend one shadow entry */
     uint32_t emulate_store_ticks; /* emulate one guest page-table store */
+    /* Without VT-x. Operations of a guest under binary translation, whole; and the emulation of one trapped instruction
+     * of a deprivileged guest, beyond the trap itself. */
+    uint32_t trap_emulate_ticks;
+    uint32_t bt_syscall_ticks, bt_page_fault_ticks, bt_port_in_ticks, bt_privileged_ticks, bt_store_ticks;
     uint8_t handler_count;
     vx_cfg_handler handler[VX_CFG_EXITS]; /* [0] is "default" and serves reasons without a row */
 } vx_cfg_vmm;

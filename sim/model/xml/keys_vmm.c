@@ -32,6 +32,20 @@ static const vx_key apic[] = {
     SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
     SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
 };
+static const vx_key deprivileged[] = {
+    NUMBER("trap_emulate_ticks", trap_emulate_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
+           "sw: emulate one trapped instruction or reflect one event, beyond the trap itself"),
+    NUMBER("bt_syscall_ticks", bt_syscall_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 2308, VX_NEED_SOURCE,
+           "operation: SYSCALL to SYSRET under binary translation, without the kernel's work"),
+    NUMBER("bt_page_fault_ticks", bt_page_fault_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 3927, VX_NEED_SOURCE,
+           "operation: page fault that the guest sees, under binary translation"),
+    NUMBER("bt_port_in_ticks", bt_port_in_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 216, VX_NEED_SOURCE,
+           "operation: port access under binary translation"),
+    NUMBER("bt_privileged_ticks", bt_privileged_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 35, VX_NEED_SOURCE,
+           "operation: privileged instruction in translated code"),
+    NUMBER("bt_store_ticks", bt_store_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 2121, VX_NEED_SOURCE,
+           "operation: store to a traced page table, the instruction adapted"),
+};
 static const vx_key scheduler[] = {
     NUMBER("slice_ticks", slice_ticks, "ticks", 0, UINT32_MAX, 30000000, VX_NEED_SOURCE, "time slice of a vCPU"),
 };
@@ -46,6 +60,7 @@ static const vx_key vmm[] = {
 static const vx_key_group vmm_children[] = {
     {.name = "memory", .doc = "how it virtualizes memory", KEYS(memory)},
     {.name = "apic", .doc = "how it virtualizes the local APIC", KEYS(apic)},
+    {.name = "deprivileged", .doc = "guests without VT-x: trap-and-emulate, binary translation", KEYS(deprivileged)},
     {.name = "scheduler", .doc = "its scheduler", KEYS(scheduler)},
     {.name = "handler",
      .doc = "software cost of one exit reason",

@@ -74,6 +74,9 @@ typedef struct vx_vmm_counts {
     uint64_t shadow_drops;    /* whole shadows thrown away */
     uint64_t injected_faults; /* page faults handed to the guest */
     uint64_t vmreads, vmwrites;
+    /* Of a deprivileged guest, by kind. */
+    uint64_t traps_privileged, traps_ports, traps_syscalls, traps_events, traps_page_faults, traps_stores;
+    uint64_t traps_missed; /* sensitive instructions that neither trap nor were translated */
     uint64_t indirect_references, indirect_fills, indirect_ticks; /* of handlers, on lines of their own */
     uint64_t stale_leaves; /* of a virtual TLB, found by the last vx_vmm_verify: the guest has not flushed yet */
 } vx_vmm_counts;
