@@ -172,6 +172,32 @@ static void a_fault_nobody_mends(void **state)
     vcpu_world_close(&world);
 }
 
+/* Every translation used, hits as well as misses, once for each page; and the checker's word ends the run. */
+static void the_checker_sees_every_translation(void **state)
+{
+    (void)state;
+    for (unsigned caches = VX_CACHES_FIXED; caches <= VX_CACHES_ALL; caches += VX_CACHES_ALL) {
+        vcpu_world world;
+        open_mapped(&world, &(vcpu_world_options){.checker = true, .caches = (vx_cache_mode)caches});
+        const vx_record records[] = {vcpu_fetch(CODE, 10, 40), vcpu_fetch(CODE, 10, 40), vcpu_load(DATA + 0xFFC, 8),
+                                     vcpu_store(DATA, 8)};
+        assert_int_equal(vcpu_run_all(&world, records, 4, NULL, 0), VX_STOP_BATCH);
+        assert_int_equal(world.told, 5);
+        vx_mmu_translation translation;
+        vx_mmu_fault fault;
+        assert_int_equal(vx_mmu_access(world.mmu, (vx_gva){DATA}, VX_ACCESS_STORE, &translation, &fault), VX_MMU_DONE);
+        assert_int_equal(world.last.v, translation.hpa.v);
+        for (unsigned hit = 0; hit < 2; hit++) {
+            if (!hit) vcpu_do(&world, VX_REC_INVLPG, 0, DATA, NULL, 0);
+            world.told = 0;
+            world.refused = 1;
+            assert_int_equal(vcpu_run_all(&world, records + 3, 1, NULL, 0), VX_STOP_ERROR);
+            assert_non_null(strstr(world.msg.text, "refused at 0x600000"));
+        }
+        vcpu_world_close(&world);
+    }
+}
+
 static void a_new_start_of_counting(void **state)
 {
     (void)state;
@@ -200,6 +226,7 @@ int main(void)
         cmocka_unit_test(skipped_references_are_counted_and_not_looked_up),
         cmocka_unit_test(each_pause_and_rdtsc_of_a_run_exits),
         cmocka_unit_test(a_fault_nobody_mends),
+        cmocka_unit_test(the_checker_sees_every_translation),
         cmocka_unit_test(a_new_start_of_counting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,6 +65,16 @@ static vx_status on_page_fault(void *guest, vx_gva gva, uint32_t error_code, vx_
     return VX_OK;
 }
 
+static vx_status on_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,
+                                vx_msg *msg)
+{
+    (void)vcpu, (void)access;
+    vcpu_world *world = checker;
+    world->last = hpa;
+    if (++world->told != world->refused) return VX_OK;
+    return vx_fail(msg, VX_ERR_CHECK, "refused at 0x%llx", (unsigned long long)gva.v);
+}
+
 /* ---- life ---- */
 
 static void make_vcpu(vcpu_world *world, const vcpu_world_options *options)
@@ -83,6 +93,10 @@ static void make_vcpu(vcpu_world *world, const vcpu_world_options *options)
     if (options->os) {
         setup.hooks.guest = world;
         setup.hooks.on_page_fault = on_page_fault;
+    }
+    if (options->checker) {
+        setup.hooks.checker = world;
+        setup.hooks.on_translation = on_translation;
     }
     assert_int_equal(vx_vcpu_init(&world->vcpu, &world->arena, &setup, &world->msg), VX_OK);
     if (options->hypervisor) vx_vcpu_virtualize(world->vcpu, &world->vmcs, NULL, false);

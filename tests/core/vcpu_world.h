@@ -35,11 +35,16 @@ typedef struct vcpu_world {
     bool os;
     unsigned faults;
     unsigned flood; /* records more than the queue holds */
+
+    /* --check: translations told of; the one of this number is refused (0: none). */
+    unsigned told, refused;
+    vx_hpa last;
 } vcpu_world;
 
 typedef struct vcpu_world_options {
     bool hypervisor; /* VMX operation with world->vmcs, which the test sets up */
     bool os;
+    bool checker;
     vx_cache_mode caches;
     uint32_t cpi_milli; /* 0: 1000 */
 } vcpu_world_options;
