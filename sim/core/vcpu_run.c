@@ -24,6 +24,21 @@ static __attribute__((noinline)) bool watched_hit(vx_vcpu *v, uint64_t gva, vx_a
     return how != WATCH_ALL || run->status == VX_OK;
 }
 
+/* A miss takes long enough to ask for what the misses of the next references will read: the guest's entry of a
+ * reference further ahead, the nested entry of a nearer one. */
+static void look_ahead(const vx_vcpu *v, const vx_record *record)
+{
+    enum { FAR = 12, NEAR = 6, WIDTH = 2 };
+    if (v->batch_stop - record <= FAR) return;
+    for (unsigned i = 0; i < WIDTH; i++) {
+        const vx_record *far = record + FAR - i, *near = record + NEAR - i;
+        if (far->kind == VX_REC_LOAD || far->kind == VX_REC_STORE)
+            vx_mmu_expect(v->mmu, (vx_gva){far->addr}, VX_EXPECT_GUEST_ENTRY);
+        if (near->kind == VX_REC_LOAD || near->kind == VX_REC_STORE)
+            vx_mmu_expect(v->mmu, (vx_gva){near->addr}, VX_EXPECT_NESTED_ENTRY);
+    }
+}
+
 /* One lookup of one page. True: go on. */
 static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, watch how, vx_run *run,
                          vx_msg *msg)
@@ -31,6 +46,7 @@ static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_re
     vx_hpa hpa;
     if (__builtin_expect(vx_mmu_hit(v->mmu, gva, access, &hpa), 1))
         return how == WATCH_NOTHING || watched_hit(v, gva, access, hpa, how, run, msg);
+    look_ahead(v, record);
     return vcpu_reference(v, (vx_gva){gva}, access, record, NULL, &run->status, msg) != VCPU_FAILED;
 }
 
@@ -142,6 +158,7 @@ static void lower_limit(vx_vcpu *v, vx_tick left)
 static void set_limit(vx_vcpu *v, const vx_batch *batch, const vx_run *run)
 {
     v->batch_end = batch->count;
+    v->batch_stop = batch->records + batch->count;
     v->limit = run->instruction_limit;
     v->tick_limit = run->tick_limit;
     vcpu_note_time(v);

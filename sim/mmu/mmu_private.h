@@ -64,6 +64,12 @@ typedef struct vx_walk_leaf {
 
 typedef vx_mmu_result (*vx_walk_fn)(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf);
 
+/* Where the leaf table of a 2 MiB region lay when it was last walked: expect.c. */
+typedef struct vx_expected {
+    uint64_t region, table; /* table 0: nothing known */
+} vx_expected;
+enum { VX_EXPECTED = 4096 };
+
 struct vx_mmu {
     vx_mmu_front front; /* first: vx_mmu_hit.h */
     const vx_cfg_cpu *cpu;
@@ -98,7 +104,13 @@ struct vx_mmu {
     uint64_t charged_walk_ticks;         /* what went to the ledger's walk causes since the counters' reset */
 
     vx_mmu_counts counts;
+
+    vx_expected expected_guest[VX_EXPECTED];  /* by gva: host-physical addresses of tables */
+    vx_expected expected_nested[VX_EXPECTED]; /* by gpa */
 };
+
+/* expect.c */
+void vx_expect_learn(vx_expected *of, uint64_t address, uint64_t table);
 
 /* tlb.c */
 vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg);

@@ -145,6 +145,7 @@ static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk
     if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gpa, row, &place);
     for (;;) {
         uint64_t at = place.table + (uint64_t)vx_radix_index(format, place.level, gpa) * 8;
+        if (place.level == 1) vx_expect_learn(mmu->expected_nested, gpa, place.table);
         uint64_t entry = read_entry(walk, row, place.level, at, leaf_needs);
         if (!(entry & format->present)) return absent(walk, gpa, row, use, npt);
         bool is_leaf = vx_radix_is_leaf(format, place.level, entry);

@@ -110,9 +110,10 @@ static inline vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *pla
     return VX_MMU_DONE;
 }
 
-static void read_entry(vx_walk *walk, unsigned level, guest_entry *entry)
+static void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest_entry *entry)
 {
     vx_mmu *mmu = walk->mmu;
+    if (level == 1) vx_expect_learn(mmu->expected_guest, gva, entry->at & ~(uint64_t)(VX_PAGE_BYTES - 1));
     uint64_t leaf_needs = walk->access == VX_ACCESS_STORE ? VX_PTE_D : 0;
     if (walk->caches && mmu->psc_physical.exists && level > 1 &&
         vx_psc_physical_find(mmu, entry->at, level, mmu->front.owner, leaf_needs, &entry->value)) {
@@ -177,7 +178,7 @@ static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *pl
     for (;;) {
         vx_mmu_result result = locate(walk, gva, place, entry, kind);
         if (result != VX_MMU_DONE) return result;
-        read_entry(walk, place->level, entry);
+        read_entry(walk, gva, place->level, entry);
         result = check(walk, place->level, entry);
         if (result != VX_MMU_DONE) return result;
         place->flags = combine(format, place->level, place->flags, entry->value);

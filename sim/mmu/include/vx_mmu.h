@@ -100,6 +100,16 @@ vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_tr
  * bits 7 and 8 are clear: no linear address. DONE in one dimension with hpa = gpa, uncounted. */
 vx_mmu_result vx_mmu_access_gpa(vx_mmu *mmu, vx_gpa gpa, vx_access access, vx_hpa *hpa, vx_mmu_fault *fault);
 
+/* How far ahead a coming reference is. */
+typedef enum vx_mmu_stage {
+    VX_EXPECT_GUEST_ENTRY, /* far: bring its first-dimension leaf entry near */
+    VX_EXPECT_NESTED_ENTRY /* near: that entry is there; bring the nested leaf entry of the page it names near */
+} vx_mmu_stage;
+
+/* Tells the host's caches what the walk of a coming reference would read. Changes nothing that is modelled or counted.
+ */
+void vx_mmu_expect(const vx_mmu *mmu, vx_gva gva, vx_mmu_stage stage);
+
 /* Data reference through the caches at its host-physical address; does nothing but under VX_CACHES_ALL. Loads and
  * stores enter at L1, fetches at L2; what the answering level takes longer than the level of entry is charged to
  * mem.data. */
