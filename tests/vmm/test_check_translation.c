@@ -6,6 +6,8 @@
 
 enum { GVA = 0x400000 };
 
+bool sim_is_system_trace(const sim_vm *vm) { return vm->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
+
 typedef struct check_world {
     vmm_world world;
     vx_sim sim;
