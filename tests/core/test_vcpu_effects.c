@@ -29,6 +29,23 @@ static void mov_to_cr3(void **state)
     vcpu_world_close(&world);
 }
 
+/* STATE is a new beginning: nothing cached survives it, with a hypervisor or without. */
+static void state_drops_all(void **state)
+{
+    (void)state;
+    for (unsigned hypervisor = 0; hypervisor < 2; hypervisor++) {
+        vcpu_world world;
+        vcpu_world_open(&world, &(vcpu_world_options){.hypervisor = hypervisor});
+        vcpu_map(&world, 0x400000);
+        vcpu_world_boot(&world);
+        vcpu_do(&world, VX_REC_LOAD, 8, 0x400000, NULL, 0);
+        assert_true(vx_mmu_probe(world.mmu, (vx_gva){0x400000}, (vx_gpa){0}).l1d);
+        vcpu_world_boot(&world);
+        assert_false(vx_mmu_probe(world.mmu, (vx_gva){0x400000}, (vx_gpa){0}).l1d);
+        vcpu_world_close(&world);
+    }
+}
+
 static uint64_t flushes_of_cr4(uint64_t before, uint64_t after)
 {
     vcpu_world world;
@@ -258,6 +275,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mov_to_cr3),
+        cmocka_unit_test(state_drops_all),
         cmocka_unit_test(mov_to_cr4),
         cmocka_unit_test(paging_on_and_off),
         cmocka_unit_test(clts_and_lmsw),
