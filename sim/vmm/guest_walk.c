@@ -67,6 +67,11 @@ static bool malformed(const vmm_vm *vm, const vx_radix *format, unsigned level, 
     return (entry & reserved) != 0;
 }
 
+bool guest_entry_malformed(const vmm_vm *vm, unsigned level, uint64_t entry)
+{
+    return malformed(vm, guest_format(&vm->guest), level, level == 1, entry);
+}
+
 static uint32_t fault_code(const vmm_vm *vm, vx_access access)
 {
     const vx_registers *guest = &vm->guest;

@@ -34,6 +34,9 @@ void guest_latch_pdptes(vmm_vm *vm);
 /* Walks for an access at the vCPU's privilege level. Changes nothing. */
 guest_walk guest_walk_for(const vmm_vm *vm, vx_gva gva, vx_access access);
 
+/* Has a present entry of a table (of `level`; above 1: that points to a table) reserved bits set? */
+bool guest_entry_malformed(const vmm_vm *vm, unsigned level, uint64_t entry);
+
 /* Sets A on every entry of the path, and D on the leaf for a store, as the processor would have; keeps *walk current.
  */
 void guest_walk_set_accessed(vmm_vm *vm, guest_walk *walk, vx_access access);

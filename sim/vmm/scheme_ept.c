@@ -60,23 +60,39 @@ static uint64_t new_table(void *context, unsigned level)
     return table_pages_take(&vmm->pages);
 }
 
-static void fill(vmm_vm *vm, vx_gpa gpa)
+/* False: no page left for a table. */
+static bool map(vmm_vm *vm, uint64_t first, vx_page_size size)
 {
     nested_state *state = vm->state;
+    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){first}).v;
+    uint64_t leaf = is_npt(vm) ? NPT_ALL : (EPT_ALL | EPT_WRITE_BACK);
+    uint64_t upper = is_npt(vm) ? NPT_ALL : EPT_ALL;
+    vx_status status = vx_radix_map(&state->table, first, frame, size, leaf, upper, new_table, NULL, vm->vmm, NULL);
+    vm->vmm->out_of_tables |= status != VX_OK;
+    return status == VX_OK;
+}
+
+/* The neighbours of a touched 4 KiB page in its aligned window: those inside RAM that are not mapped yet. */
+static void prefetch(vmm_vm *vm, uint64_t touched)
+{
+    nested_state *state = vm->state;
+    uint64_t bytes = (uint64_t)vm->vmm->config->nested_prefetch << VX_PAGE_SHIFT;
+    uint64_t first = touched & ~(bytes - 1);
+    for (uint64_t page = first; page < first + bytes && page < vm->ram->bytes; page += VX_PAGE_BYTES)
+        if (!vx_radix_lookup(&state->table, page, 1).present && !map(vm, page, VX_PAGE_4K)) return;
+}
+
+static void fill(vmm_vm *vm, vx_gpa gpa)
+{
     if (gpa.v >> vm->vmm->cpu->paging.physical_bits) {
         vm->vmm->bad_gpa = gpa.v;
         return;
     }
     vx_page_size size = largest_page(vm, gpa);
     uint64_t first = gpa.v & ~(vx_page_bytes(size) - 1);
-    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){first}).v;
-    uint64_t leaf = is_npt(vm) ? NPT_ALL : (EPT_ALL | EPT_WRITE_BACK);
-    uint64_t upper = is_npt(vm) ? NPT_ALL : EPT_ALL;
-    vx_status status = vx_radix_map(&state->table, first, frame, size, leaf, upper, new_table, NULL, vm->vmm, NULL);
-    if (status == VX_OK)
-        vm->vmm->counts.first_touches++;
-    else
-        vm->vmm->out_of_tables = true;
+    if (!map(vm, first, size)) return;
+    vm->vmm->counts.first_touches++;
+    if (size == VX_PAGE_4K && vm->vmm->config->nested_prefetch > 1) prefetch(vm, first);
 }
 
 static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,

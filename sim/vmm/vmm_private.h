@@ -85,7 +85,8 @@ struct vx_vmm {
 };
 
 /* The schemes' tables: schemes.c lists them. */
-extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt, vmm_scheme_shadow_wp, vmm_scheme_shadow_vtlb;
+extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt, vmm_scheme_shadow_wp, vmm_scheme_shadow_vtlb,
+    vmm_scheme_shadow_kvm;
 extern const vmm_scheme vmm_scheme_trap, vmm_scheme_bt;
 
 /* NULL for native. */

@@ -173,12 +173,34 @@ typedef struct vx_cfg_handler {
     uint16_t lines, pages; /* what the handler touches of its own: indirect cost */
 } vx_cfg_handler;
 
+/* Whose habits decide what is intercepted beyond what the memory algorithm needs. */
+typedef enum vx_exit_policy {
+    VX_EXITS_PLAIN,  /* every sensitive instruction that the controls can name, as a textbook does */
+    VX_EXITS_KVM,    /* as KVM of Linux 6.1: pass-through MSRs, CR masks, debug registers lazily */
+    VX_EXIT_POLICIES
+} vx_exit_policy; /* "plain" "kvm" */
+
+/* How a shadow scheme with out-of-sync leaf tables behaves (shadow-kvm). */
+typedef struct vx_cfg_shadow {
+    uint32_t prefetch;       /* aligned window of entries that one fill looks at; 1: no prefetch */
+    uint32_t flood_writes;   /* emulated stores to one upper table, unused in between, until its shadow goes; 0: never */
+    uint32_t previous_roots; /* roots kept beside the current one */
+    uint32_t quota_ratio;    /* one shadow page for so many guest pages; 0: no quota */
+    uint32_t quota_least;    /* ... and at least so many */
+    uint32_t private_pages;  /* guest pages of the hypervisor's own (TSS, APIC access page) that count for the quota
+                                on Intel processors */
+    bool invlpg_maps;        /* INVLPG maps the entry's new value at once, where its A flag is set */
+} vx_cfg_shadow;
+
 typedef struct vx_cfg_vmm {
     char name[VX_CFG_NAME];
     char title[64];
     uint32_t schemes;         /* bit n: allows vx_scheme n */
     vx_page_size nested_page; /* largest page the EPT/NPT policy uses */
     vx_placement placement;   /* where guest frames lie in host memory */
+    vx_exit_policy exits;
+    uint32_t nested_prefetch; /* EPT and NPT: aligned window of 4 KiB pages that one first touch maps; 1: itself */
+    vx_cfg_shadow shadow;
     bool vpid;                /* uses VPID where the CPU has it */
     bool flexpriority, apicv;
     bool ept_ad;
@@ -200,12 +222,13 @@ typedef enum vx_scheme {
     VX_SCHEME_NATIVE,
     VX_SCHEME_SHADOW_WP,
     VX_SCHEME_SHADOW_VTLB,
+    VX_SCHEME_SHADOW_KVM,
     VX_SCHEME_EPT,
     VX_SCHEME_NPT,
     VX_SCHEME_TRAP,
     VX_SCHEME_BT,
     VX_SCHEMES
-} vx_scheme; /* "native" "shadow-wp" "shadow-vtlb" "ept" "npt" "trap" "bt" */
+} vx_scheme; /* "native" "shadow-wp" "shadow-vtlb" "shadow-kvm" "ept" "npt" "trap" "bt" */
 
 /* ---- the modelled guest OS (user-level traces) ---- */
 

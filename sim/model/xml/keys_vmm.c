@@ -28,6 +28,30 @@ static const vx_key memory[] = {
     NUMBER("emulate_store_ticks", emulate_store_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
            "sw: emulate one guest page-table store"),
 };
+static const vx_key exits[] = {
+    WORD("policy", exits, vx_words_exits, VX_EXITS_PLAIN, VX_NEED_FEATURE, false,
+         "whose habits decide what exits beyond what memory needs"),
+};
+static const vx_key nested[] = {
+    NUMBER("prefetch", nested_prefetch, "entries", 1, 512, 1, VX_NEED_FEATURE,
+           "aligned window of 4k pages that one first touch maps under EPT or NPT; a power of two"),
+};
+static const vx_key shadow[] = {
+    NUMBER("prefetch", shadow.prefetch, "entries", 1, 512, 1, VX_NEED_FEATURE,
+           "shadow-kvm: aligned window of entries that one fill looks at; a power of two"),
+    NUMBER("flood_writes", shadow.flood_writes, "stores", 0, 255, 0, VX_NEED_FEATURE,
+           "shadow-kvm: emulated stores to an upper table, unused in between, until its shadow goes; 0: never"),
+    NUMBER("previous_roots", shadow.previous_roots, "roots", 0, 15, 0, VX_NEED_FEATURE,
+           "shadow-kvm: roots kept beside the current one"),
+    NUMBER("quota_ratio", shadow.quota_ratio, "guest pages", 0, 1 << 20, 0, VX_NEED_FEATURE,
+           "shadow-kvm: one shadow page for so many guest pages; 0: no quota"),
+    NUMBER("quota_least", shadow.quota_least, "shadow pages", 0, 1 << 20, 0, VX_NEED_FEATURE,
+           "shadow-kvm: least number of shadow pages"),
+    NUMBER("private_pages", shadow.private_pages, "guest pages", 0, 1 << 20, 0, VX_NEED_FEATURE,
+           "shadow-kvm: the hypervisor's own guest pages that count for the quota, on Intel processors"),
+    SWITCH("invlpg_maps", shadow.invlpg_maps, 0, VX_NEED_FEATURE,
+           "shadow-kvm: INVLPG maps the entry's new value at once where its A flag is set"),
+};
 static const vx_key apic[] = {
     SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
     SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
@@ -59,6 +83,9 @@ static const vx_key vmm[] = {
 };
 static const vx_key_group vmm_children[] = {
     {.name = "memory", .doc = "how it virtualizes memory", KEYS(memory)},
+    {.name = "exits", .doc = "what it intercepts", KEYS(exits)},
+    {.name = "nested", .doc = "how it fills EPT and NPT", KEYS(nested)},
+    {.name = "shadow", .doc = "how it shadows with leaf tables out of sync", KEYS(shadow)},
     {.name = "apic", .doc = "how it virtualizes the local APIC", KEYS(apic)},
     {.name = "deprivileged", .doc = "guests without VT-x: trap-and-emulate, binary translation", KEYS(deprivileged)},
     {.name = "scheduler", .doc = "its scheduler", KEYS(scheduler)},

@@ -1,0 +1,74 @@
+#include "oracle_rows.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The oracle's emulators have nested pages of 4 KiB, so that each page is touched for itself; _huge: 2 MiB. */
+static const oracle_mode modes[] = {
+    {"svm-npt", "zen2", "npt", {"vmm.nested_page=4k"}},
+    {"svm-npt_legacy", "zen2", "npt", {"vmm.nested_page=4k", "vmm.nested.prefetch=8"}},
+    {"svm-npt_huge", "zen2", "npt", {"vmm.nested_page=2m"}},
+    {"svm-shadow", "zen2", "shadow-kvm", {NULL}},
+    {"svm-shadow_huge", "zen2", "shadow-kvm", {"vmm.nested_page=2m"}},
+    {"vmx-ept", "haswell", "ept+vpid", {"vmm.nested_page=4k"}},
+    {"vmx-ept_novpid", "haswell", "ept", {"vmm.nested_page=4k"}},
+    {"vmx-ept_legacy", "haswell", "ept+vpid", {"vmm.nested_page=4k", "vmm.nested.prefetch=8"}},
+    {"vmx-shadow", "haswell", "shadow-kvm+vpid", {NULL}},
+    {"vmx-shadow_novpid", "haswell", "shadow-kvm", {NULL}},
+};
+
+const oracle_mode *oracle_mode_at(size_t index) { return index < sizeof modes / sizeof *modes ? &modes[index] : NULL; }
+
+const oracle_mode *oracle_mode_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (strcmp(modes[i].name, name) == 0) return &modes[i];
+    return NULL;
+}
+
+static bool parse(oracle_row *row, const char *line)
+{
+    char m[ORACLE_NAME];
+    unsigned long long n, k;
+    int end = 0;
+    if (sscanf(line, "%31s %31s %31s %u %llu %31s %llu %u %n", row->group, row->mode, row->name, &row->work.number, &n,
+               m, &k, &row->work.flags, &end) != 8 ||
+        end == 0)
+        return false;
+    row->work.n = n;
+    row->work.k = k;
+    row->work.m = strtoull(m, NULL, 0); /* an MSR's number is in hexadecimal */
+    snprintf(row->counts, sizeof row->counts, "%s", line + end);
+    row->counts[strcspn(row->counts, "\r\n")] = '\0';
+    return row->counts[0] != '\0';
+}
+
+static vx_status read_lines(oracle_rows *rows, FILE *file, const char *path, vx_msg *msg)
+{
+    char line[512];
+    for (unsigned number = 1; fgets(line, sizeof line, file); number++) {
+        oracle_row row = {0};
+        if (line[0] == '#') continue;
+        if (!parse(&row, line)) return vx_fail(msg, VX_ERR_INPUT, "%s:%u: not a row of the table", path, number);
+        oracle_row *more = realloc(rows->rows, (rows->count + 1) * sizeof *more);
+        if (!more) return vx_fail_nomem(msg);
+        rows->rows = more;
+        rows->rows[rows->count++] = row;
+    }
+    return VX_OK;
+}
+
+vx_status oracle_rows_read(oracle_rows *rows, const char *path, vx_msg *msg)
+{
+    FILE *file = fopen(path, "r");
+    if (!file) return vx_fail(msg, VX_ERR_IO, "%s: cannot be opened", path);
+    oracle_rows read = {0};
+    vx_status status = read_lines(&read, file, path, msg);
+    fclose(file);
+    if (status == VX_OK)
+        *rows = read;
+    else
+        free(read.rows);
+    return status;
+}
