@@ -84,6 +84,9 @@ static void reference(oracle_guest *g, vx_record_kind kind, uint64_t gva, uint64
     }
 }
 
+void guest_call(oracle_guest *g) { guest_store(g, GUEST_STACK - 128); }
+void guest_leave(oracle_guest *g) { guest_load(g, GUEST_STACK - 128); }
+
 void guest_load(oracle_guest *g, uint64_t gva)
 {
     fetch(g, CODE_AT);

@@ -71,6 +71,9 @@ void guest_record(oracle_guest *g, vx_record_kind kind, unsigned size, uint64_t 
                   const uint64_t *payload);
 /* An instruction that is one record. */
 void guest_instruction(oracle_guest *g, vx_record_kind kind, unsigned size, uint64_t addr);
+/* CALL and RET of a function: the stack is stored to and loaded from. */
+void guest_call(oracle_guest *g);
+void guest_leave(oracle_guest *g);
 void guest_load(oracle_guest *g, uint64_t gva);
 void guest_store(oracle_guest *g, uint64_t gva);
 /* Stores to a page table, through the identity map: MOV, and a read-modify-write. */

@@ -65,7 +65,9 @@ static void touch(oracle_guest *g, uint64_t gva)
 
 static void touch_all(oracle_guest *g, uint64_t pages)
 {
+    guest_call(g);
     for (uint64_t i = 0; i < pages && !g->died; i++) touch(g, nth(g, i));
+    guest_leave(g);
 }
 
 /* ---- the page-fault handler ---- */
