@@ -3,7 +3,8 @@
  *
  *     kvm_oracle [--group mmu|exits|apic] [--workload KIND,n,m,k,flags] [--mode MODE] [--json FILE] [COUNTS]
  *
- * The last line is "N rows, N equal"; exit status 0 only where all are equal, 1 where some are not, 2 on bad usage. With
+ * The last line is "N rows, N equal"; exit status 0 only where all are equal, 1 where some are not, 2 on bad usage.
+ * With
  * --workload there is nothing to compare with but rows of the same parameters: what the simulator counts is printed. */
 #include "oracle_rows.h"
 
@@ -81,9 +82,16 @@ static void report(tally *t, const oracle_row *row, const char *simulated, const
 {
     printf("%-5s %-17s %-22s %-40s %-40s %s\n", row->group, row->mode, row->name, row->counts, simulated, verdict);
     if (!t->json) return;
-    json_array_append_new(t->json, json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "group", row->group, "mode", row->mode,
-                                             "workload", row->name, "real", row->counts, "simulated", simulated,
-                                             "verdict", verdict));
+    json_array_append_new(t->json,
+                          json_pack("{s:s,s:s,s:s,s:s,s:s,s:s}", "group", row->group, "mode", row->mode, "workload",
+                                    row->name, "real", row->counts, "simulated", simulated, "verdict", verdict));
+}
+
+/* The other vendor's hypercall instruction: at its first #UD KVM patches the guest's code, which no trace shows. */
+static bool is_patched(const oracle_row *row)
+{
+    bool amd = strncmp(row->mode, "svm-", 4) == 0;
+    return row->work.number == WL_INSN && row->work.m == (amd ? INSN_VMCALL : INSN_VMMCALL);
 }
 
 static void run_row(tally *t, const oracle_row *row)
@@ -91,7 +99,7 @@ static void run_row(tally *t, const oracle_row *row)
     const oracle_mode *mode = oracle_mode_find(row->mode);
     char simulated[256] = "-";
     vx_msg msg = {0};
-    if (!mode || !oracle_guest_expresses(&row->work)) {
+    if (!mode || !oracle_guest_expresses(&row->work) || is_patched(row)) {
         t->not_built++;
         report(t, row, simulated, "not built");
         return;
@@ -163,7 +171,8 @@ static bool parse_workload(workload *work, const char *text)
     unsigned long long n, k;
     char m[32];
     int end = 0;
-    if (sscanf(text, "%u,%llu,%31[0-9a-fA-Fx],%llu,%u%n", &work->number, &n, m, &k, &work->flags, &end) != 5) return false;
+    if (sscanf(text, "%u,%llu,%31[0-9a-fA-Fx],%llu,%u%n", &work->number, &n, m, &k, &work->flags, &end) != 5)
+        return false;
     work->n = n;
     work->m = strtoull(m, NULL, 0);
     work->k = k;

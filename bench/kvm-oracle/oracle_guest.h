@@ -34,10 +34,40 @@ enum {
 
 /* Numbers of workloads. */
 enum {
-    WL_NOP, WL_CPUID, WL_OUT, WL_IN, WL_MSR, WL_HLT, WL_CR8W, WL_CR8R, WL_TPRW, WL_TPRR, WL_CR3, WL_PTEINV, WL_TOUCH,
-    WL_DEMAND, WL_COW, WL_PROC, WL_AD, WL_CR0, WL_CR4PGE, WL_EXC, WL_INSN, WL_IPI, WL_X2TPR, WL_X2IPI, WL_CR3SAME,
-    WL_PTEONLY, WL_AGE, WL_PDE, WL_ZERO, WL_MAX
+    WL_NOP,
+    WL_CPUID,
+    WL_OUT,
+    WL_IN,
+    WL_MSR,
+    WL_HLT,
+    WL_CR8W,
+    WL_CR8R,
+    WL_TPRW,
+    WL_TPRR,
+    WL_CR3,
+    WL_PTEINV,
+    WL_TOUCH,
+    WL_DEMAND,
+    WL_COW,
+    WL_PROC,
+    WL_AD,
+    WL_CR0,
+    WL_CR4PGE,
+    WL_EXC,
+    WL_INSN,
+    WL_IPI,
+    WL_X2TPR,
+    WL_X2IPI,
+    WL_CR3SAME,
+    WL_PTEONLY,
+    WL_AGE,
+    WL_PDE,
+    WL_ZERO,
+    WL_MAX
 };
+
+/* Of WL_INSN: the hypercall instructions' m. */
+enum { INSN_VMCALL = 4, INSN_VMMCALL = 5 };
 
 typedef struct workload {
     unsigned number, flags;
@@ -102,7 +132,15 @@ bool oracle_guest_expresses(const workload *work);
 void guest_run(oracle_guest *g);
 void guest_begin(oracle_guest *g);
 void guest_end(oracle_guest *g);
+/* An address space with one page, read-only or not mapped at all; returns its CR3. */
+uint64_t guest_one_page_space(oracle_guest *g, bool mapped);
 /* The page-fault handler's code. */
 void guest_handle_fault(oracle_guest *g, uint64_t gva, uint32_t error_code);
+
+/* ---- oracle_exits.c ---- */
+
+/* Is it a loop of one instruction, exception or nothing? */
+bool guest_loops(const workload *work);
+void guest_run_loop(oracle_guest *g);
 
 #endif

@@ -70,6 +70,14 @@ static void touch_all(oracle_guest *g, uint64_t pages)
     guest_leave(g);
 }
 
+uint64_t guest_one_page_space(oracle_guest *g, bool mapped)
+{
+    space s;
+    space_new(g, &s, 1);
+    if (mapped) guest_set(g, s.pt0, guest_page(g) | PTE_P | PTE_U | PTE_A);
+    return s.cr3;
+}
+
 /* ---- the page-fault handler ---- */
 
 static void map_demanded(oracle_guest *g, uint64_t pte)
@@ -302,7 +310,14 @@ static void (*const runs[WL_MAX])(oracle_guest *) = {
 
 bool oracle_guest_expresses(const workload *work)
 {
+    if (guest_loops(work)) return true;
     return work->number < WL_MAX && runs[work->number] && work->k <= SPACES;
 }
 
-void guest_run(oracle_guest *g) { runs[g->work.number](g); }
+void guest_run(oracle_guest *g)
+{
+    if (guest_loops(&g->work))
+        guest_run_loop(g);
+    else
+        runs[g->work.number](g);
+}

@@ -15,6 +15,10 @@ static const uint32_t guest_msrs[] = {0x174, 0x175, 0x176, 0xC0000100, 0xC000010
 void exit_controls_maps(vx_vmm *vmm)
 {
     memset(vmm->all_ports, 0xFF, sizeof vmm->all_ports);
+    if (vmm->config->exits == VX_EXITS_KVM) {
+        exit_controls_kvm_maps(vmm);
+        return;
+    }
     memset(vmm->msr_bitmap, 0xFF, sizeof vmm->msr_bitmap);
     memset(vmm->msrpm, 0xFF, sizeof vmm->msrpm);
     for (unsigned i = 0; i < sizeof guest_msrs / sizeof *guest_msrs; i++) {
@@ -94,4 +98,5 @@ void exit_controls_common(vmm_vm *vm)
         amd(vm);
     else
         intel(vm);
+    if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm(vm);
 }

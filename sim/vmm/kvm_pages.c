@@ -87,10 +87,7 @@ static void unsync_remove(kvm_shadow *kvm, const shadow_page *page)
     more->unsync = false;
 }
 
-bool kvm_page_is_unsync(const vmm_vm *vm, const shadow_page *page)
-{
-    return more_of(vm->state, page)->unsync;
-}
+bool kvm_page_is_unsync(const vmm_vm *vm, const shadow_page *page) { return more_of(vm->state, page)->unsync; }
 
 shadow_page *kvm_page_child(vmm_vm *vm, uint64_t value)
 {

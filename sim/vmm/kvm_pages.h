@@ -30,8 +30,8 @@ typedef struct kvm_shadow {
     uint32_t oldest, newest, first_unsync;
     uint64_t used, quota;
     kvm_root root, previous[KVM_PREVIOUS_ROOTS_MAX];
-    bool flush;           /* shadow entries lost rights in this exit: cached translations must go */
-    bool retried;         /* the store to `retried_gva` was retried after its page lost its shadows */
+    bool flush;   /* shadow entries lost rights in this exit: cached translations must go */
+    bool retried; /* the store to `retried_gva` was retried after its page lost its shadows */
     vx_gva retried_gva;
 } kvm_shadow;
 

@@ -9,10 +9,22 @@
 
 static unsigned previous_roots(const vmm_vm *vm) { return vm->vmm->config->shadow.previous_roots; }
 
+/* A directory that the current PAE root names: the processor has latched its address, so it is as good as a root. */
+static bool is_latched(const vmm_vm *vm, const shadow_page *page)
+{
+    const kvm_shadow *kvm = vm->state;
+    if (!kvm->root.page || page->key.level != 2 || kvm->root.page->key.level != 3) return false;
+    for (unsigned i = 0; i < 4; i++) {
+        uint64_t entry = vx_physmem_read64(vm->vmm->memory, (vx_hpa){kvm->root.page->table + 8ULL * i});
+        if ((entry & VX_PTE_P) && (entry & VX_ENTRY_ADDRESS) == page->table) return true;
+    }
+    return false;
+}
+
 bool kvm_roots_holds(const vmm_vm *vm, const shadow_page *page)
 {
     const kvm_shadow *kvm = vm->state;
-    if (kvm->root.page == page) return true;
+    if (kvm->root.page == page || is_latched(vm, page)) return true;
     for (unsigned i = 0; i < previous_roots(vm); i++)
         if (kvm->previous[i].page == page) return true;
     return false;
@@ -21,7 +33,7 @@ bool kvm_roots_holds(const vmm_vm *vm, const shadow_page *page)
 void kvm_roots_forget(vmm_vm *vm, const shadow_page *page)
 {
     kvm_shadow *kvm = vm->state;
-    if (kvm->root.page == page) kvm->root.page = NULL;
+    if (kvm->root.page == page || is_latched(vm, page)) kvm->root.page = NULL;
     for (unsigned i = 0; i < previous_roots(vm); i++)
         if (kvm->previous[i].page == page) kvm->previous[i].page = NULL;
 }

@@ -100,8 +100,7 @@ static filled set_leaf(vmm_vm *vm, shadow_page *page, unsigned index, vx_access 
     uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){gpa}).v;
     uint64_t wanted = shadow_leaf_bits(vm, walk, access, true);
     bool stays_writable = (old & VX_PTE_W) && (old & VX_ENTRY_ADDRESS) == frame;
-    bool writable =
-        !(wanted & VX_PTE_W) || stays_writable || kvm_pages_writable(vm, gpa >> VX_PAGE_SHIFT, true, false);
+    bool writable = !(wanted & VX_PTE_W) || stays_writable || kvm_pages_writable(vm, gpa >> VX_PAGE_SHIFT, true, false);
     uint64_t bits = shadow_leaf_bits(vm, walk, access, writable);
     filled outcome = !writable && access == VX_ACCESS_STORE ? EMULATE : FILLED;
     const uint64_t used = VX_PTE_A | VX_PTE_D; /* by the processor: no difference */
@@ -163,7 +162,8 @@ static void wrote_table(vmm_vm *vm, uint64_t gpa, unsigned bytes)
     } while (zapped);
 }
 
-static vx_resume emulate(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload, uint64_t gpa)
+static vx_resume emulate(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
+                         uint64_t gpa)
 {
     kvm_shadow *kvm = vm->state;
     bool again = kvm->retried && kvm->retried_gva.v == exit->linear.v;
@@ -256,7 +256,7 @@ static void invalidate(vmm_vm *vm, vx_gva gva)
 static void sync_all(vmm_vm *vm)
 {
     kvm_shadow *kvm = vm->state;
-    kvm_pages_sync_below(vm, kvm->root.page);
+    if (kvm->root.page) kvm_pages_sync_below(vm, kvm->root.page);
     for (unsigned i = 0; i < vm->vmm->config->shadow.previous_roots; i++)
         if (kvm->previous[i].page) kvm_pages_sync_below(vm, kvm->previous[i].page);
     kvm->flush = true;
@@ -288,7 +288,7 @@ static void on_register(vmm_vm *vm, const vx_record *record)
         sync_all(vm);
         /* fall through */
     default:
-        shadow_load_registers(vm, kvm->root.page->table);
+        if (kvm->root.page) shadow_load_registers(vm, kvm->root.page->table);
         break;
     }
 }

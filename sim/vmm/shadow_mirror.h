@@ -6,8 +6,8 @@
 #include "shadow_pages.h"
 
 /* The key of the shadow of `level` on the path of `gva`. 32-bit guests: a shadow table holds 512 entries, a guest table
- * 1024, so a directory has four shadows and a table two. Below a large guest page there is no table: the key is the part
- * of the page that the shadow covers, and the rights its leaves take from the page. */
+ * 1024, so a directory has four shadows and a table two. Below a large guest page there is no table: the key is the
+ * part of the page that the shadow covers, and the rights its leaves take from the page. */
 shadow_key shadow_key_of(const vmm_vm *vm, const guest_walk *walk, vx_gva gva, unsigned level);
 
 /* The same key for directory `index` of a guest on PAE shadows. */

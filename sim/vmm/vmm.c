@@ -11,11 +11,8 @@ static bool is_device_access(const vx_record *record)
     return record && (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE);
 }
 
-static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
-                         const uint64_t *payload)
+static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
-    (void)vcpu;
-    vmm_vm *vm = hypervisor;
     vx_resume resume = VX_RESUME_RETRY;
     if (!vm->vmm->scheme->deprivileged) handler_cost_charge(vm, exit->reason);
     if (vm->vmm->out_of_tables) return VX_RESUME_RETRY; /* the run is over: vx_vmm_status */
@@ -25,12 +22,23 @@ static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, c
     return VX_RESUME_RETRY;
 }
 
+static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
+                         const uint64_t *payload)
+{
+    (void)vcpu;
+    vmm_vm *vm = hypervisor;
+    vx_resume resume = handle(vm, exit, record, payload);
+    if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_handled(vm, exit, record, payload);
+    return resume;
+}
+
 static void on_state(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest)
 {
     (void)vcpu;
     vmm_vm *vm = hypervisor;
     guest_registers_load(vm, guest);
     if (!vm->vmm->out_of_tables) vm->vmm->scheme->load_state(vm, guest);
+    if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_loaded(vm);
 }
 
 static void on_notice(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload)

@@ -78,6 +78,7 @@ struct vx_vmm {
     uint64_t bad_gpa;                        /* 0, or a guest-physical address that no nested table can map */
     uint8_t all_ports[VX_IOPM_BYTES];        /* all ones: every port access is intercepted */
     uint8_t msr_bitmap[VX_MSR_BITMAP_BYTES]; /* what guests may read and write themselves is 0 */
+    uint8_t msr_bitmap_x2apic[VX_MSR_BITMAP_BYTES]; /* policy "kvm": of guests in x2APIC mode */
     uint8_t msrpm[VX_MSRPM_BYTES];
     vx_vmm_counts counts;
     unsigned vm_count;
@@ -101,5 +102,11 @@ void handler_cost_charge(vmm_vm *vm, uint32_t reason);
 void exit_controls_common(vmm_vm *vm);
 /* Makes the permission maps that all VMs share. */
 void exit_controls_maps(vx_vmm *vmm);
+
+/* exit_controls_kvm.c: what policy "kvm" makes of them; what follows from the guest's state and from an exit. */
+void exit_controls_kvm(vmm_vm *vm);
+void exit_controls_kvm_maps(vx_vmm *vmm);
+void exit_controls_kvm_loaded(vmm_vm *vm);
+void exit_controls_kvm_handled(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload);
 
 #endif

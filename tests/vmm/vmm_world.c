@@ -22,6 +22,7 @@ vx_cfg_vmm vmm_test_config(void)
         .bt_port_in_ticks = 216,
         .bt_privileged_ticks = 35,
         .bt_store_ticks = 2121,
+        .shadow = {.prefetch = 8, .flood_writes = 3, .previous_roots = 3, .invlpg_maps = true},
         .handler_count = 1,
         .handler = {{.reason = "default", .ticks = 1000, .vmreads = 10}},
     };

@@ -175,15 +175,15 @@ typedef struct vx_cfg_handler {
 
 /* Whose habits decide what is intercepted beyond what the memory algorithm needs. */
 typedef enum vx_exit_policy {
-    VX_EXITS_PLAIN,  /* every sensitive instruction that the controls can name, as a textbook does */
-    VX_EXITS_KVM,    /* as KVM of Linux 6.1: pass-through MSRs, CR masks, debug registers lazily */
+    VX_EXITS_PLAIN, /* every sensitive instruction that the controls can name, as a textbook does */
+    VX_EXITS_KVM,   /* as KVM of Linux 6.1: pass-through MSRs, CR masks, debug registers lazily */
     VX_EXIT_POLICIES
 } vx_exit_policy; /* "plain" "kvm" */
 
 /* How a shadow scheme with out-of-sync leaf tables behaves (shadow-kvm). */
 typedef struct vx_cfg_shadow {
-    uint32_t prefetch;       /* aligned window of entries that one fill looks at; 1: no prefetch */
-    uint32_t flood_writes;   /* emulated stores to one upper table, unused in between, until its shadow goes; 0: never */
+    uint32_t prefetch;     /* aligned window of entries that one fill looks at; 1: no prefetch */
+    uint32_t flood_writes; /* emulated stores to one upper table, unused in between, until its shadow goes; 0: never */
     uint32_t previous_roots; /* roots kept beside the current one */
     uint32_t quota_ratio;    /* one shadow page for so many guest pages; 0: no quota */
     uint32_t quota_least;    /* ... and at least so many */
@@ -201,7 +201,7 @@ typedef struct vx_cfg_vmm {
     vx_exit_policy exits;
     uint32_t nested_prefetch; /* EPT and NPT: aligned window of 4 KiB pages that one first touch maps; 1: itself */
     vx_cfg_shadow shadow;
-    bool vpid;                /* uses VPID where the CPU has it */
+    bool vpid; /* uses VPID where the CPU has it */
     bool flexpriority, apicv;
     bool ept_ad;
     uint32_t asids;
