@@ -1,4 +1,4 @@
-/* The workloads of oracle/guest/guest.c that execute one instruction or take one exception n times. */
+/* The workloads of oracle/guest/flat_guest.c that execute one instruction or take one exception n times. */
 #include "oracle_guest.h"
 
 #define MSR_EFER 0xC0000080U

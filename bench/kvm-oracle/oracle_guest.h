@@ -1,4 +1,4 @@
-/* The oracle's guest on the host: the same workloads as oracle/guest/guest.c, emitted as the records that a recorder
+/* The oracle's guest on the host: the same workloads as oracle/guest/flat_guest.c, emitted as the records that a recorder
  * would write of it. It keeps the guest's page tables itself, walks them for each reference, sets A and D as a
  * processor does, and runs the guest's own fault handler where they do not allow the access. It knows nothing of any
  * hypervisor. */

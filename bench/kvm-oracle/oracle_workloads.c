@@ -1,4 +1,4 @@
-/* The workloads of oracle/guest/guest.c, statement by statement where they touch memory or the processor. */
+/* The workloads of oracle/guest/flat_guest.c, statement by statement where they touch memory or the processor. */
 #include "oracle_guest.h"
 
 /* One address space: kernel slot 0 shared, slot 1 private: PDPT, PD, PTs. */

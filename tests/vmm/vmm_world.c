@@ -55,6 +55,7 @@ static void make_cpu(vmm_world *world)
                                     .syscall_ticks = 242,
                                     .page_fault_ticks = 1093,
                                     .privileged_trap_ticks = 1100};
+    world->cpu.vmx.tpr_shadow = world->options.tpr_shadow;
     if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true};
 }
 
@@ -108,6 +109,10 @@ void vmm_world_open(vmm_world *world, const vmm_options *options)
     world->config.nested_page = options->nested_page;
     world->config.handler[0].lines = options->lines;
     world->config.handler[0].pages = options->pages;
+    world->config.exits = options->exits;
+    world->config.nested_prefetch = options->nested_prefetch;
+    world->config.shadow.quota_ratio = options->quota_ratio;
+    world->config.shadow.quota_least = options->quota_least;
     if (options->linear) world->config.placement = VX_PLACE_LINEAR;
     vx_arena_init(&world->arena);
     uint64_t ram = options->ram_bytes ? options->ram_bytes : RAM_BYTES;

@@ -20,6 +20,9 @@ typedef struct vmm_options {
     bool recorded;         /* the guest may flush late */
     uint16_t lines, pages; /* that each handler touches of its own */
     bool no_secondary;     /* a CPU of the first generation */
+    bool tpr_shadow;       /* a CPU that has it */
+    vx_exit_policy exits;
+    uint32_t nested_prefetch, quota_ratio, quota_least;
 } vmm_options;
 
 /* What became of the reference made last. */

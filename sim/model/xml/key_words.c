@@ -10,7 +10,8 @@ const char *const vx_words_psc[] = {"none", "prefix", "physical", NULL};
 const char *const vx_words_caches[] = {"fixed", "walks", "all", NULL};
 const char *const vx_words_placement[] = {"linear", "scattered", NULL};
 const char *const vx_words_tables[] = {"clustered", "interleaved", "scattered", NULL};
-const char *const vx_words_scheme[] = {"native", "shadow-wp", "shadow-vtlb", "shadow-kvm", "ept", "npt", "trap", "bt", NULL};
+const char *const vx_words_scheme[] = {"native", "shadow-wp", "shadow-vtlb", "shadow-kvm", "ept",
+                                       "npt",    "trap",      "bt",          NULL};
 const char *const vx_words_exits[] = {"plain", "kvm", NULL};
 
 enum { WORDS_WITHOUT_END = 1 };
