@@ -33,6 +33,15 @@ typedef struct tally {
     bool failed;
 } tally;
 
+/* What comes from outside the guest is not compared: a trace has the guest's interrupts, not the host's. */
+static bool is_asynchronous(const char *reason)
+{
+    static const char *const reasons[] = {"interrupt", "EXTERNAL_INTERRUPT", "vintr", "INTERRUPT_WINDOW"};
+    for (unsigned i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(reason, reasons[i]) == 0) return true;
+    return false;
+}
+
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* As the table spells them: sorted by name, "0" where there are none. */
@@ -49,7 +58,7 @@ static void describe(const vx_sim *sim, char *text, size_t room)
         char path[96];
         uint64_t exits = 0;
         snprintf(path, sizeof path, "exits.by_reason.%s.count", names[i]);
-        if (!vx_sim_value(sim, path, &exits) || exits == 0 || used >= room) continue;
+        if (is_asynchronous(names[i]) || !vx_sim_value(sim, path, &exits) || exits == 0 || used >= room) continue;
         used += (size_t)snprintf(text + used, room - used, "%s%s=%llu", used ? " " : "", names[i],
                                  (unsigned long long)exits);
     }

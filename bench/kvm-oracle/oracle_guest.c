@@ -61,6 +61,8 @@ static int translate(oracle_guest *g, uint64_t gva, bool store, uint64_t *gpa)
 
 static void fetch(oracle_guest *g, uint64_t at) { guest_record(g, VX_REC_FETCH, 0, at, 0, NULL); }
 
+void guest_at(oracle_guest *g) { fetch(g, CODE_AT); }
+
 /* Until the access translates, or the handler skips it, or the guest is lost. */
 static void reference(oracle_guest *g, vx_record_kind kind, uint64_t gva, uint64_t value)
 {

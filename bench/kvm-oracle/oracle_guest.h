@@ -1,5 +1,5 @@
-/* The oracle's guest on the host: the same workloads as oracle/guest/flat_guest.c, emitted as the records that a recorder
- * would write of it. It keeps the guest's page tables itself, walks them for each reference, sets A and D as a
+/* The oracle's guest on the host: the same workloads as oracle/guest/flat_guest.c, emitted as the records that a
+ * recorder would write of it. It keeps the guest's page tables itself, walks them for each reference, sets A and D as a
  * processor does, and runs the guest's own fault handler where they do not allow the access. It knows nothing of any
  * hypervisor. */
 #ifndef ORACLE_GUEST_H
@@ -99,6 +99,8 @@ typedef struct oracle_guest {
 
 void guest_record(oracle_guest *g, vx_record_kind kind, unsigned size, uint64_t addr, unsigned words,
                   const uint64_t *payload);
+/* The fetch of an instruction whose record follows. */
+void guest_at(oracle_guest *g);
 /* An instruction that is one record. */
 void guest_instruction(oracle_guest *g, vx_record_kind kind, unsigned size, uint64_t addr);
 /* CALL and RET of a function: the stack is stored to and loaded from. */
@@ -136,6 +138,11 @@ void guest_end(oracle_guest *g);
 uint64_t guest_one_page_space(oracle_guest *g, bool mapped);
 /* The page-fault handler's code. */
 void guest_handle_fault(oracle_guest *g, uint64_t gva, uint32_t error_code);
+
+/* ---- oracle_apic.c ---- */
+
+bool guest_uses_apic(const workload *work);
+void guest_run_apic(oracle_guest *g);
 
 /* ---- oracle_exits.c ---- */
 

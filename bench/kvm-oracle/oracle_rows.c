@@ -5,17 +5,27 @@
 #include <string.h>
 
 /* The oracle's emulators have nested pages of 4 KiB, so that each page is touched for itself; _huge: 2 MiB. */
+#define PAGES_4K "vmm.nested_page=4k"
+/* The oracle's Intel processor has FlexPriority and no APICv; _flex: with a module that maps the APIC-access page. */
+#define NO_APICV "vmm.apic.apicv=no"
+#define NO_FLEX "vmm.apic.flexpriority=no"
+#define PAGE_MAPPED "vmm.apic.page_mapped=yes"
+
 static const oracle_mode modes[] = {
-    {"svm-npt", "zen2", "npt", {"vmm.nested_page=4k"}},
-    {"svm-npt_legacy", "zen2", "npt", {"vmm.nested_page=4k", "vmm.nested.prefetch=8"}},
+    {"svm-npt", "zen2", "npt", {PAGES_4K}},
+    {"svm-npt_legacy", "zen2", "npt", {PAGES_4K, "vmm.nested.prefetch=8"}},
     {"svm-npt_huge", "zen2", "npt", {"vmm.nested_page=2m"}},
     {"svm-shadow", "zen2", "shadow-kvm", {NULL}},
     {"svm-shadow_huge", "zen2", "shadow-kvm", {"vmm.nested_page=2m"}},
-    {"vmx-ept", "haswell", "ept+vpid", {"vmm.nested_page=4k"}},
-    {"vmx-ept_novpid", "haswell", "ept", {"vmm.nested_page=4k"}},
-    {"vmx-ept_legacy", "haswell", "ept+vpid", {"vmm.nested_page=4k", "vmm.nested.prefetch=8"}},
-    {"vmx-shadow", "haswell", "shadow-kvm+vpid", {NULL}},
-    {"vmx-shadow_novpid", "haswell", "shadow-kvm", {NULL}},
+    {"vmx-ept", "haswell", "ept+vpid", {PAGES_4K, NO_APICV}},
+    {"vmx-ept_novpid", "haswell", "ept", {PAGES_4K, NO_APICV}},
+    {"vmx-ept_legacy", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, "vmm.nested.prefetch=8"}},
+    {"vmx-ept_flex", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, PAGE_MAPPED}},
+    {"vmx-ept_noflex", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, NO_FLEX}},
+    {"vmx-shadow", "haswell", "shadow-kvm+vpid", {NO_APICV}},
+    {"vmx-shadow_novpid", "haswell", "shadow-kvm", {NO_APICV}},
+    {"vmx-shadow_flex", "haswell", "shadow-kvm+vpid", {NO_APICV, PAGE_MAPPED}},
+    {"vmx-shadow_noflex", "haswell", "shadow-kvm+vpid", {NO_APICV, NO_FLEX}},
 };
 
 const oracle_mode *oracle_mode_at(size_t index) { return index < sizeof modes / sizeof *modes ? &modes[index] : NULL; }

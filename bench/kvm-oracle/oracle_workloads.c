@@ -310,7 +310,9 @@ static void (*const runs[WL_MAX])(oracle_guest *) = {
 
 bool oracle_guest_expresses(const workload *work)
 {
-    if (guest_loops(work)) return true;
+    if (guest_loops(work) || guest_uses_apic(work)) return true;
+    bool updates = work->number == WL_PTEINV || work->number == WL_PTEONLY || work->number == WL_PDE;
+    if (updates && work->m == 0) return false; /* of no page */
     return work->number < WL_MAX && runs[work->number] && work->k <= SPACES;
 }
 
@@ -318,6 +320,8 @@ void guest_run(oracle_guest *g)
 {
     if (guest_loops(&g->work))
         guest_run_loop(g);
+    else if (guest_uses_apic(&g->work))
+        guest_run_apic(g);
     else
         runs[g->work.number](g);
 }

@@ -163,25 +163,45 @@ static vx_status page_table_store(vx_vcpu *v, const vx_record *record, const uin
     return VX_OK;
 }
 
-/* The record replaces its reference: no lookup, but under a hypervisor the address is mapped nowhere. Nested tables say
- * so with their own exit; composed tables with a page fault. */
-static vx_status device_access(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
+/* One attempt: under a hypervisor the address is mapped nowhere. Nested tables say so with their own exit; composed
+ * tables with a page fault. TRANSLATED: software wants it made again. */
+static vcpu_settled attempt_device(vx_vcpu *v, vx_gpa gpa, bool write, const vx_record *record, const uint64_t *payload,
+                                   vx_status *status, vx_msg *msg)
 {
-    vx_status status = VX_OK;
-    bool write = record->kind == VX_REC_MMIO_WRITE;
     if (v->shadow_tables) {
         uint32_t user = v->registers.cpl == 3 ? PF_USER : 0;
         vx_exit exit = page_fault_exit(v, (vx_gva){payload[1]}, (write ? PF_WRITE : 0U) | user);
-        if (page_fault_exits(v, exit.error_code)) (void)vcpu_take_exit(v, &exit, record, payload);
-    } else if (vcpu_virtualized(v)) {
-        vx_hpa hpa;
-        vx_mmu_fault fault;
-        vx_mmu_result result =
-            vx_mmu_access_gpa(v->mmu, (vx_gpa){record->addr}, write ? VX_ACCESS_STORE : VX_ACCESS_LOAD, &hpa, &fault);
-        if (result != VX_MMU_DONE && settle(v, result, &fault, record, payload, &status, msg) == VCPU_FAILED)
-            return status;
+        if (!page_fault_exits(v, exit.error_code)) return VCPU_EMULATED;
+        return vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT ? VCPU_EMULATED : VCPU_TRANSLATED;
     }
+    vx_hpa hpa;
+    vx_mmu_fault fault;
+    vx_mmu_result result = vx_mmu_access_gpa(v->mmu, gpa, write ? VX_ACCESS_STORE : VX_ACCESS_LOAD, &hpa, &fault);
+    if (result == VX_MMU_DONE) return VCPU_EMULATED;
+    return settle(v, result, &fault, record, payload, status, msg);
+}
+
+/* The record replaces its reference: no lookup. */
+static vx_status device_access(vx_vcpu *v, vx_gpa gpa, bool write, const vx_record *record, const uint64_t *payload,
+                               vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    if (!vcpu_virtualized(v)) return VX_OK;
+    for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++)
+        if (attempt_device(v, gpa, write, record, payload, &status, msg) != VCPU_TRANSLATED) return status;
     return status;
+}
+
+#define APIC_PAGE 0xFEE00000ULL
+
+/* MMIO, and the local APIC's page where no APIC-access page stands for it (SDM Vol. 3C 29.4). */
+static bool is_device_access(const vx_vcpu *v, const vx_record *record)
+{
+    if (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE) return true;
+    if (record->kind != VX_REC_APIC_READ && record->kind != VX_REC_APIC_WRITE) return false;
+    if (!v->vmcs) return v->vmcb != NULL;
+    return !(v->vmcs->cpu & VX_CPU_SECONDARY_CONTROLS) ||
+           !(v->vmcs->cpu2 & VX_CPU2_VIRTUALIZE_APIC_ACCESSES);
 }
 
 /* PAUSE and RDTSC runs are one record with a count; each of them exits. */
@@ -210,8 +230,12 @@ vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payloa
 {
     v->counts.events[record->kind]++;
     if (record->kind == VX_REC_PT_STORE) return page_table_store(v, record, payload, msg);
-    if (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE)
-        return device_access(v, record, payload, msg);
+    if (is_device_access(v, record)) {
+        bool apic = record->kind == VX_REC_APIC_READ || record->kind == VX_REC_APIC_WRITE;
+        bool write = record->kind == VX_REC_MMIO_WRITE || record->kind == VX_REC_APIC_WRITE;
+        vx_gpa gpa = {apic ? APIC_PAGE | (record->addr & 0xFFF) : record->addr};
+        return device_access(v, gpa, write, record, payload, msg);
+    }
     vcpu_note_view(v, record, payload);
     vx_exit exit;
     if (already_delivered(v, record)) {

@@ -66,6 +66,14 @@ void exit_controls_kvm_maps(vx_vmm *vmm)
     open_intel(vmm->msr_bitmap_x2apic, MSR_X2APIC_TPR, true, true);
 }
 
+/* Without APICv KVM leaves the APIC page unmapped: the processor never gets to stand in for it. */
+static bool maps_apic_page(const vmm_vm *vm)
+{
+    const vx_cfg_vmx *has = &vm->vmm->cpu->vmx;
+    bool apicv = vm->vmm->config->apicv && has->apic_register_virtualization && has->virtual_interrupt_delivery;
+    return apicv || vm->vmm->config->apic_page_mapped;
+}
+
 static void intel(vmm_vm *vm)
 {
     vx_vmcs *c = &vm->vmcs;
@@ -76,6 +84,7 @@ static void intel(vmm_vm *vm)
         c->cpu |= VX_CPU_TPR_SHADOW;
         c->cpu &= ~(VX_CPU_CR8_LOAD_EXITING | VX_CPU_CR8_STORE_EXITING);
     }
+    if (!maps_apic_page(vm)) c->cpu2 &= ~VX_CPU2_VIRTUALIZE_APIC_ACCESSES;
 }
 
 static void amd(vmm_vm *vm)

@@ -105,6 +105,18 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
     return true;
 }
 
+/* Writable but not readable: misconfigured (SDM Vol. 3C 28.2.3.1), and present to software. NPT has no such entries. */
+static void mark_device(vmm_vm *vm, vx_gpa gpa)
+{
+    nested_state *state = vm->state;
+    uint64_t page = gpa.v & ~(uint64_t)(VX_PAGE_BYTES - 1);
+    if (is_npt(vm) || page < vm->ram->bytes || gpa.v >> vm->vmm->cpu->paging.physical_bits) return;
+    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){page}).v;
+    vx_status status = vx_radix_map(&state->table, page, frame, VX_PAGE_4K, VX_EPT_W | VX_EPT_X, EPT_ALL, new_table,
+                                    NULL, vm->vmm, NULL);
+    vm->vmm->out_of_tables |= status != VX_OK;
+}
+
 /* Every leaf maps its frame where the placement says. The walk is over the whole table. */
 static vx_status verify_table(const vmm_vm *vm, uint64_t table, unsigned level, uint64_t prefix, uint64_t *leaves,
                               vx_msg *msg)
@@ -139,7 +151,7 @@ static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 
 #define NESTED_OPERATIONS                                                                                              \
     .state_bytes = sizeof(nested_state), .init = init, .controls = controls, .load_state = load_state,                 \
-    .on_exit = on_exit, .verify = verify
+    .on_exit = on_exit, .mark_device = mark_device, .verify = verify
 
 const vmm_scheme vmm_scheme_ept = {.needs_ept = true, .needs_vtx = true, NESTED_OPERATIONS};
 const vmm_scheme vmm_scheme_npt = {.needs_npt = true, .needs_vtx = true, NESTED_OPERATIONS};

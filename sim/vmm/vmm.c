@@ -11,12 +11,21 @@ static bool is_device_access(const vx_record *record)
     return record && (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE);
 }
 
+/* The local APIC's page is device memory too, unless the processor stands in for it: that exit says so itself. */
+static bool is_apic_access(const vx_exit *exit, const vx_record *record)
+{
+    bool apic = record && (record->kind == VX_REC_APIC_READ || record->kind == VX_REC_APIC_WRITE);
+    return apic && exit->reason != VX_EXIT_APIC_ACCESS && exit->reason != VX_EXIT_APIC_WRITE &&
+           exit->reason != VX_EXIT_TPR_BELOW_THRESHOLD;
+}
+
 static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     vx_resume resume = VX_RESUME_RETRY;
     if (!vm->vmm->scheme->deprivileged) handler_cost_charge(vm, exit->reason);
     if (vm->vmm->out_of_tables) return VX_RESUME_RETRY; /* the run is over: vx_vmm_status */
-    if (is_device_access(record) && !vm->vmm->scheme->deprivileged) return VX_RESUME_NEXT;
+    if (!vm->vmm->scheme->deprivileged && (is_device_access(record) || is_apic_access(exit, record)))
+        return vm->vmm->config->exits == VX_EXITS_KVM ? device_access_kvm(vm, exit, record) : VX_RESUME_NEXT;
     if (vm->vmm->scheme->on_exit(vm, exit, record, payload, &resume)) return resume;
     if (record) (void)guest_registers_write(vm, record); /* let through below: the read shadows follow */
     return VX_RESUME_RETRY;

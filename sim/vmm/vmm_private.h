@@ -38,6 +38,8 @@ typedef struct vmm_scheme {
     bool (*write_protected)(vmm_vm *vm, vx_gpa gpa); /* NULL: never */
     void (*on_notice)(vmm_vm *vm, const vx_record *record,
                       const uint64_t *payload); /* see vx_vcpu_hooks; may be NULL */
+    /* Makes the next access to a page of device memory exit at once (a misconfigured entry); may be NULL. */
+    void (*mark_device)(vmm_vm *vm, vx_gpa gpa);
     vx_status (*verify)(vmm_vm *vm, uint64_t *leaves, vx_msg *msg);
 } vmm_scheme;
 
@@ -48,8 +50,9 @@ struct vmm_vm {
     const vx_gpa_map *ram;
     vx_vmcs vmcs;
     vx_vmcb vmcb;
-    vx_registers guest; /* what the guest believes its registers hold */
-    void *state;        /* the scheme's */
+    vx_registers guest;  /* what the guest believes its registers hold */
+    void *state;         /* the scheme's */
+    bool device_retried; /* policy "kvm": the read that has exited is being made again */
 };
 
 /* Cost of one exit reason's handler, resolved from the model. */
@@ -102,6 +105,9 @@ void handler_cost_charge(vmm_vm *vm, uint32_t reason);
 void exit_controls_common(vmm_vm *vm);
 /* Makes the permission maps that all VMs share. */
 void exit_controls_maps(vx_vmm *vmm);
+
+/* device_access_kvm.c: an access to device memory has exited. */
+vx_resume device_access_kvm(vmm_vm *vm, const vx_exit *exit, const vx_record *record);
 
 /* exit_controls_kvm.c: what policy "kvm" makes of them; what follows from the guest's state and from an exit. */
 void exit_controls_kvm(vmm_vm *vm);

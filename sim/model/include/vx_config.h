@@ -203,6 +203,7 @@ typedef struct vx_cfg_vmm {
     vx_cfg_shadow shadow;
     bool vpid; /* uses VPID where the CPU has it */
     bool flexpriority, apicv;
+    bool apic_page_mapped; /* exit policy kvm: the APIC-access page is mapped without APICv as well */
     bool ept_ad;
     uint32_t asids;
     uint32_t slice_ticks;         /* scheduler's time slice */

@@ -55,6 +55,8 @@ static const vx_key shadow[] = {
 static const vx_key apic[] = {
     SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
     SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
+    SWITCH("page_mapped", apic_page_mapped, 0, VX_NEED_FEATURE,
+           "exit policy kvm: maps the APIC-access page without apicv as well"),
 };
 static const vx_key deprivileged[] = {
     NUMBER("trap_emulate_ticks", trap_emulate_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 1000, VX_NEED_SOURCE,
