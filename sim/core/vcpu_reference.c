@@ -187,7 +187,8 @@ static vx_status device_access(vx_vcpu *v, vx_gpa gpa, bool write, const vx_reco
 {
     vx_status status = VX_OK;
     if (!vcpu_virtualized(v)) return VX_OK;
-    for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++)
+    unsigned most = v->deprivileged ? 1 : VX_VCPU_RETRIES_MAX; /* without exits there is nobody to ask for more */
+    for (unsigned tries = 0; tries < most; tries++)
         if (attempt_device(v, gpa, write, record, payload, &status, msg) != VCPU_TRANSLATED) return status;
     return status;
 }
@@ -200,8 +201,7 @@ static bool is_device_access(const vx_vcpu *v, const vx_record *record)
     if (record->kind == VX_REC_MMIO_READ || record->kind == VX_REC_MMIO_WRITE) return true;
     if (record->kind != VX_REC_APIC_READ && record->kind != VX_REC_APIC_WRITE) return false;
     if (!v->vmcs) return v->vmcb != NULL;
-    return !(v->vmcs->cpu & VX_CPU_SECONDARY_CONTROLS) ||
-           !(v->vmcs->cpu2 & VX_CPU2_VIRTUALIZE_APIC_ACCESSES);
+    return !(v->vmcs->cpu & VX_CPU_SECONDARY_CONTROLS) || !(v->vmcs->cpu2 & VX_CPU2_VIRTUALIZE_APIC_ACCESSES);
 }
 
 /* PAUSE and RDTSC runs are one record with a count; each of them exits. */

@@ -177,7 +177,8 @@ void vcpu_note_time(vx_vcpu *v)
 static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop, vx_msg *msg)
 {
     const vx_record *record = &batch->records[run->position++];
-    run->status = vcpu_event(v, record, batch->payload + record->arg, msg);
+    const uint64_t *payload = batch->payload ? batch->payload + record->arg : NULL;
+    run->status = vcpu_event(v, record, payload, msg);
     switch (run->status != VX_OK ? VX_REC_NONE : record->kind) {
     case VX_REC_NONE:
         *stop = VX_STOP_ERROR;

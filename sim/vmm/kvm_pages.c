@@ -106,13 +106,15 @@ static bool is_below(kvm_shadow *kvm, const shadow_page *page, const shadow_page
     return false;
 }
 
-/* The next table out of sync below `top`, after index `from` (0: the first). */
-static shadow_page *unsync_below(kvm_shadow *kvm, const shadow_page *top)
+/* The first table out of sync below `top` at or behind an index of the list (0: past its end), or NULL. */
+static shadow_page *unsync_below(kvm_shadow *kvm, uint32_t from, const shadow_page *top)
 {
-    for (uint32_t i = kvm->first_unsync; i; i = kvm->more[i - 1].unsync_behind)
+    for (uint32_t i = from; i; i = kvm->more[i - 1].unsync_behind)
         if (is_below(kvm, page_at(kvm, i), top)) return page_at(kvm, i);
     return NULL;
 }
+
+static uint32_t behind(const kvm_shadow *kvm, const shadow_page *page) { return more_of(kvm, page)->unsync_behind; }
 
 /* ---- life ---- */
 
@@ -176,8 +178,11 @@ unsigned kvm_page_zap(vmm_vm *vm, shadow_page *page)
 {
     kvm_shadow *kvm = vm->state;
     unsigned count = 1;
-    for (shadow_page *below; page->key.level > 1 && (below = unsync_below(kvm, page)) != NULL; count++)
+    uint32_t next = page->key.level > 1 ? kvm->first_unsync : 0;
+    for (shadow_page *below; (below = unsync_below(kvm, next, page)) != NULL; count++) {
+        next = behind(kvm, below);
         kvm_page_zap(vm, below);
+    }
     unsync_remove(kvm, page);
     age_remove(kvm, page);
     kvm_roots_forget(vm, page);
@@ -252,7 +257,9 @@ bool kvm_pages_writable(vmm_vm *vm, uint64_t gfn, bool unsync, bool prefetch)
 void kvm_pages_sync_below(vmm_vm *vm, shadow_page *page)
 {
     kvm_shadow *kvm = vm->state;
-    for (shadow_page *below; (below = unsync_below(kvm, page)) != NULL;) {
+    uint32_t next = kvm->first_unsync;
+    for (shadow_page *below; (below = unsync_below(kvm, next, page)) != NULL;) {
+        next = behind(kvm, below);
         protect(vm, below->key.gfn);
         unsync_remove(kvm, below);
         kvm_leaf_sync(vm, below);
