@@ -138,12 +138,53 @@ static void exceptions(void **state)
     }
 }
 
+/* Device memory: the first access is a violation, the next ones hit the misconfigured entry that it left. */
+static void device_memory(void **state)
+{
+    (void)state;
+    const uint64_t payload[2] = {0, 0xD0000000};
+    vmm_world world;
+    open_mode(&world, VX_SCHEME_EPT);
+    for (unsigned i = 0; i < 5; i++) assert_true(vmm_do(&world, VX_REC_MMIO_WRITE, 4, 0xD0000000, payload, 2));
+    assert_int_equal(vmm_exits_for(&world, "EPT_VIOLATION"), 1);
+    assert_int_equal(vmm_exits_for(&world, "EPT_MISCONFIG"), 4);
+    vmm_verify(&world);
+    vmm_world_close(&world);
+    open_mode(&world, VX_SCHEME_NPT);
+    for (unsigned i = 0; i < 5; i++) assert_true(vmm_do(&world, VX_REC_MMIO_READ, 4, 0xD0000000, payload, 2));
+    assert_int_equal(vmm_exits_for(&world, "npf"), 5);
+    vmm_world_close(&world);
+}
+
+/* The local APIC's page without an APIC-access page is device memory, whoever wants it. */
+static void the_apic_page(void **state)
+{
+    (void)state;
+    static const vx_scheme schemes[] = {VX_SCHEME_EPT, VX_SCHEME_NPT, VX_SCHEME_SHADOW_KVM};
+    const uint64_t payload[2] = {0x20, 0xFEE00080};
+    for (unsigned i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        vmm_world world;
+        open_mode(&world, schemes[i]);
+        for (unsigned n = 0; n < 3; n++) {
+            assert_true(vmm_do(&world, VX_REC_APIC_WRITE, 4, 0x80, payload, 2));
+            assert_true(vmm_do(&world, VX_REC_APIC_READ, 4, 0x80, payload, 2));
+        }
+        assert_int_equal(vmm_exits(&world), 6);
+        vmm_world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(model_specific_registers), cmocka_unit_test(x2apic),
-        cmocka_unit_test(debug_registers),          cmocka_unit_test(control_registers_on_intel),
-        cmocka_unit_test(control_registers_on_amd), cmocka_unit_test(exceptions),
+        cmocka_unit_test(model_specific_registers),
+        cmocka_unit_test(x2apic),
+        cmocka_unit_test(debug_registers),
+        cmocka_unit_test(control_registers_on_intel),
+        cmocka_unit_test(control_registers_on_amd),
+        cmocka_unit_test(exceptions),
+        cmocka_unit_test(device_memory),
+        cmocka_unit_test(the_apic_page),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
