@@ -9,7 +9,7 @@
 
 #include "vx_trace.h"
 
-enum { TRACE_OPERANDS_MAX = 64, TRACE_ARGUMENTS_MAX = 1024 };
+enum { TRACE_OPERANDS_MAX = 256, TRACE_ARGUMENTS_MAX = 1024 };
 
 typedef struct trace_given {
     const char *operands[TRACE_OPERANDS_MAX]; /* behind the action */
@@ -22,6 +22,10 @@ typedef struct trace_given {
     uint32_t stream;
     int level;
     bool whole_chunks, has_stream;
+    vx_tier tier; /* 0: none given */
+    uint32_t filter_sets;
+    uint64_t region;
+    bool has_region, with_gpa, translations;
     FILE *text;       /* where human text goes; NULL: nowhere, JSON has standard output */
     json_t *document; /* NULL: no JSON asked for. jansson takes NULL everywhere, so lack of memory shows at the end. */
 } trace_given;
@@ -34,6 +38,7 @@ vx_status vx_trace_action_cut(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_gen(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_import(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_pack(trace_given *given, vx_msg *msg);
+vx_status vx_trace_action_record(trace_given *given, vx_msg *msg);
 
 /* One record as a line of text, without its end: what `view` prints. */
 void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *payload);

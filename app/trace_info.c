@@ -144,6 +144,45 @@ static vx_status count_stream(const char *path, uint32_t stream, vx_trace_totals
     return status;
 }
 
+/* ---- check --translations ---- */
+
+static vx_status check_translations(const char *path, const vx_trace_info *info, vx_translations *found, vx_msg *msg)
+{
+    *found = (vx_translations){0};
+    for (uint32_t stream = 0; stream < info->streams; stream++) {
+        const vx_trace_options options = {.stream = stream};
+        vx_source *source;
+        vx_translations one;
+        vx_status status = vx_trace_open(&source, path, &options, msg);
+        if (status) return status;
+        status = vx_trace_check_translations(source, &one, msg);
+        vx_source_close(source);
+        if (status) return status;
+        uint64_t compared = found->compared + one.compared, disagreements = found->disagreements + one.disagreements;
+        if (!found->disagreements) *found = one;
+        found->compared = compared;
+        found->disagreements = disagreements;
+    }
+    if (!found->disagreements) return VX_OK;
+    char walked[48] = "nothing there";
+    if (found->mapped) snprintf(walked, sizeof walked, "0x%" PRIx64, found->walked);
+    return vx_fail(msg, VX_ERR_CHECK,
+                   "%s: %" PRIu64 " of %" PRIu64 " translations disagree; first: record %" PRIu64
+                   " at instruction %" PRIu64 ", gva 0x%" PRIx64 ": recorded 0x%" PRIx64 ", the page tables map %s",
+                   path, found->disagreements, found->compared, found->record, found->instruction, found->gva,
+                   found->recorded, walked);
+}
+
+static void tell_translations(const trace_given *given, const char *path, const vx_translations *found)
+{
+    if (!given->text) return;
+    if (found->compared)
+        fprintf(given->text, "%s: translations: %" PRIu64 " compared, %" PRIu64 " disagree\n", path, found->compared,
+                found->disagreements);
+    else
+        fprintf(given->text, "%s: translations: none recorded\n", path);
+}
+
 /* Decodes all of a file: every checksum, every record's validity, and the index's totals against the records. */
 static vx_status check_file(const char *path, vx_trace_totals *all, vx_msg *msg)
 {
@@ -165,6 +204,17 @@ static vx_status check_file(const char *path, vx_trace_totals *all, vx_msg *msg)
     return status;
 }
 
+static json_t *check_json(const char *path, const trace_given *given, const vx_translations *found, vx_status status,
+                          const vx_msg *msg)
+{
+    json_t *json = json_pack("{s:s,s:b,s:s}", "path", path, "ok", status == VX_OK, "message", status ? msg->text : "");
+    if (given->translations)
+        json_object_set_new(json, "translations",
+                            json_pack("{s:o,s:o}", "compared", integer(found->compared), "disagreements",
+                                      integer(found->disagreements)));
+    return json;
+}
+
 vx_status vx_trace_action_check(trace_given *given, vx_msg *msg)
 {
     json_t *checked = given->document ? json_array() : NULL;
@@ -172,14 +222,17 @@ vx_status vx_trace_action_check(trace_given *given, vx_msg *msg)
     for (unsigned i = 0; i < given->operand_count; i++) {
         const char *path = given->operands[i];
         vx_trace_totals all;
+        vx_trace_info info;
+        vx_translations found = {0};
         vx_status status = check_file(path, &all, msg);
-        if (checked)
-            json_array_append_new(checked, json_pack("{s:s,s:b,s:s}", "path", path, "ok", status == VX_OK, "message",
-                                                     status ? msg->text : ""));
+        if (!status && given->translations) status = vx_trace_info_read(path, NULL, &info, msg);
+        if (!status && given->translations) status = check_translations(path, &info, &found, msg);
+        if (checked) json_array_append_new(checked, check_json(path, given, &found, status, msg));
         if (status) return status;
         if (given->text)
             fprintf(given->text, "%s: OK, %" PRIu64 " records, %" PRIu64 " instructions\n", path, all.records,
                     all.instructions);
+        if (given->translations) tell_translations(given, path, &found);
     }
     return VX_OK;
 }

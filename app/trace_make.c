@@ -6,7 +6,7 @@
 
 #include "trace_actions.h"
 
-enum { NAMES_MAX = 32, WHAT_MAX = 2048, PACK_LEVEL = 19, SHOW_EVERY_MS = 200 };
+enum { NAMES_MAX = 32, WHAT_MAX = 2048, PACK_LEVEL = 19, SHOW_EVERY_MS = 200, PACK_FILTER_SETS = 16 };
 
 /* ---- progress, on a terminal only ---- */
 
@@ -37,7 +37,9 @@ static bool show_progress(void *context, const vx_trace_totals *written)
 
 static vx_trace_write_options writing(const trace_given *given, progress *shown)
 {
-    vx_trace_write_options options = {.zstd_level = given->level};
+    vx_trace_write_options options = {
+        .zstd_level = given->level, .tier = given->tier, .filter_sets = given->filter_sets};
+    if (given->tier == VX_TIER_FILTERED && !given->filter_sets) options.filter_sets = PACK_FILTER_SETS;
     clock_gettime(CLOCK_MONOTONIC, &shown->start);
     shown->last = shown->start;
     if (isatty(STDERR_FILENO)) {

@@ -1,4 +1,4 @@
-/* vexit trace info|view|check|cut|gen|import|pack: the command line. */
+/* vexit trace info|view|check|cut|gen|import|pack|record: the command line. */
 #include "verb_trace.h"
 
 #include <argp.h>
@@ -25,7 +25,12 @@ enum {
     OPTION_SEED,
     OPTION_STREAM,
     OPTION_LEVEL,
-    OPTION_WHOLE_CHUNKS
+    OPTION_WHOLE_CHUNKS,
+    OPTION_TIER,
+    OPTION_FILTER_SETS,
+    OPTION_WITH_GPA,
+    OPTION_REGION,
+    OPTION_TRANSLATIONS
 };
 
 static const struct action {
@@ -42,6 +47,7 @@ static const struct action {
     {"gen", 1, 1, true, "NAME[:ARGUMENTS]", vx_trace_action_gen},
     {"import", 1, 1, true, "FILE", vx_trace_action_import},
     {"pack", 1, 1, true, "FILE", vx_trace_action_pack},
+    {"record", 1, TRACE_OPERANDS_MAX, true, "-- QEMU's options", vx_trace_action_record},
 };
 
 enum { ACTIONS = sizeof actions / sizeof *actions };
@@ -73,6 +79,12 @@ static void add_argument(trace_given *given, const char *argument, struct argp_s
     size_t used = strlen(given->arguments), room = sizeof given->arguments - used;
     int length = snprintf(given->arguments + used, room, "%s%s", used ? "," : "", argument);
     if (length < 0 || (size_t)length >= room) argp_error(state, "too many --set");
+}
+
+static vx_tier parse_tier(const char *word, struct argp_state *state)
+{
+    if (strlen(word) != 1 || !strchr("FSE", *word)) argp_error(state, "--tier %s: F, S or E", word);
+    return (vx_tier)*word;
 }
 
 static error_t parse_option(int key, char *argument, struct argp_state *state)
@@ -113,12 +125,28 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_WHOLE_CHUNKS:
         given->whole_chunks = true;
         return 0;
+    case OPTION_TIER:
+        given->tier = parse_tier(argument, state);
+        return 0;
+    case OPTION_FILTER_SETS:
+        given->filter_sets = (uint32_t)parse_bounded("--filter-sets", argument, UINT32_MAX, state);
+        return 0;
+    case OPTION_WITH_GPA:
+        given->with_gpa = true;
+        return 0;
+    case OPTION_REGION:
+        given->region = parse_bounded("--region", argument, UINT16_MAX, state);
+        given->has_region = true;
+        return 0;
+    case OPTION_TRANSLATIONS:
+        given->translations = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (given->operand_count == TRACE_OPERANDS_MAX) argp_error(state, "more than %d operands", TRACE_OPERANDS_MAX);
         given->operands[given->operand_count++] = argument;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "no action: info, view, check, cut, gen, import or pack");
+        argp_error(state, "no action: info, view, check, cut, gen, import, pack or record");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -126,16 +154,22 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "cut, gen, import, pack: the .vxt file to write", 0},
+    {"output", 'o', "FILE", 0, "cut, gen, import, pack, record: the .vxt file to write", 0},
     {"skip", OPTION_SKIP, "N", 0, "view, cut: leave out the first N instructions", 0},
-    {"max", OPTION_MAX, "N", 0, "cut, gen, import: N instructions at most", 0},
+    {"max", OPTION_MAX, "N", 0, "cut, gen, import, record: N instructions at most", 0},
     {"from", OPTION_FROM, "WHAT", 0, "import: the format; view: the number of the first record to show", 0},
     {"count", OPTION_COUNT, "N", 0, "view: records to show (40)", 0},
     {"set", OPTION_SET, "NAME=VALUE", 0, "gen: a parameter of the generator", 0},
     {"seed", OPTION_SEED, "N", 0, "gen, view: seed of a generator (1)", 0},
     {"stream", OPTION_STREAM, "N", 0, "info, view: the vCPU whose stream to read (0)", 0},
-    {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19)", 0},
+    {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19; record: 3)", 0},
     {"whole-chunks", OPTION_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
+    {"tier", OPTION_TIER, "F|S|E", 0, "record, pack: all references, those that miss a filter, or events only", 0},
+    {"filter-sets", OPTION_FILTER_SETS, "N", 0, "record, pack: sets of tier S's filter (16)", 0},
+    {"with-gpa", OPTION_WITH_GPA, NULL, 0, "record: each reference's guest-physical address too, for check", 0},
+    {"region", OPTION_REGION, "K", 0, "record: from the guest's mark K to its next mark alone", 0},
+    {"translations", OPTION_TRANSLATIONS, NULL, 0, "check: walk each reference and compare with its recorded address",
+     0},
     {"json", OPTION_JSON, "FILE", 0, "info, check: write JSON; - for standard output, then no text there", 0},
     {0},
 };
@@ -144,8 +178,8 @@ static const struct argp argument_parser = {
     .options = options,
     .parser = parse_option,
     .args_doc = "info FILE\nview FILE|gen:NAME\ncheck FILE...\ncut FILE -o OUT\ngen NAME[:ARGUMENTS] -o OUT\n"
-                "import --from FORMAT FILE -o OUT\npack FILE -o OUT",
-    .doc = "Shows, checks, cuts, makes and imports traces.\v"
+                "import --from FORMAT FILE -o OUT\npack FILE -o OUT\nrecord -o OUT -- [QEMU] QEMU-OPTIONS",
+    .doc = "Shows, checks, cuts, makes, imports and records traces.\v"
            "Numbers may end in k, m or g. `vexit list importers` names the formats, `vexit list generators` the "
            "generators with their parameters.",
 };
@@ -165,7 +199,7 @@ static const struct action *find_action(const char *name)
     }
     const char *near = vx_did_you_mean(name, names, ACTIONS);
     fprintf(stderr, "vexit trace: no action '%s'%s%s%s\n", name, near ? ", did you mean '" : "", near ? near : "",
-            near ? "'?" : ": info, view, check, cut, gen, import or pack");
+            near ? "'?" : ": info, view, check, cut, gen, import, pack or record");
     return NULL;
 }
 

@@ -1,5 +1,6 @@
 /* Copies a source, or all streams of a .vxt file, to a .vxt file. */
 #include "source_skip.h"
+#include "trace_filter.h"
 
 /* Keeps of the batch what does not stand behind `left` instructions, which it counts down. False once something did. */
 static bool clip_end(vx_batch *batch, uint64_t *left)
@@ -14,6 +15,36 @@ static bool clip_end(vx_batch *batch, uint64_t *left)
     }
     return true;
 }
+
+/* Keeps what is whole of a copy that failed, where that was asked for; the copy's own message stays. */
+static void give_up(vx_trace_writer *writer, const vx_trace_write_options *options)
+{
+    vx_msg ignored;
+    if (options && options->keep_whole_chunks)
+        vx_trace_writer_keep(writer, &ignored);
+    else
+        vx_trace_writer_abandon(writer);
+}
+
+/* The header of what is written, where the options ask for another tier. */
+static vx_status retier(vx_trace_header *header, const vx_trace_write_options *options, vx_msg *msg)
+{
+    if (!options || !options->tier || options->tier == header->tier) return VX_OK;
+    return vx_filter_header(header, options->tier, options->filter_sets, msg);
+}
+
+/* Reads through a filter where the options ask for one; the caller keeps `source`. */
+typedef struct borrowed {
+    vx_source source;
+    vx_source *lender;
+} borrowed;
+
+static vx_status borrowed_next(vx_source *source, vx_batch *batch, vx_msg *msg)
+{
+    return vx_source_next(((borrowed *)source)->lender, batch, msg);
+}
+
+static void borrowed_close(vx_source *source) { (void)source; }
 
 static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32_t stream, uint64_t skip, uint64_t left,
                               vx_trace_totals *totals, vx_msg *msg)
@@ -33,6 +64,21 @@ static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32
     return VX_OK;
 }
 
+static vx_status copy_tier(vx_source *source, vx_trace_writer *writer, uint32_t stream, uint64_t skip, uint64_t left,
+                           const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg)
+{
+    static const vx_source_ops ops = {borrowed_next, borrowed_close};
+    borrowed lent = {{&ops, source->header}, source};
+    vx_source *filtered;
+    if (!options || !options->tier || options->tier == source->header.tier)
+        return copy_records(source, writer, stream, skip, left, totals, msg);
+    vx_status status = vx_source_filter(&filtered, &lent.source, options->tier, options->filter_sets, msg);
+    if (status) return status;
+    status = copy_records(filtered, writer, stream, skip, left, totals, msg);
+    vx_source_close(filtered);
+    return status;
+}
+
 vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instructions, uint64_t max_instructions,
                         const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg)
 {
@@ -40,12 +86,13 @@ vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instr
     vx_trace_header header = source->header;
     if (skip_instructions || max_instructions) header.references = 0; /* those of the part, counted on the way */
     vx_trace_writer *writer;
-    vx_status status = vx_trace_writer_open(&writer, path, &header, options, msg);
+    vx_status status = retier(&header, options, msg);
+    if (!status) status = vx_trace_writer_open(&writer, path, &header, options, msg);
     if (status) return status;
-    status = copy_records(source, writer, 0, skip_instructions, max_instructions ? max_instructions : UINT64_MAX,
-                          &copied, msg);
+    status = copy_tier(source, writer, 0, skip_instructions, max_instructions ? max_instructions : UINT64_MAX, options,
+                       &copied, msg);
     if (status) {
-        vx_trace_writer_abandon(writer);
+        give_up(writer, options);
         return status;
     }
     status = vx_trace_writer_finish(writer, msg);
@@ -55,7 +102,8 @@ vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instr
 
 /* Copies stream after stream; the reader does the skipping, by its index. */
 static vx_status copy_streams(const char *from, const vx_trace_options *from_options, uint32_t streams,
-                              vx_trace_writer *writer, uint64_t left, vx_msg *msg)
+                              vx_trace_writer *writer, uint64_t left, const vx_trace_write_options *writing,
+                              vx_msg *msg)
 {
     for (uint32_t stream = 0; stream < streams; stream++) {
         vx_trace_options options = *from_options;
@@ -64,7 +112,7 @@ static vx_status copy_streams(const char *from, const vx_trace_options *from_opt
         options.stream = stream;
         vx_status status = vx_trace_open(&source, from, &options, msg);
         if (status) return status;
-        status = copy_records(source, writer, stream, 0, left, &copied, msg);
+        status = copy_tier(source, writer, stream, 0, left, writing, &copied, msg);
         vx_source_close(source);
         if (status) return status;
     }
@@ -84,10 +132,12 @@ vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options
         return vx_fail(msg, VX_ERR_INPUT,
                        "%s: the start of a system trace cannot be cut off: it builds the page tables", from);
     if (skip_instructions || max_instructions || !info.complete) info.header.references = 0;
-    status = vx_trace_writer_open(&writer, path, &info.header, options, msg);
+    status = retier(&info.header, options, msg);
+    if (!status) status = vx_trace_writer_open(&writer, path, &info.header, options, msg);
     if (status) return status;
     reading.skip_instructions = skip_instructions;
-    status = copy_streams(from, &reading, info.streams, writer, max_instructions ? max_instructions : UINT64_MAX, msg);
+    status = copy_streams(from, &reading, info.streams, writer, max_instructions ? max_instructions : UINT64_MAX,
+                          options, msg);
     if (status) {
         vx_trace_writer_abandon(writer);
         return status;

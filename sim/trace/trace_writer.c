@@ -226,3 +226,16 @@ vx_status vx_trace_writer_finish(vx_trace_writer *writer, vx_msg *msg)
     writer_free(writer);
     return status;
 }
+
+vx_status vx_trace_writer_keep(vx_trace_writer *writer, vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    if (writer->index.count == 0)
+        status = vx_fail(msg, VX_ERR_INPUT, "%s: not one chunk was written", writer->path);
+    else if (ftruncate(writer->fd, (off_t)writer->offset) != 0)
+        status = vx_fail(msg, VX_ERR_IO, "%s: cannot cut it to its last whole chunk: %s", writer->temporary,
+                         strerror(errno));
+    if (!status) status = publish(writer, msg);
+    writer_free(writer);
+    return status;
+}

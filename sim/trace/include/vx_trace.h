@@ -109,6 +109,12 @@ typedef struct vx_trace_write_options {
      * none. */
     bool (*progress)(void *context, const vx_trace_totals *written);
     void *progress_context;
+    /* vx_trace_copy and vx_trace_repack: make this tier of a full trace; 0: leave it. The filter's sets, for tier S: 1
+     * to 2^20. */
+    vx_tier tier;
+    uint32_t filter_sets;
+    /* vx_trace_copy: where it fails on the way, keep what is whole under `path` (readable with whole_chunks). */
+    bool keep_whole_chunks;
 } vx_trace_write_options;
 
 /* Writes to `path` + ".tmp" and renames on finish, so that a failed import leaves nothing behind. options may be NULL.
@@ -122,6 +128,11 @@ vx_status vx_trace_writer_put(vx_trace_writer *writer, uint32_t stream, const vx
 
 /* Completes the file (index, end mark, fsync, rename) and frees the writer, whatever the outcome. */
 vx_status vx_trace_writer_finish(vx_trace_writer *writer, vx_msg *msg);
+
+/* Puts the file in its place as it is, without an index, up to its last whole chunk, and frees the writer: what is left
+ * to do where writing has failed (a full disk). vx_trace_open reads it with whole_chunks. VX_ERR_INPUT, and no file,
+ * where it has no chunk. */
+vx_status vx_trace_writer_keep(vx_trace_writer *writer, vx_msg *msg);
 
 /* Throws away what was written and frees the writer. NULL is fine. */
 void vx_trace_writer_abandon(vx_trace_writer *writer);
@@ -138,6 +149,33 @@ vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instr
 vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options, const char *path,
                           uint64_t skip_instructions, uint64_t max_instructions, const vx_trace_write_options *options,
                           vx_msg *msg);
+
+/* ---- recording ---- */
+
+/* The source at the end of the recorder's pipe (traces/record): blocks until its first records are there. `header`:
+ * all but paging and features, which the guest's first state says. The caller keeps `fd`. VX_ERR_INPUT where nothing
+ * comes, or what comes is no recording. A pipe that breaks off ends the source. */
+vx_status vx_trace_pipe_open(vx_source **source, int fd, const vx_trace_header *header, vx_msg *msg);
+
+/* Whether the recorder said that it had ended, rather than the pipe having broken off. Of a source that
+ * vx_trace_pipe_open opened. */
+bool vx_trace_pipe_complete(const vx_source *source);
+
+/* ---- checking ---- */
+
+/* What comparing a trace's page tables with the addresses its recorder saw has found. */
+typedef struct vx_translations {
+    uint64_t compared;      /* references with a GPA record */
+    uint64_t disagreements; /* of them: another address, or none */
+    /* The first disagreement. */
+    uint64_t record, instruction; /* its number in the stream, and where it stands */
+    uint64_t gva, recorded, walked;
+    bool mapped; /* the tables map gva, to `walked` */
+} vx_translations;
+
+/* Reads a system trace to its end, rebuilds the guest's page tables from it, walks every reference that a GPA record
+ * precedes, and compares. Paging rights and A and D bits are not looked at. */
+vx_status vx_trace_check_translations(vx_source *source, vx_translations *result, vx_msg *msg);
 
 /* ---- importers and generators: one file each, one line each in a const table ---- */
 

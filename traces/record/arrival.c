@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Interrupts and exceptions. QEMU tells plugins of none: a block that begins at a gate's address has been reached by
+ * one. What it interrupted, and the error code, are on the stack (SDM Vol. 3A, 6.12.1, 6.13). */
+#include <string.h>
+
+#include "recorder.h"
+
+enum { PAGE_FAULT = 14, EXCEPTIONS = 32 };
+
+/* Vectors with an error code: 8, 10-14, 17, 21, 29, 30 (SDM Vol. 3A, table 6-1; APM Vol. 2, 8.2). */
+static bool has_error_code(int vector)
+{
+    const uint32_t with = 1U << 8 | 0x1FU << 10 | 1U << 17 | 1U << 21 | 1U << 29 | 1U << 30;
+    return vector < EXCEPTIONS && with >> vector & 1;
+}
+
+/* The interrupted RIP and the error code; RIP UINT64_MAX where the stack cannot be read. */
+static void read_frame(const vxr_recorder *r, int vector, uint64_t *rip, uint64_t *error)
+{
+    bool long_mode = r->control.efer & EFER_LMA;
+    size_t width = long_mode ? 8 : 4;
+    uint64_t stack = vxr_register(REG_GPR + 4), words[2] = {0, 0};
+    uint8_t bytes[16];
+    *rip = UINT64_MAX;
+    *error = 0;
+    if (!long_mode) stack &= UINT32_MAX;
+    if (!vxr_read_linear(&r->control, &r->ram, stack, bytes, 2 * width)) return;
+    memcpy(&words[0], bytes, width);
+    memcpy(&words[1], bytes + width, width);
+    bool coded = has_error_code(vector);
+    *rip = words[coded];
+    if (coded) *error = words[0];
+}
+
+/* The number of the instruction at `rip` among those of the running block not yet told; the block's count: none. */
+static uint32_t find_ahead(const vxr_recorder *r, uint64_t rip)
+{
+    uint32_t i = r->next;
+    while (i < r->block->count && r->block->insn[i].address != rip) i++;
+    return i;
+}
+
+void vxr_arrived(vxr_recorder *r, int vector)
+{
+    bool real_mode = !(r->control.cr0 & CR0_PE);
+    bool by_software = r->software_vector == vector;
+    r->software_vector = -1;
+    if (by_software) return;
+    uint64_t rip = UINT64_MAX, error = 0;
+    if (!real_mode) read_frame(r, vector, &rip, &error);
+    bool is_interrupt = vector >= EXCEPTIONS || (real_mode && vector >= 8);
+    /* A fault leaves what is behind RIP undone; an interrupt comes between blocks. */
+    if (r->block && !is_interrupt && !r->cut)
+        vxr_run_to(r, find_ahead(r, rip));
+    else if (r->block && !r->cut)
+        vxr_run_to(r, r->block->count);
+    r->cut = true;
+    r->cpl = 0;
+    if (is_interrupt) {
+        vxr_stream_event(&r->stream, REC_INTERRUPT, 0, (unsigned)vector, NULL, 0);
+        return;
+    }
+    uint64_t cr2 = vector == PAGE_FAULT ? vxr_register(REG_CR2) : 0;
+    vxr_stream_event(&r->stream, REC_EXCEPTION, cr2, (unsigned)vector, &error, 1);
+}
