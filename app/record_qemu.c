@@ -15,7 +15,7 @@
 #error "the build says where the recorder is installed"
 #endif
 
-enum { WORDS_MAX = 512, OPTION_MAX = PATH_MAX + 256, PIPE_BYTES = 1 << 20, PATIENCE_MS = 5000 };
+enum { WORDS_MAX = 512, OPTION_MAX = PATH_MAX + 256, PIPE_BYTES = 1 << 20, TERM_MS = 2000, KILL_MS = 6000, POLL_MS = 10 };
 
 static const char default_program[] = "qemu-system-x86_64";
 
@@ -220,15 +220,15 @@ vx_status record_qemu_start(record_qemu *qemu, const record_plan *plan, vx_msg *
     return VX_OK;
 }
 
-/* QEMU leaves by itself once its pipe breaks or its guest powers off; else it is told to, and in the end made to. */
+/* The recorder ends QEMU once it has all it wants, or its pipe breaks. Where it does not, a signal does. */
 int record_qemu_end(record_qemu *qemu)
 {
     int status = 0;
     close(qemu->pipe);
-    kill(qemu->pid, SIGTERM);
-    for (int waited = 0; waitpid(qemu->pid, &status, WNOHANG) == 0; waited += 10) {
-        if (waited >= PATIENCE_MS) kill(qemu->pid, SIGKILL);
-        usleep(10000);
+    for (int waited = 0; waitpid(qemu->pid, &status, WNOHANG) == 0; waited += POLL_MS) {
+        if (waited == TERM_MS) kill(qemu->pid, SIGTERM);
+        if (waited == KILL_MS) kill(qemu->pid, SIGKILL);
+        usleep(POLL_MS * 1000);
     }
     child = 0;
     signal(SIGINT, SIG_DFL);

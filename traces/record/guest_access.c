@@ -15,6 +15,7 @@ static void (*read_memory)(uint64_t address, void *buffer, uint64_t bytes, bool 
 static void *(*get_cpu)(int index);                                                        /* qemu_get_cpu */
 static void (*dump_cpu)(void *cpu, FILE *to, int flags);                                   /* cpu_dump_state */
 static void (*flush_translations)(void *cpu);                                              /* tb_flush */
+static void (*request_shutdown)(int cause);                                                /* qemu_system_shutdown_request */
 static void *cpu;
 static GByteArray *bytes_read;
 
@@ -88,6 +89,7 @@ bool vxr_guest_find(const char *target, const char **why)
     bool found = find("cpu_physical_memory_rw", &read_memory) && find("qemu_get_cpu", &get_cpu) &&
                  find("cpu_dump_state", &dump_cpu);
     find("tb_flush", &flush_translations);
+    find("qemu_system_shutdown_request", &request_shutdown);
     bytes_read = g_byte_array_new();
     return found;
 }
@@ -119,6 +121,12 @@ bool vxr_retranslate(void)
     if (!flush_translations || !cpu) return false;
     flush_translations(cpu);
     return true;
+}
+
+void vxr_shut_down(void)
+{
+    enum { SHUTDOWN_CAUSE_HOST_QMP_QUIT = 2 }; /* of QEMU's qapi/run-state.json */
+    if (request_shutdown) request_shutdown(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
 }
 
 /* The two hexadecimal words behind a label: "GDT=     0000000000000000 0000ffff". */

@@ -68,6 +68,8 @@ bool vxr_read_dump(vxr_dump *dump);
 void vxr_read_physical(uint64_t gpa, void *to, size_t bytes);
 /* All translations begin anew: used when references begin to be wanted. */
 bool vxr_retranslate(void);
+/* QEMU ends soon, as if told to quit; where it cannot be asked, whoever started it ends it. */
+void vxr_shut_down(void);
 
 vxr_paging vxr_paging_of(const vxr_control *control);
 /* Whether all of these bytes are RAM. */

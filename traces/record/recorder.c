@@ -131,6 +131,7 @@ void vxr_end(vxr_recorder *r)
     r->ended = true;
     vxr_stream_flush(&r->stream, true);
     r->stream.on = false;
+    vxr_shut_down();
 }
 
 void vxr_marked(vxr_recorder *r, uint64_t mark)
@@ -165,6 +166,10 @@ static void on_block(unsigned vcpu, void *data)
     finish_block(r);
     if (r->armed && (block->full || !r->want_references)) begin(r, block);
     vxr_stream_breathe(&r->stream);
+    if (r->stream.broken) {
+        vxr_end(r);
+        return;
+    }
     if (r->max && r->stream.instructions >= r->max) {
         vxr_end(r);
         return;
