@@ -15,7 +15,14 @@
 #error "the build says where the recorder is installed"
 #endif
 
-enum { WORDS_MAX = 512, OPTION_MAX = PATH_MAX + 256, PIPE_BYTES = 1 << 20, TERM_MS = 2000, KILL_MS = 6000, POLL_MS = 10 };
+enum {
+    WORDS_MAX = 512,
+    OPTION_MAX = PATH_MAX + 256,
+    PIPE_BYTES = 1 << 20,
+    TERM_MS = 2000,
+    KILL_MS = 6000,
+    POLL_MS = 10
+};
 
 static const char default_program[] = "qemu-system-x86_64";
 

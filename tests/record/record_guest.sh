@@ -1,0 +1,51 @@
+#!/bin/sh
+# A real guest in a real QEMU: record_guest.sh VEXIT PLUGIN-FOLDER CC. Skipped (77) without QEMU or a 32-bit compiler.
+set -u
+vexit=$1 compiler=$3
+export VEXIT_RECORDER=$2
+qemu=qemu-system-x86_64
+command -v $qemu >/dev/null || { echo "no $qemu"; exit 77; }
+source=$(cd "$(dirname "$0")/../.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+CC=$compiler "$source/traces/recipes/guest/build-tprstorm.sh" guest.elf 200 || { echo 'no 32-bit compiler'; exit 77; }
+
+fail() { echo "FAILED: $*"; cat out.txt; exit 1; }
+record() {
+  output=$1
+  shift
+  "$vexit" trace record "$@" -o "$output" -- -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none -no-reboot \
+    -kernel guest.elf >out.txt 2>&1 || fail "record $*"
+}
+count() { sed -n "s/^  $2 *//p" "$1"; }
+
+record events.vxt --tier E
+"$vexit" trace info events.vxt >info.txt || fail info
+[ "$(count info.txt apic_write)" -ge 400 ] || fail 'APIC writes'
+[ "$(count info.txt apic_read)" -ge 400 ] || fail 'APIC reads'
+[ "$(count info.txt mark)" = 2 ] || fail 'marks'
+"$vexit" trace view events.vxt --count 1000000 | grep -q 'apic_write .*value=0x41' || fail 'the value written to the TPR'
+
+# The region alone, with addresses: from mark 1 to mark 2.
+record region.vxt --region 1 --with-gpa
+"$vexit" trace check --translations region.vxt >out.txt 2>&1 || fail check
+grep -q 'translations: [1-9][0-9]* compared, 0 disagree' out.txt || fail 'translations'
+"$vexit" trace info region.vxt >info.txt
+grep -q 'paging        32-bit' info.txt || fail 'paging'
+[ "$(count info.txt apic_write)" -ge 400 ] && [ "$(count info.txt apic_write)" -le 420 ] || fail 'APIC writes of the region'
+[ "$(count info.txt mark)" = 2 ] || fail 'marks of the region'
+
+# Once more: bit-identical.
+record again.vxt --region 1 --with-gpa
+cmp region.vxt again.vxt || fail 'two recordings differ'
+
+# No more than asked for.
+record short.vxt --max 100000
+grep -q 'short.vxt: 1000[0-9][0-9] instructions' out.txt || fail '--max'
+
+# A guest that never sets the mark.
+"$vexit" trace record --region 77 -o none.vxt -- -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none \
+  -no-reboot -kernel guest.elf >out.txt 2>&1 && fail 'a region that never came'
+grep -q 'never set the mark' out.txt || fail 'message'
+echo OK
