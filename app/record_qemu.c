@@ -142,7 +142,16 @@ static vx_status find_plugin(unsigned interface, char *path, size_t size, vx_msg
 
 static void put_word(const char **words, unsigned *count, const char *word) { words[(*count)++] = word; }
 
-/* Runs in the child. Options that the recording needs are added where the user has not given them. */
+/* What a recording needs (-accel, -icount) and what makes it repeatable: the guest's clock follows its instructions,
+ * and its random numbers a seed. Each is left out where the user has given it. */
+static const struct {
+    const char *name, *value;
+} defaults[] = {{"-accel", "tcg,thread=single"},
+                {"-icount", "shift=0,sleep=off"},
+                {"-rtc", "base=2026-01-01,clock=vm"},
+                {"-seed", "1"}};
+
+/* Runs in the child. */
 static void become_qemu(const record_plan *plan, const char *program, const char *plugin)
 {
     const char *words[WORDS_MAX + 16];
@@ -150,13 +159,10 @@ static void become_qemu(const record_plan *plan, const char *program, const char
     put_word(words, &count, program);
     put_word(words, &count, "-plugin");
     put_word(words, &count, plugin);
-    if (!value_of(plan->command, plan->words, "accel")) {
-        put_word(words, &count, "-accel");
-        put_word(words, &count, "tcg,thread=single");
-    }
-    if (!value_of(plan->command, plan->words, "icount")) {
-        put_word(words, &count, "-icount");
-        put_word(words, &count, "shift=0,sleep=off");
+    for (unsigned i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        if (value_of(plan->command, plan->words, defaults[i].name + 1)) continue;
+        put_word(words, &count, defaults[i].name);
+        put_word(words, &count, defaults[i].value);
     }
     for (unsigned i = first; i < plan->words; i++) put_word(words, &count, plan->command[i]);
     words[count] = NULL;

@@ -28,8 +28,8 @@ static void add_frame(const vx_record *records, uint32_t count, const uint64_t *
 {
     const frame header = {0x31525856, count, word_count, flags};
     add(&header, sizeof header);
-    add(records, count * sizeof *records);
-    add(words, word_count * sizeof *words);
+    if (count) add(records, count * sizeof *records);
+    if (word_count) add(words, word_count * sizeof *words);
 }
 
 static const uint64_t state_words[STATE_WORDS] = {(uint32_t)CR0_PG_PE, 0, 0x1000, 0xA0, 0xD00};
