@@ -7,7 +7,6 @@
  *
  * How far a block has run is learned as it goes: a reference or a privileged instruction says that all before it in
  * the block have run, the next block's beginning that the whole block has; after an exception the stack says it. */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
