@@ -7,15 +7,16 @@
 # others the region between their marks. Environment: KERNEL (the newest in /boot), KERNEL_OPTIONS (mitigations=off; set
 # to an empty string for page-table isolation), CPU (Nehalem-v1), MEMORY (512), INITRAMFS (made by default).
 set -eu
-vexit=$1 output=$2 workload=$3
+vexit=$(realpath "$1") output=$(realpath -m "$2") workload=$3
 shift 3
 here=$(cd "$(dirname "$0")" && pwd)
 kernel=${KERNEL:-$(ls -v /boot/vmlinuz-* | tail -1)}
-initramfs=${INITRAMFS:-$output.initramfs.gz}
+initramfs=$(realpath -m "${INITRAMFS:-$output.initramfs.gz}")
 [ -n "${INITRAMFS:-}" ] || "$here/guest/make-initramfs.sh" "$initramfs"
+cd "$(dirname "$initramfs")" # the trace's recipe names it without a folder
 case $workload in boot,*) region= ;; *) region="--region 1" ;; esac
 "$vexit" trace record $region "$@" -o "$output" -- \
   -M pc,hpet=off -cpu "${CPU:-Nehalem-v1}" -m "${MEMORY:-512}" -nodefaults -display none -no-reboot \
-  -kernel "$kernel" -initrd "$initramfs" \
+  -kernel "$kernel" -initrd "$(basename "$initramfs")" \
   -append "quiet nokaslr ${KERNEL_OPTIONS-mitigations=off} workload=$workload"
 [ -n "${INITRAMFS:-}" ] || rm -f "$initramfs"

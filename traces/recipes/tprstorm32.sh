@@ -4,7 +4,9 @@
 #     traces/recipes/tprstorm32.sh VEXIT OUTPUT.vxt [LOCKS]
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
-"$here/guest/build-tprstorm.sh" "$2.elf" "${3:-200000}"
-"$1" trace record --tier E -o "$2" -- -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none -no-reboot \
-  -kernel "$2.elf"
-rm -f "$2.elf"
+vexit=$(realpath "$1") output=$(realpath -m "$2")
+"$here/guest/build-tprstorm.sh" "$output.elf" "${3:-200000}"
+cd "$(dirname "$output")"
+"$vexit" trace record --tier E -o "$output" -- -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none -no-reboot \
+  -kernel "$(basename "$output").elf"
+rm -f "$output.elf"
