@@ -207,9 +207,16 @@ static void plain_event(vxr_recorder *r, const vxr_insn *insn)
     if (kind == REC_CLTS) r->caused = r->changed = true;
 }
 
+static bool may_flush(vxr_class class)
+{
+    return class == VXR_CR_WRITE || class == VXR_INVLPG || class == VXR_INVPCID || class == VXR_LMSW ||
+           class == VXR_WRMSR || class == VXR_VMX || class == VXR_SVM;
+}
+
 void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
 {
     const vxr_instruction *decoded = &insn->decoded;
+    if (may_flush(decoded->class)) vxr_forget_frames(r);
     switch (decoded->class) {
     case VXR_CR_WRITE:
         cr_write(r, insn);

@@ -20,18 +20,6 @@ static vxr_recorder recorder;
 
 /* ---- instructions ---- */
 
-void vxr_run_to(vxr_recorder *r, uint32_t end)
-{
-    const vxr_block *block = r->block;
-    while (r->next < end) {
-        uint32_t stop = r->next < block->split && block->split < end ? block->split : end;
-        const vxr_insn *first = &block->insn[r->next], *last = &block->insn[stop - 1];
-        vxr_stream_fetch(&r->stream, first->address, (uint32_t)(last->address + last->size - first->address),
-                         stop - r->next);
-        r->next = stop;
-    }
-}
-
 static void finish_block(vxr_recorder *r)
 {
     if (r->block && !r->cut) vxr_run_to(r, r->block->count);
@@ -68,6 +56,8 @@ static void read_control(vxr_control *control)
     control->efer = vxr_register(REG_EFER);
 }
 
+void vxr_forget_frames(vxr_recorder *r) { memset(r->known, 0, sizeof r->known); }
+
 void vxr_take_control(vxr_recorder *r)
 {
     enum { CR0_TS = 8 };
@@ -80,6 +70,7 @@ void vxr_take_control(vxr_recorder *r)
     bool same = !((before.cr0 ^ now->cr0) & ~(uint64_t)CR0_TS) && before.cr3 == now->cr3 && before.cr4 == now->cr4 &&
                 before.efer == now->efer;
     if (same) return;
+    vxr_forget_frames(r);
     bool mode_changed = paging != vxr_paging_of(now) || (before.cr4 ^ now->cr4) & CR4_PSE;
     if (mode_changed || before.cr0 != now->cr0 || before.efer != now->efer) {
         r->gates.stale = true;
@@ -256,6 +247,36 @@ static uint64_t ram_address(const vxr_recorder *r, const struct qemu_plugin_hwad
 #endif
 }
 
+/* A store to RAM; what it means where it meets the tables or the gates. */
+static bool take_store(vxr_recorder *r, uint64_t address, unsigned bytes, uint64_t gpa)
+{
+    vxr_gates_stored(&r->gates, gpa);
+    if (!vxr_tables_hold(&r->tables, gpa)) return false;
+    vxr_tables_stored(&r->tables, gpa, bytes, r->stream.references ? address : GVA_UNKNOWN);
+    return true;
+}
+
+/* Where the page is known to be RAM, QEMU need not be asked about a reference. */
+static bool take_known(vxr_recorder *r, const vxr_insn *insn, uint64_t address, unsigned bytes, bool store)
+{
+    uint64_t page = address >> 12;
+    const vxr_known_frame *known = &r->known[page % FRAMES_KNOWN];
+    if (known->page != page + 1 || r->with_gpa) return false;
+    uint64_t gpa = known->frame << 12 | (address & 4095);
+    bool noted = store && vxr_tables_hold(&r->tables, gpa);
+    if (noted || r->stream.references) run_to_reference(r, insn);
+    if (store && take_store(r, address, bytes, gpa)) return true;
+    vxr_stream_reference(&r->stream, store ? REC_STORE : REC_LOAD, address, bytes);
+    return true;
+}
+
+/* Reads and writes of the region below 1 MiB that firmware shadows may go to different places. */
+static void know(vxr_recorder *r, uint64_t address, uint64_t gpa)
+{
+    if (gpa >= 0xA0000 && gpa < 0x100000) return;
+    r->known[(address >> 12) % FRAMES_KNOWN] = (vxr_known_frame){(address >> 12) + 1, gpa >> 12};
+}
+
 static void on_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)vcpu;
@@ -264,22 +285,18 @@ static void on_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t add
     if (r->ended || !r->attached) return;
     bool store = qemu_plugin_mem_is_store(info);
     unsigned bytes = 1U << qemu_plugin_mem_size_shift(info);
+    uint64_t gva = linear(r, address);
+    if (take_known(r, insn, gva, bytes, store)) return;
     const struct qemu_plugin_hwaddr *place = qemu_plugin_get_hwaddr(info, address);
     run_to_reference(r, insn);
-    address = linear(r, address);
     if (place && qemu_plugin_hwaddr_is_io(place)) {
-        vxr_device_access(r, insn, address, bytes, store);
+        vxr_device_access(r, insn, gva, bytes, store);
         return;
     }
     uint64_t gpa = place ? ram_address(r, place) : UINT64_MAX;
-    if (store && gpa != UINT64_MAX) {
-        vxr_gates_stored(&r->gates, gpa);
-        if (vxr_tables_hold(&r->tables, gpa)) {
-            vxr_tables_stored(&r->tables, gpa, bytes, r->stream.references ? address : GVA_UNKNOWN);
-            return;
-        }
-    }
-    put_reference(r, address, bytes, store, gpa);
+    if (gpa != UINT64_MAX) know(r, gva, gpa);
+    if (store && gpa != UINT64_MAX && take_store(r, gva, bytes, gpa)) return;
+    put_reference(r, gva, bytes, store, gpa);
 }
 
 /* ---- translation ---- */

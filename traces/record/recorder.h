@@ -33,6 +33,13 @@ struct vxr_block {
     vxr_insn insn[];
 };
 
+/* Frames of the RAM pages that have been referred to, by linear page: asking QEMU each time is slow. Emptied when
+ * the guest empties its TLB, or may. */
+enum { FRAMES_KNOWN = 1024 };
+typedef struct vxr_known_frame {
+    uint64_t page, frame; /* page + 1; 0: none */
+} vxr_known_frame;
+
 /* A value that an instruction leaves in a register, known once it is done. */
 typedef enum vxr_awaited { AWAIT_NOTHING, AWAIT_REGISTER, AWAIT_EDX_EAX } vxr_awaited;
 
@@ -60,6 +67,8 @@ typedef struct vxr_recorder {
     const vxr_insn *repeated; /* the REP instruction whose round was the last thing that ran */
     int software_vector;      /* of an INT n that has not arrived yet; -1: none */
 
+    vxr_known_frame known[FRAMES_KNOWN];
+
     vxr_awaited awaited;
     uint8_t awaited_register, awaited_bytes;
     bool awaited_high;
@@ -68,9 +77,22 @@ typedef struct vxr_recorder {
 } vxr_recorder;
 
 /* Tells the running block's instructions before number `end`. */
-void vxr_run_to(vxr_recorder *recorder, uint32_t end);
+static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
+{
+    const vxr_block *block = recorder->block;
+    while (recorder->next < end) {
+        uint32_t stop = recorder->next < block->split && block->split < end ? block->split : end;
+        const vxr_insn *first = &block->insn[recorder->next], *last = &block->insn[stop - 1];
+        uint32_t count = stop - recorder->next;
+        recorder->next = stop;
+        vxr_stream_fetch(&recorder->stream, first->address, (uint32_t)(last->address + last->size - first->address),
+                         count);
+    }
+}
 /* Reads the control state again, and tells what changed. */
 void vxr_take_control(vxr_recorder *recorder);
+/* The guest has emptied its TLB, or may have. */
+void vxr_forget_frames(vxr_recorder *recorder);
 /* The guest's mark. */
 void vxr_marked(vxr_recorder *recorder, uint64_t mark);
 /* Ends the recording. */
