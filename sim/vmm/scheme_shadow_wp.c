@@ -11,7 +11,7 @@
  * NOT MODELLED: large shadow pages, out-of-sync tables, flood detection by counting (shadow-kvm's business). */
 #include "shadow_wp.h"
 
-#include "shadow_hardware.h"
+#include "shadow_mirror.h"
 
 #include <string.h>
 
@@ -56,30 +56,6 @@ static shadow_page *get_page(vmm_vm *vm, const shadow_key *key)
     return page;
 }
 
-/* Which guest table a shadow of `level` mirrors on the walk's path. 32-bit guests: a shadow table holds 512 entries, a
- * guest table 1024, so a directory has four shadows and a table two. */
-static shadow_key key_of(const vmm_vm *vm, const guest_walk *walk, vx_gva gva, unsigned level)
-{
-    bool small = guest_format(&vm->guest) == &vx_radix_2level;
-    shadow_key key = {.level = (uint8_t)level};
-    if (level < walk->leaf) {
-        /* Below a large guest page there is no table: the key is the part of the page that this shadow covers, and the
-         * rights that its leaves take from the page. */
-        uint64_t span = vx_radix_pae.shift[level + 1];
-        uint64_t inside = gva.v & (vx_page_bytes(walk->page) - 1);
-        key.gfn = (walk->frame + (inside >> span << span)) >> VX_PAGE_SHIFT;
-        key.direct = true;
-        key.rights = (uint8_t)(walk->writable | walk->user << 1 | !walk->no_execute << 2 | walk->dirty << 3);
-        return key;
-    }
-    unsigned guest_level = small && level == 3 ? 2 : level;
-    key.gfn = walk->step[guest_level].at.v >> VX_PAGE_SHIFT;
-    key.rights = walk->above[guest_level];
-    if (small && level == 2) key.quadrant = (uint8_t)(gva.v >> 30 & 3);
-    if (small && level == 1) key.quadrant = (uint8_t)(gva.v >> 21 & 1);
-    return key;
-}
-
 /* The root's shadow of the guest's CR3. A PAE root is never mirrored (four latched entries): it is keyed by its own
  * place, and with its directories made at once, since the processor latches them. */
 static shadow_page *make_root(vmm_vm *vm)
@@ -97,25 +73,6 @@ static shadow_page *make_root(vmm_vm *vm)
     return root;
 }
 
-/* The same key as key_of gives on a walk. */
-static shadow_key directory_key(const vmm_vm *vm, unsigned index)
-{
-    const vx_radix *guest = guest_format(&vm->guest);
-    vx_gva gva = {(uint64_t)index << 30};
-    if (!guest) {
-        guest_walk identity = shadow_guest_walk(vm, gva, VX_ACCESS_LOAD);
-        return key_of(vm, &identity, gva, 2);
-    }
-    shadow_key key = {.level = 2, .rights = GUEST_RIGHTS};
-    if (guest == &vx_radix_pae) {
-        key.gfn = (vm->guest.pdpte[index] & VX_ENTRY_ADDRESS) >> VX_PAGE_SHIFT;
-    } else {
-        key.gfn = (vm->guest.cr3 & 0xFFFFF000ULL) >> VX_PAGE_SHIFT;
-        key.quadrant = (uint8_t)index;
-    }
-    return key;
-}
-
 static void link_pae_directories(vmm_vm *vm, shadow_page *root)
 {
     wp_state *state = vm->state;
@@ -124,7 +81,7 @@ static void link_pae_directories(vmm_vm *vm, shadow_page *root)
         uint64_t entry = root->table + 8ULL * i;
         shadow_pages_clear(&state->pages, entry, 3);
         if (absent && !(vm->guest.pdpte[i] & VX_PTE_P)) continue;
-        shadow_key key = directory_key(vm, i);
+        shadow_key key = shadow_key_of_directory(vm, i);
         shadow_page *directory = get_page(vm, &key);
         if (!directory || !shadow_pages_link(&state->pages, entry, directory, PDPTE)) {
             out_of_memory(vm);
@@ -173,7 +130,7 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
     shadow_page *page = state->root;
     for (unsigned level = format->top; level > 1; level--) {
         uint64_t entry = page->table + 8ULL * vx_radix_index(format, level, gva.v);
-        shadow_key key = key_of(vm, walk, gva, level - 1);
+        shadow_key key = shadow_key_of(vm, walk, gva, level - 1);
         uint64_t value = vx_physmem_read64(vm->vmm->memory, (vx_hpa){entry});
         shadow_page *child = get_page(vm, &key);
         if (!child) return;
@@ -199,36 +156,11 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
     vm->vmm->counts.shadow_fills++;
 }
 
-/* Which entries of a shadow page mirror `count` guest entries from `index` on; none where *first is past the last. A
- * 32-bit guest's table has two shadows, its directory four, with two entries for each 4 MiB of the guest's. */
-static void mirrored_entries(const vmm_vm *vm, const shadow_key *key, unsigned index, unsigned count, unsigned *first,
-                             unsigned *past)
-{
-    unsigned scale = 1, low = 0;
-    if (guest_format(&vm->guest) == &vx_radix_2level) {
-        scale = key->level == 1 ? 1 : 2;
-        low = key->quadrant * 512U / scale;
-    }
-    unsigned high = low + 512U / scale;
-    unsigned from = index > low ? index : low, to = index + count < high ? index + count : high;
-    *first = (from - low) * scale;
-    *past = to > from ? (to - low) * scale : *first;
-}
-
-static void write_guest(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
-{
-    vx_hpa at = vx_gpa_map_hpa(vm->ram, (vx_gpa){payload[0]});
-    if (record->size == 4)
-        vx_physmem_write32(vm->vmm->memory, at, (uint32_t)payload[1]);
-    else
-        vx_physmem_write64(vm->vmm->memory, at, payload[1]);
-}
-
 /* Performs a page-table store and empties the shadow entries that mirror what it changed: the next use fills them. */
 static void emulate_store(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     wp_state *state = vm->state;
-    write_guest(vm, record, payload);
+    shadow_write_guest(vm, record, payload);
     vm->vmm->counts.emulated_stores++;
     vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->store_ticks);
     unsigned bytes = guest_format(&vm->guest) == &vx_radix_2level ? 4 : 8;
@@ -237,7 +169,7 @@ static void emulate_store(vmm_vm *vm, const vx_exit *exit, const vx_record *reco
     uint64_t gfn = payload[0] >> VX_PAGE_SHIFT;
     for (shadow_page *page = NULL; (page = shadow_pages_of(&state->pages, gfn, page)) != NULL;) {
         unsigned i, past;
-        for (mirrored_entries(vm, &page->key, index, count, &i, &past); i < past; i++)
+        for (shadow_mirrored_entries(vm, &page->key, index, count, &i, &past); i < past; i++)
             shadow_pages_clear(&state->pages, page->table + 8ULL * i, page->key.level);
         upper |= page->key.level > 1;
     }
