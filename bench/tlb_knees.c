@@ -205,6 +205,43 @@ static vx_status all_curves(double curves[][POINTS], vx_msg *msg)
     return VX_OK;
 }
 
+/* The real machine's curve beside the models', at the powers of two. A measured access also waits for its line: what it
+ * costs at the fewest pages is taken off. */
+static void print_beside(double curves[][POINTS], const char *const *names, unsigned count)
+{
+    const double *measured = curves[count - 1];
+    unsigned base = 0;
+    while (base + 1 < POINTS && isnan(measured[base])) base++;
+    printf("\ncycles added to an access, by pages; measured: beyond those at %u pages\n%6s %9s", page_counts[base],
+           "pages", "measured");
+    for (unsigned c = 0; c + 1 < count; c++) printf(" %7.7s", names[c]);
+    printf("\n");
+    for (unsigned i = 0; i < POINTS; i++) {
+        if ((page_counts[i] & (page_counts[i] - 1)) != 0 || isnan(measured[i])) continue;
+        printf("%6u %9.1f", page_counts[i], measured[i] - measured[base]);
+        for (unsigned c = 0; c + 1 < count; c++) printf(" %7.1f", curves[c][i]);
+        printf("\n");
+    }
+}
+
+/* The table of knees; false where a model is off. */
+static bool print_table(double curves[][POINTS])
+{
+    bool fine = true;
+    printf("%-16s %-13s %13s %17s %14s %17s\n", "model", "core", "knee 1 pages", "second-level hit", "knee 2 pages",
+           "cached walk adds");
+    printf("%-16s %-13s %6s %6s %8s %8s %7s %6s %8s %8s\n", "", "", "model", "meas.", "model", "meas.", "model",
+           "meas.", "model", "meas.");
+    for (unsigned c = 0; c < PUBLISHED; c++) {
+        knees k = find_knees(curves[c]);
+        fine &= print_row(&published[c], &k);
+    }
+    printf(
+        "\nKnees are results of the geometry (class A); penalties are the model's inputs, and the real ones ('meas.') "
+        "have a\ntolerance of one cycle.\n");
+    return fine;
+}
+
 int main(int argc, char **argv)
 {
     knees_options o = {0};
@@ -221,20 +258,8 @@ int main(int argc, char **argv)
         status = read_measured(o.measured, curves[count++], &msg);
     }
     if (status == VX_OK) status = all_curves(curves, &msg);
-    bool fine = true;
-    if (status == VX_OK) {
-        printf("%-16s %-13s %13s %17s %14s %17s\n", "model", "core", "knee 1 pages", "second-level hit", "knee 2 pages",
-               "cached walk adds");
-        printf("%-16s %-13s %6s %6s %8s %8s %7s %6s %8s %8s\n", "", "", "model", "meas.", "model", "meas.", "model",
-               "meas.", "model", "meas.");
-        for (unsigned c = 0; c < PUBLISHED; c++) {
-            knees k = find_knees(curves[c]);
-            fine &= print_row(&published[c], &k);
-        }
-        printf("\nKnees are results of the geometry (class A); penalties are the model's inputs, and the real ones "
-               "('meas.') "
-               "have a\ntolerance of one cycle.\n");
-    }
+    bool fine = status != VX_OK || print_table(curves);
+    if (status == VX_OK && o.measured) print_beside(curves, names, count);
     if (status == VX_OK) status = write_files(&o, curves, names, count, &msg);
     if (status != VX_OK) {
         fprintf(stderr, "tlb_knees: %s\n", msg.text);
