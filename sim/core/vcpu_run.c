@@ -39,6 +39,14 @@ static void look_ahead(const vx_vcpu *v, const vx_record *record)
     }
 }
 
+/* Out of line, so that the loop keeps its registers for the hits. */
+static __attribute__((noinline)) bool missed(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record,
+                                             vx_run *run, vx_msg *msg)
+{
+    look_ahead(v, record);
+    return vcpu_reference(v, (vx_gva){gva}, access, record, NULL, &run->status, msg) != VCPU_FAILED;
+}
+
 /* One lookup of one page. True: go on. */
 static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, watch how, vx_run *run,
                          vx_msg *msg)
@@ -46,8 +54,7 @@ static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_re
     vx_hpa hpa;
     if (__builtin_expect(vx_mmu_hit(v->mmu, gva, access, &hpa), 1))
         return how == WATCH_NOTHING || watched_hit(v, gva, access, hpa, how, run, msg);
-    look_ahead(v, record);
-    return vcpu_reference(v, (vx_gva){gva}, access, record, NULL, &run->status, msg) != VCPU_FAILED;
+    return missed(v, gva, access, record, run, msg);
 }
 
 static inline bool crosses_page(uint64_t gva, uint32_t bytes)
