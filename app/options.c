@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vx_report.h"
@@ -132,10 +133,26 @@ static vx_status check_folder(const char *path, vx_msg *msg)
     return status;
 }
 
-vx_status verb_output_check(const machine_options *machine, vx_msg *msg)
+/* A report renamed over its own trace would be the end of the trace. */
+static vx_status spare_traces(const char *path, const vx_sim_options *replay, vx_msg *msg)
 {
-    vx_status status = check_folder(machine->json, msg);
-    return status == VX_OK ? check_folder(machine->csv, msg) : status;
+    struct stat report, trace;
+    if (!path || stat(path, &report) != 0) return VX_OK;
+    for (unsigned i = 0; i < replay->trace_count; i++)
+        if (stat(replay->traces[i], &trace) == 0 && trace.st_dev == report.st_dev && trace.st_ino == report.st_ino)
+            return vx_fail(msg, VX_ERR_INPUT, "%s: the report would replace the trace", path);
+    return VX_OK;
+}
+
+vx_status verb_output_check(const machine_options *machine, const vx_sim_options *replay, vx_msg *msg)
+{
+    const char *const paths[] = {machine->json, machine->csv};
+    vx_status status = VX_OK;
+    for (unsigned i = 0; status == VX_OK && i < 2; i++) {
+        status = check_folder(paths[i], msg);
+        if (status == VX_OK) status = spare_traces(paths[i], replay, msg);
+    }
+    return status;
 }
 
 vx_status verb_output(const machine_options *machine, const json_t *document, vx_msg *msg)

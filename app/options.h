@@ -68,8 +68,9 @@ void option_add_set(struct argp_state *state, machine_options *machine, const ch
 /* Prints "vexit VERB: message" and returns the exit code of the status. */
 int verb_failed(const char *verb, vx_status status, const vx_msg *msg);
 
-/* Whether the files that were asked for can be written, before a long run finds out that they cannot. */
-vx_status verb_output_check(const machine_options *machine, vx_msg *msg);
+/* Whether the files that were asked for can be written, before a long run finds out that they cannot, and are none of
+ * the traces it reads. */
+vx_status verb_output_check(const machine_options *machine, const vx_sim_options *replay, vx_msg *msg);
 
 /* Text to standard output, or the files that were asked for. */
 vx_status verb_output(const machine_options *machine, const json_t *document, vx_msg *msg);

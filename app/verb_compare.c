@@ -152,7 +152,7 @@ static vx_status compare(const compare_options *o, bool *interrupted, vx_msg *ms
 {
     vx_sim *first = NULL;
     json_t *runs = NULL;
-    vx_status status = verb_output_check(&o->replay.machine, msg);
+    vx_status status = verb_output_check(&o->replay.machine, &o->replay.sim, msg);
     if (status == VX_OK) status = open_all(o, &first, msg);
     if (status == VX_OK)
         status = worker_run_all(&runs, o->scheme_count * o->seeds, o->jobs, work, (void *)o, o->replay.sim.stop, msg);

@@ -240,6 +240,23 @@ static void a_32_bit_guest_for_64_bit_addresses(void **state)
         }
 }
 
+static void a_report_never_replaces_its_trace(void **state)
+{
+    (void)state;
+    assert_int_equal(cli_line("trace gen sequential:refs=1000 -o own.vxt"), 0);
+    size_t before, after;
+    free(cli_slurp("own.vxt", &before));
+    static const error_row rows[] = {
+        {RUN "own.vxt --json own.vxt", 2, "vexit run: own.vxt: the report would replace the trace\n"},
+        {"compare --cpu nehalem --trace own.vxt --csv ./own.vxt", 2,
+         "vexit compare: ./own.vxt: the report would replace the trace\n"},
+    };
+    CHECK(rows, "own.vxt");
+    free(cli_slurp("own.vxt", &after));
+    assert_int_equal(before, after);
+    remove("own.vxt");
+}
+
 static void reports_that_cannot_be_written(void **state)
 {
     (void)state;
@@ -318,6 +335,7 @@ int main(void)
         cmocka_unit_test(walks_that_cannot_be),
         cmocka_unit_test(windows_behind_the_end),
         cmocka_unit_test(a_32_bit_guest_for_64_bit_addresses),
+        cmocka_unit_test(a_report_never_replaces_its_trace),
         cmocka_unit_test(reports_that_cannot_be_written),
         cmocka_unit_test(models_that_are_wrong),
         cmocka_unit_test(usage),
