@@ -7,9 +7,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "bench_chart.h"
 #include "bench_options.h"
 #include "bench_run.h"
+#include "vx_chart.h"
 
 /* Loads uniformly random over several times what the second-level TLB holds, so that most loads miss; `body`
  * instructions a load set the miss rate. The OS unmaps its oldest page every `period` instructions; the page's next
@@ -160,7 +160,7 @@ static vx_status sweep(const machine *m, bool quick, FILE *csv, cross_curve *cur
 static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg *msg)
 {
     double at[BODIES], y[MACHINES][BODIES], low[MACHINES][BODIES], high[MACHINES][BODIES];
-    bench_curve drawn[MACHINES];
+    vx_curve drawn[MACHINES];
     unsigned used = bodies_used(o->quick);
     for (unsigned c = 0; c < MACHINES; c++) {
         for (unsigned b = 0; b < used; b++) {
@@ -171,22 +171,22 @@ static vx_status draw(const bench_options *o, const cross_curve *curves, vx_msg 
             low[c][b] = curves[c].low[from] * shift;
             high[c][b] = curves[c].high[from] * shift;
         }
-        drawn[c] = (bench_curve){.name = machines[c].name, .y = y[c], .low = low[c], .high = high[c]};
+        drawn[c] = (vx_curve){.name = machines[c].name, .y = y[c], .low = low[c], .high = high[c]};
     }
-    bench_chart chart = {.title = "Above its line EPT is cheaper, below it write-protected shadow paging",
-                         .x = {.label = "TLB misses per 1000 instructions", .logarithmic = true},
-                         .y = {.label = "page-table stores per million instructions", .logarithmic = true},
-                         .at = at,
-                         .points = used,
-                         .curves = drawn,
-                         .count = MACHINES};
-    return bench_chart_svg(&chart, o->svg, msg);
+    vx_chart chart = {.title = "Above its line EPT is cheaper, below it write-protected shadow paging",
+                      .x = {.label = "TLB misses per 1000 instructions", .logarithmic = true},
+                      .y = {.label = "page-table stores per million instructions", .logarithmic = true},
+                      .at = at,
+                      .points = used,
+                      .curves = drawn,
+                      .count = MACHINES};
+    return vx_chart_svg(&chart, o->svg, msg);
 }
 
 static vx_status run(const bench_options *o, vx_msg *msg)
 {
     FILE *csv;
-    vx_status status = bench_csv_open(&csv, o->csv, msg);
+    vx_status status = vx_csv_open(&csv, o->csv, msg);
     if (status != VX_OK) return status;
     if (csv)
         fprintf(csv,
@@ -203,7 +203,7 @@ static vx_status run(const bench_options *o, vx_msg *msg)
         printf(
             "\nFewer stores than that: shadow paging wins; more: EPT wins. Class D: costs are assumed, the band says "
             "how far\nthey move the line.\n");
-    return bench_csv_close(csv, o->csv, status, msg);
+    return vx_csv_close(csv, o->csv, status, msg);
 }
 
 int main(int argc, char **argv)

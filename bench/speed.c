@@ -8,11 +8,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench_chart.h"
 #include "bench_options.h"
 #include "bench_records.h"
 #include "bench_run.h"
 #include "bench_time.h"
+#include "vx_chart.h"
 #include "vx_random.h"
 
 enum { REPEATS_MAX = 101 };
@@ -284,14 +284,14 @@ static vx_status run(const speed_options *o, vx_msg *msg)
     snprintf(path, sizeof path, "%s/compiler.vxt", o->common.traces);
     const char *trace = o->trace ? o->trace : path;
     FILE *csv;
-    vx_status status = bench_csv_open(&csv, o->common.csv, msg);
+    vx_status status = vx_csv_open(&csv, o->common.csv, msg);
     if (status != VX_OK) return status;
     if (csv) fprintf(csv, "what,rate,of the bare loop\n");
     if (wanted(o, "memory")) status = memory(trace, csv, msg); /* first, while this process is small */
     if (status == VX_OK && wanted(o, "references")) status = references(o, trace, csv, msg);
     if (status == VX_OK && wanted(o, "walks")) status = walks(o, "cpu.memory.caches=fixed", csv, msg);
     if (status == VX_OK && wanted(o, "walks")) status = walks(o, "cpu.memory.caches=walks", csv, msg);
-    return bench_csv_close(csv, o->common.csv, status, msg);
+    return vx_csv_close(csv, o->common.csv, status, msg);
 }
 
 int main(int argc, char **argv)

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench_chart.h"
 #include "tlb_knees_published.h"
 #include "vexit.h"
+#include "vx_chart.h"
 
 static const unsigned page_counts[] = {8,   12,  16,  20,   24,   32,   40,   48,   56,   64,   80,
                                        96,  112, 128, 160,  192,  224,  256,  320,  384,  448,  512,
@@ -152,18 +152,18 @@ static vx_status write_files(const knees_options *o, double curves[][POINTS], co
                              vx_msg *msg)
 {
     double pages[POINTS];
-    bench_curve curve[PUBLISHED + 1] = {0};
+    vx_curve curve[PUBLISHED + 1] = {0};
     for (unsigned i = 0; i < POINTS; i++) pages[i] = page_counts[i];
-    for (unsigned c = 0; c < count; c++) curve[c] = (bench_curve){.name = names[c], .y = curves[c]};
-    bench_chart chart = {.title = "Cycles that translation adds to an access, by pages touched",
-                         .x = {.label = "pages of 4 KiB, one line each", .logarithmic = true},
-                         .y = {.label = "cycles"},
-                         .at = pages,
-                         .points = POINTS,
-                         .curves = curve,
-                         .count = count};
-    vx_status status = bench_chart_csv(&chart, o->csv, "pages", msg);
-    return status == VX_OK ? bench_chart_svg(&chart, o->svg, msg) : status;
+    for (unsigned c = 0; c < count; c++) curve[c] = (vx_curve){.name = names[c], .y = curves[c]};
+    vx_chart chart = {.title = "Cycles that translation adds to an access, by pages touched",
+                      .x = {.label = "pages of 4 KiB, one line each", .logarithmic = true},
+                      .y = {.label = "cycles"},
+                      .at = pages,
+                      .points = POINTS,
+                      .curves = curve,
+                      .count = count};
+    vx_status status = vx_chart_csv(&chart, o->csv, "pages", msg);
+    return status == VX_OK ? vx_chart_svg(&chart, o->svg, msg) : status;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)

@@ -5,9 +5,9 @@
  * the model (class A for the flushes, which the architecture fixes; D for the misses, which the workload decides). */
 #include <stdio.h>
 
-#include "bench_chart.h"
 #include "bench_options.h"
 #include "bench_run.h"
+#include "vx_chart.h"
 
 enum { INSTRUCTIONS = 3400000, QUICK = 40 };
 
@@ -76,20 +76,20 @@ static vx_status sweep(const bench_options *o, double misses[CURVES][SLICES], vx
 static vx_status write_files(const bench_options *o, double misses[CURVES][SLICES], vx_msg *msg)
 {
     char names[CURVES][24];
-    bench_curve curves[CURVES] = {0};
+    vx_curve curves[CURVES] = {0};
     for (unsigned c = 0; c < CURVES; c++) {
         snprintf(names[c], sizeof *names, "%u VMs, VPID %s", vm_counts[c / 2], c % 2 ? "on" : "off");
-        curves[c] = (bench_curve){.name = names[c], .y = misses[c]};
+        curves[c] = (vx_curve){.name = names[c], .y = misses[c]};
     }
-    bench_chart chart = {.title = "TLB misses when VMs share a CPU (nehalem, EPT, the recorded compiler)",
-                         .x = {.label = "scheduler's slice, cycles", .logarithmic = true},
-                         .y = {.label = "page walks per 1000 instructions"},
-                         .at = slices,
-                         .points = SLICES,
-                         .curves = curves,
-                         .count = CURVES};
-    vx_status status = bench_chart_csv(&chart, o->csv, "slice_ticks", msg);
-    return status == VX_OK ? bench_chart_svg(&chart, o->svg, msg) : status;
+    vx_chart chart = {.title = "TLB misses when VMs share a CPU (nehalem, EPT, the recorded compiler)",
+                      .x = {.label = "scheduler's slice, cycles", .logarithmic = true},
+                      .y = {.label = "page walks per 1000 instructions"},
+                      .at = slices,
+                      .points = SLICES,
+                      .curves = curves,
+                      .count = CURVES};
+    vx_status status = vx_chart_csv(&chart, o->csv, "slice_ticks", msg);
+    return status == VX_OK ? vx_chart_svg(&chart, o->svg, msg) : status;
 }
 
 int main(int argc, char **argv)

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "bench_chart.h"
 #include "bench_options.h"
 #include "bench_run.h"
+#include "vx_chart.h"
 
 /* Accesses a walk with page-walk caches. Bhargava et al., "Accelerating Two-Dimensional Page Walks for Virtualized
  * Systems", ASPLOS 2008, Fig. 8 (MiscServer); Park et al., "Every Walk's a Hit", ASPLOS 2022. */
@@ -179,7 +179,7 @@ static vx_status machine(unsigned index, const traces *t, FILE *csv, vx_msg *msg
 static vx_status run(const bench_options *o, vx_msg *msg)
 {
     FILE *csv = NULL;
-    vx_status status = bench_csv_open(&csv, o->csv, msg);
+    vx_status status = vx_csv_open(&csv, o->csv, msg);
     if (status != VX_OK) return status;
     if (csv)
         fprintf(csv, "cpu,workload,walk caches,native instructions,native walks,native accesses,nested instructions,"
@@ -200,7 +200,7 @@ static vx_status run(const bench_options *o, vx_msg *msg)
                "say\nhow much the sizes matter. Walks that end in a fault count too.\n",
                "published, workloads of their own", "", published_native, "", published_nested_low,
                published_nested_high);
-    return bench_csv_close(csv, o->csv, status, msg);
+    return vx_csv_close(csv, o->csv, status, msg);
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,5 @@
 /* Line charts as SVG: fixed size, legend on the right, dashes and colours that colour-blind readers tell apart. */
-#include "bench_chart.h"
+#include "vx_chart.h"
 
 #include <math.h>
 
@@ -55,7 +55,7 @@ static void reach(scale *s, double value)
     if (v > s->high) s->high = v;
 }
 
-static scale scale_of(const bench_axis *axis)
+static scale scale_of(const vx_chart_axis *axis)
 {
     scale s = {.logarithmic = axis->logarithmic, .low = axis->logarithmic ? INFINITY : 0, .high = -INFINITY};
     if (axis->low < axis->high) {
@@ -65,7 +65,7 @@ static scale scale_of(const bench_axis *axis)
     return s;
 }
 
-static void grid(FILE *out, const bench_chart *chart, const scale *x, const scale *y)
+static void grid(FILE *out, const vx_chart *chart, const scale *x, const scale *y)
 {
     fprintf(out, "<text x=\"%d\" y=\"26\" font-size=\"16\">%s</text>\n", LEFT, chart->title);
     for (unsigned i = 0; x->low + i * x->step <= x->high + x->step * 1e-6; i++) {
@@ -90,7 +90,7 @@ static void grid(FILE *out, const bench_chart *chart, const scale *x, const scal
 
 static bool drawable(const scale *y, double value) { return !isnan(value) && (!y->logarithmic || value > 0); }
 
-static void band(FILE *out, const bench_chart *chart, const bench_curve *curve, const char *colour, const scale *x,
+static void band(FILE *out, const vx_chart *chart, const vx_curve *curve, const char *colour, const scale *x,
                  const scale *y)
 {
     fprintf(out, "<polygon fill=\"%s\" fill-opacity=\"0.15\" stroke=\"none\" points=\"", colour);
@@ -101,9 +101,9 @@ static void band(FILE *out, const bench_chart *chart, const bench_curve *curve, 
     fprintf(out, "\"/>\n");
 }
 
-static void line(FILE *out, const bench_chart *chart, unsigned index, const scale *x, const scale *y)
+static void line(FILE *out, const vx_chart *chart, unsigned index, const scale *x, const scale *y)
 {
-    const bench_curve *curve = &chart->curves[index];
+    const vx_curve *curve = &chart->curves[index];
     const char *colour = colours[index % (sizeof colours / sizeof *colours)];
     const char *dash = dashes[index % 3];
     if (curve->low) band(out, chart, curve, colour, x, y);
@@ -120,7 +120,7 @@ static void line(FILE *out, const bench_chart *chart, unsigned index, const scal
     fprintf(out, "<text x=\"%d\" y=\"%d\">%s</text>\n", WIDTH - RIGHT + 52, at + 4, curve->name);
 }
 
-static void reach_all(const bench_chart *chart, scale *x, scale *y)
+static void reach_all(const vx_chart *chart, scale *x, scale *y)
 {
     for (unsigned i = 0; i < chart->points; i++) {
         reach(x, chart->at[i]);
@@ -132,10 +132,10 @@ static void reach_all(const bench_chart *chart, scale *x, scale *y)
     }
 }
 
-vx_status bench_chart_svg(const bench_chart *chart, const char *path, vx_msg *msg)
+vx_status vx_chart_svg(const vx_chart *chart, const char *path, vx_msg *msg)
 {
     FILE *out;
-    vx_status status = bench_csv_open(&out, path, msg);
+    vx_status status = vx_csv_open(&out, path, msg);
     if (status != VX_OK || !out) return status;
     scale x = scale_of(&chart->x), y = scale_of(&chart->y);
     reach_all(chart, &x, &y);
@@ -152,5 +152,5 @@ vx_status bench_chart_svg(const bench_chart *chart, const char *path, vx_msg *ms
     grid(out, chart, &x, &y);
     for (unsigned c = 0; c < chart->count; c++) line(out, chart, c, &x, &y);
     fprintf(out, "</svg>\n");
-    return bench_csv_close(out, path, VX_OK, msg);
+    return vx_csv_close(out, path, VX_OK, msg);
 }
