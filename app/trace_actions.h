@@ -16,6 +16,7 @@ typedef struct trace_given {
     unsigned operand_count;
     const char *output;
     const char *from;                    /* --from as given: import's format, view's first record */
+    const char *svg;                     /* NULL: none */
     const char *json;                    /* NULL: none; "-": standard output, and no human text there */
     char arguments[TRACE_ARGUMENTS_MAX]; /* --set, joined by commas */
     uint64_t skip, max, count, seed;
@@ -38,6 +39,7 @@ vx_status vx_trace_action_cut(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_gen(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_import(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_pack(trace_given *given, vx_msg *msg);
+vx_status vx_trace_action_reach(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_record(trace_given *given, vx_msg *msg);
 
 /* One record as a line of text, without its end: what `view` prints. */

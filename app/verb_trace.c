@@ -1,4 +1,4 @@
-/* vexit trace info|view|check|cut|gen|import|pack|record: the command line. */
+/* vexit trace info|view|check|cut|gen|import|pack|reach|record: the command line. */
 #include "verb_trace.h"
 
 #include <argp.h>
@@ -30,7 +30,8 @@ enum {
     OPTION_FILTER_SETS,
     OPTION_WITH_GPA,
     OPTION_REGION,
-    OPTION_TRANSLATIONS
+    OPTION_TRANSLATIONS,
+    OPTION_SVG
 };
 
 static const struct action {
@@ -47,6 +48,7 @@ static const struct action {
     {"gen", 1, 1, true, "NAME[:ARGUMENTS]", vx_trace_action_gen},
     {"import", 1, 1, true, "FILE", vx_trace_action_import},
     {"pack", 1, 1, true, "FILE", vx_trace_action_pack},
+    {"reach", 1, 1, false, "FILE|gen:NAME", vx_trace_action_reach},
     {"record", 1, TRACE_OPERANDS_MAX, true, "-- QEMU's options", vx_trace_action_record},
 };
 
@@ -141,12 +143,15 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     case OPTION_TRANSLATIONS:
         given->translations = true;
         return 0;
+    case OPTION_SVG:
+        given->svg = argument;
+        return 0;
     case ARGP_KEY_ARG:
         if (given->operand_count == TRACE_OPERANDS_MAX) argp_error(state, "more than %d operands", TRACE_OPERANDS_MAX);
         given->operands[given->operand_count++] = argument;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "no action: info, view, check, cut, gen, import, pack or record");
+        argp_error(state, "no action: info, view, check, cut, gen, import, pack, reach or record");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -155,13 +160,13 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "cut, gen, import, pack, record: the .vxt file to write", 0},
-    {"skip", OPTION_SKIP, "N", 0, "view, cut: leave out the first N instructions", 0},
+    {"skip", OPTION_SKIP, "N", 0, "view, cut, reach: leave out the first N instructions", 0},
     {"max", OPTION_MAX, "N", 0, "cut, gen, import, record: N instructions at most", 0},
     {"from", OPTION_FROM, "WHAT", 0, "import: the format; view: the number of the first record to show", 0},
     {"count", OPTION_COUNT, "N", 0, "view: records to show (40)", 0},
     {"set", OPTION_SET, "NAME=VALUE", 0, "gen: a parameter of the generator", 0},
-    {"seed", OPTION_SEED, "N", 0, "gen, view: seed of a generator (1)", 0},
-    {"stream", OPTION_STREAM, "N", 0, "info, view: the vCPU whose stream to read (0)", 0},
+    {"seed", OPTION_SEED, "N", 0, "gen, view, reach: seed of a generator (1)", 0},
+    {"stream", OPTION_STREAM, "N", 0, "info, view, reach: the vCPU whose stream to read (0)", 0},
     {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19; record: 3)", 0},
     {"whole-chunks", OPTION_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
     {"tier", OPTION_TIER, "F|S|E", 0, "record, pack: all references, those that miss a filter, or events only", 0},
@@ -170,16 +175,18 @@ static const struct argp_option options[] = {
     {"region", OPTION_REGION, "K", 0, "record: from the guest's mark K to its next mark alone", 0},
     {"translations", OPTION_TRANSLATIONS, NULL, 0, "check: walk each reference and compare with its recorded address",
      0},
-    {"json", OPTION_JSON, "FILE", 0, "info, check: write JSON; - for standard output, then no text there", 0},
+    {"svg", OPTION_SVG, "FILE", 0, "reach: draw the curves", 0},
+    {"json", OPTION_JSON, "FILE", 0, "info, check, reach: write JSON; - for standard output, then no text there", 0},
     {0},
 };
 
 static const struct argp argument_parser = {
     .options = options,
     .parser = parse_option,
-    .args_doc = "info FILE\nview FILE|gen:NAME\ncheck FILE...\ncut FILE -o OUT\ngen NAME[:ARGUMENTS] -o OUT\n"
-                "import --from FORMAT FILE -o OUT\npack FILE -o OUT\nrecord -o OUT -- [QEMU] QEMU-OPTIONS",
-    .doc = "Shows, checks, cuts, makes, imports and records traces.\v"
+    .args_doc =
+        "info FILE\nview FILE|gen:NAME\ncheck FILE...\ncut FILE -o OUT\ngen NAME[:ARGUMENTS] -o OUT\n"
+        "import --from FORMAT FILE -o OUT\npack FILE -o OUT\nreach FILE|gen:NAME\nrecord -o OUT -- [QEMU] QEMU-OPTIONS",
+    .doc = "Shows, checks, cuts, makes, imports, records and measures traces.\v"
            "Numbers may end in k, m or g. `vexit list importers` names the formats, `vexit list generators` the "
            "generators with their parameters.",
 };
@@ -199,7 +206,7 @@ static const struct action *find_action(const char *name)
     }
     const char *near = vx_did_you_mean(name, names, ACTIONS);
     fprintf(stderr, "vexit trace: no action '%s'%s%s%s\n", name, near ? ", did you mean '" : "", near ? near : "",
-            near ? "'?" : ": info, view, check, cut, gen, import, pack or record");
+            near ? "'?" : ": info, view, check, cut, gen, import, pack, reach or record");
     return NULL;
 }
 

@@ -122,6 +122,31 @@ static void cut_and_pack_write_new_files(void **state)
     assert_int_equal(run(&text, "check", other, NULL), 0);
 }
 
+/* Two pages in turns under one code page: the first touches miss, nothing else does. */
+static void reach_prints_curves(void **state)
+{
+    (void)state;
+    const char *text;
+    make_trace();
+    assert_int_equal(run(&text, "reach", trace, NULL), 0);
+    assert_non_null(strstr(text, "         data 1000 lookups         code 4000 lookups         both 5000 lookups\n"));
+    assert_non_null(strstr(text, "\n       8            2          2          2            1          1          1  "
+                                 "          3          3          3\n"));
+    assert_non_null(strstr(text, "\n         larger arrays miss as often\n"));
+    assert_non_null(strstr(text, "\n       8 |################################# 2.000\n"));
+    assert_int_equal(run(&text, "reach", trace, "--json", "-", "--svg", other, NULL), 0);
+    assert_non_null(strstr(text, "\"replacement\": \"lru\""));
+    assert_null(strstr(text, "MISSES"));
+    size_t size;
+    uint8_t *svg = vx_sample_load(other, &size);
+    assert_memory_equal(svg, "<svg ", 5);
+    free(svg);
+    assert_int_equal(run(&text, "pack", trace, "--tier", "E", "-o", other, NULL), 0);
+    assert_int_equal(run(&text, "reach", other, NULL), 2);
+    assert_non_null(strstr(text, ": tier E holds no references\n"));
+    assert_int_equal(run(&text, "reach", trace, "--svg", "no/such/folder", NULL), 3);
+}
+
 static void mistakes_have_their_exit_codes(void **state)
 {
     (void)state;
@@ -154,6 +179,7 @@ int main(void)
         cmocka_unit_test(view_names_the_operands_of_events),
         cmocka_unit_test(info_and_check_tell_what_is_there),
         cmocka_unit_test(cut_and_pack_write_new_files),
+        cmocka_unit_test(reach_prints_curves),
         cmocka_unit_test(mistakes_have_their_exit_codes),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
