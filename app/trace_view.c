@@ -61,6 +61,8 @@ static const field_names fields[VX_REC_KINDS] = {
     [VX_REC_DMA_MAP] = {"iova", NULL, {"source", "gpa", "bytes", "rights"}},
     [VX_REC_DMA_UNMAP] = {"iova", NULL, {"source", "bytes"}},
     [VX_REC_MSI] = {"address", NULL, {"source", "data"}},
+    [VX_REC_INSTRUCTION] = {"operand", "instruction", {"second"}},
+    [VX_REC_SIGNAL] = {"operand", "signal", {0}},
 };
 
 static void print_words(FILE *out, const vx_record *record, const uint64_t *payload)
@@ -77,6 +79,13 @@ static void print_words(FILE *out, const vx_record *record, const uint64_t *payl
     }
 }
 
+/* Kinds whose size is the number of a name. */
+static const char *word_of_size(const vx_record *record)
+{
+    if (record->kind == VX_REC_INSTRUCTION) return vx_instruction_name(record->size);
+    return record->kind == VX_REC_SIGNAL ? vx_signal_name(record->size) : NULL;
+}
+
 void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *payload)
 {
     const field_names *names = &fields[record->kind];
@@ -88,7 +97,11 @@ void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *p
         return;
     }
     if (names->addr) fprintf(out, " %s=0x%" PRIx64, names->addr, record->addr);
-    if (names->size) fprintf(out, " %s=%u", names->size, record->size);
+    const char *word = word_of_size(record);
+    if (names->size && word)
+        fprintf(out, " %s=%s", names->size, word);
+    else if (names->size)
+        fprintf(out, " %s=%u", names->size, record->size);
     if (info->words_max) print_words(out, record, payload);
 }
 

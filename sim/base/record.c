@@ -76,7 +76,40 @@ static const vx_record_info infos[VX_REC_KINDS] = {
     [VX_REC_DMA_MAP] = {"dma_map", 4, 4, 0, 0, 0},
     [VX_REC_DMA_UNMAP] = {"dma_unmap", 2, 2, 0, 0, 0},
     [VX_REC_MSI] = {"msi", 2, 2, 0, 0, 0},
+    [VX_REC_INSTRUCTION] = {"instruction", 1, 1, VX_INSTRUCTIONS - 1, 0, 0},
+    /* A task switch loads CR3. */
+    [VX_REC_SIGNAL] = {"signal", 0, 0, VX_SIGNALS - 1, 0, 1},
 };
+
+static const char *const instructions[VX_INSTRUCTIONS] = {
+    [VX_INSTRUCTION_GETSEC] = "getsec",       [VX_INSTRUCTION_RSM] = "rsm",
+    [VX_INSTRUCTION_RDRAND] = "rdrand",       [VX_INSTRUCTION_RDSEED] = "rdseed",
+    [VX_INSTRUCTION_XSAVES] = "xsaves",       [VX_INSTRUCTION_XRSTORS] = "xrstors",
+    [VX_INSTRUCTION_ENCLS] = "encls",         [VX_INSTRUCTION_ENCLV] = "enclv",
+    [VX_INSTRUCTION_PCONFIG] = "pconfig",     [VX_INSTRUCTION_UMONITOR] = "umonitor",
+    [VX_INSTRUCTION_UMWAIT] = "umwait",       [VX_INSTRUCTION_TPAUSE] = "tpause",
+    [VX_INSTRUCTION_LOADIWKEY] = "loadiwkey", [VX_INSTRUCTION_ENQCMD] = "enqcmd",
+    [VX_INSTRUCTION_ENQCMDS] = "enqcmds",     [VX_INSTRUCTION_WBNOINVD] = "wbnoinvd",
+    [VX_INSTRUCTION_RDPID] = "rdpid",         [VX_INSTRUCTION_SEAMCALL] = "seamcall",
+    [VX_INSTRUCTION_TDCALL] = "tdcall",
+};
+
+static const char *const signals[VX_SIGNALS] = {
+    [VX_SIGNAL_INIT] = "init",
+    [VX_SIGNAL_SIPI] = "sipi",
+    [VX_SIGNAL_SMI] = "smi",
+    [VX_SIGNAL_NMI] = "nmi",
+    [VX_SIGNAL_TASK_SWITCH] = "task_switch",
+    [VX_SIGNAL_TRIPLE_FAULT] = "triple_fault",
+    [VX_SIGNAL_BUS_LOCK] = "bus_lock",
+};
+
+const char *vx_instruction_name(unsigned instruction)
+{
+    return instruction < VX_INSTRUCTIONS ? instructions[instruction] : NULL;
+}
+
+const char *vx_signal_name(unsigned signal) { return signal < VX_SIGNALS ? signals[signal] : NULL; }
 
 const vx_record_info *vx_record_describe(unsigned kind)
 {

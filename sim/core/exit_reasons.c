@@ -77,6 +77,7 @@ static const vx_exit_reason intel[] = {
     {"PML_FULL", 62, "page-modification log full", false},
     {"XSAVES", 63, "XSAVES", false},
     {"XRSTORS", 64, "XRSTORS", false},
+    {"PCONFIG", 65, "PCONFIG (manual)", false},
     {"SPP_EVENT", 66, "sub-page permission miss or misconfiguration (manual)", false},
     {"UMWAIT", 67, "UMWAIT", false},
     {"TPAUSE", 68, "TPAUSE", false},

@@ -194,6 +194,13 @@ static void effect_interrupt(vx_vcpu *v, const vx_record *record, const uint64_t
     set_cpl(v, 0);
 }
 
+/* An NMI goes through the IDT; the other signals change nothing that is modelled (a task switch's CR3 load has a record
+ * of its own). */
+static void effect_signal(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    if (record->size == VX_SIGNAL_NMI) effect_interrupt(v, record, payload);
+}
+
 static void effect_state(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
     vx_registers guest = {.cr0 = payload[0],
@@ -265,6 +272,7 @@ static const effect_fn effects[VX_REC_KINDS] = {
     [VX_REC_INVPCID] = effect_invpcid,
     [VX_REC_EXCEPTION] = effect_exception,
     [VX_REC_INTERRUPT] = effect_interrupt,
+    [VX_REC_SIGNAL] = effect_signal,
     [VX_REC_INT_N] = effect_to_kernel,
     [VX_REC_SYSCALL] = effect_to_kernel,
     [VX_REC_SYSRET] = effect_to_user,

@@ -8,9 +8,8 @@
  * and 40h + n. So a record kind needs its EXITCODE only.
  *
  * NOT MODELLED: what the traces do not hold, and is therefore 0: the next rIP and the guest's instruction bytes, the
- * general-purpose register of MOV CR and MOV DR, the address-size and segment bits of IOIO. Pause filter (a counter
- * over time), write traps of CR0, CR4, CR8 and EFER, AVIC, task switches, RSM, SMI, INIT, FERR, ICEBP, RDPRU, INVLPGB.
- */
+ * general-purpose register of MOV CR and MOV DR, the address-size and segment bits of IOIO, EXITINFO of a task switch.
+ * Pause filter (a counter over time), write traps of CR0, CR4, CR8 and EFER, AVIC, FERR, ICEBP, RDPRU, INVLPGB. */
 #include "vx_vmcs.h"
 
 typedef struct vmcb_rule vmcb_rule;
@@ -224,6 +223,30 @@ static bool svm_instruction(const question *q, vx_exit *exit)
     return exit->reason >= CODE_WORD1 && intercepted(q->vmcb, exit->reason);
 }
 
+/* ---- instructions and signals with a number of their own ---- */
+
+static bool by_number(const question *q, vx_exit *exit, const uint8_t *codes)
+{
+    exit->reason = codes[q->record->size];
+    return exit->reason != 0 && intercepted(q->vmcb, exit->reason);
+}
+
+static bool instruction(const question *q, vx_exit *exit)
+{
+    static const uint8_t codes[VX_INSTRUCTIONS] = {[VX_INSTRUCTION_RSM] = 0x73, [VX_INSTRUCTION_WBNOINVD] = 0x89};
+    return q->record->size < VX_INSTRUCTIONS && by_number(q, exit, codes);
+}
+
+static bool signal_exits(const question *q, vx_exit *exit)
+{
+    static const uint8_t codes[VX_SIGNALS] = {[VX_SIGNAL_NMI] = 0x61,
+                                              [VX_SIGNAL_SMI] = 0x62,
+                                              [VX_SIGNAL_INIT] = 0x63,
+                                              [VX_SIGNAL_TASK_SWITCH] = 0x7D,
+                                              [VX_SIGNAL_TRIPLE_FAULT] = 0x7F};
+    return q->record->size < VX_SIGNALS && by_number(q, exit, codes);
+}
+
 /* ---- the table ---- */
 
 static const vmcb_rule rules[VX_REC_KINDS] = {
@@ -261,6 +284,8 @@ static const vmcb_rule rules[VX_REC_KINDS] = {
     [VX_REC_MWAIT] = {mwait, CODE_MWAIT},
     [VX_REC_XSETBV] = {by_code, 0x8D},
     [VX_REC_INVPCID] = {by_code, 0xA2},
+    [VX_REC_INSTRUCTION] = {instruction, 0},
+    [VX_REC_SIGNAL] = {signal_exits, 0},
     /* Never by themselves: what translation decides (nested page fault), also for the local APIC's page. */
     [VX_REC_FETCH] = {never, 0},
     [VX_REC_LOAD] = {never, 0},

@@ -34,9 +34,9 @@ typedef struct apic_access {
     uint32_t offset, bytes;
 } apic_access;
 
-static apic_access access_of(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record)
+static apic_access access_of(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t offset, uint32_t bytes)
 {
-    return (apic_access){vmcs, cpu2, (uint32_t)record->addr & 0xFFF, record->size};
+    return (apic_access){vmcs, cpu2, (uint32_t)offset & 0xFFF, bytes};
 }
 
 /* The conditions that reads and writes share, then the registers that the controls cover. */
@@ -51,9 +51,9 @@ static bool virtualized(const apic_access *a, uint64_t registers)
     return (a->cpu2 & VX_CPU2_APIC_REGISTER_VIRTUALIZATION) && slot < 64 && (registers >> slot & 1);
 }
 
-bool vx_vmcs_apic_read_exits(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record, vx_exit *exit)
+bool vx_vmcs_apic_read_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t offset, uint32_t bytes, vx_exit *exit)
 {
-    apic_access access = access_of(vmcs, cpu2, record);
+    apic_access access = access_of(vmcs, cpu2, offset, bytes);
     if (!(cpu2 & VX_CPU2_VIRTUALIZE_APIC_ACCESSES) || virtualized(&access, READABLE)) return false;
     *exit = (vx_exit){.reason = VX_EXIT_APIC_ACCESS, .qualification = access.offset};
     return true;
@@ -88,10 +88,10 @@ static bool emulation_exits(const apic_access *a, uint64_t value, vx_exit *exit)
     return true;
 }
 
-bool vx_vmcs_apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record, uint64_t value,
+bool vx_vmcs_apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t offset, uint32_t bytes, uint64_t value,
                               vx_exit *exit)
 {
-    apic_access access = access_of(vmcs, cpu2, record);
+    apic_access access = access_of(vmcs, cpu2, offset, bytes);
     if (!(cpu2 & VX_CPU2_VIRTUALIZE_APIC_ACCESSES)) return false;
     if (virtualized(&access, WRITABLE)) return emulation_exits(&access, value, exit);
     *exit = (vx_exit){.reason = VX_EXIT_APIC_ACCESS, .qualification = access.offset | ACCESS_WRITE};

@@ -5,11 +5,11 @@
 
 #include "vx_vmcs.h"
 
-/* A load from the APIC page (29.4.2). */
-bool vx_vmcs_apic_read_exits(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record, vx_exit *exit);
+/* A load of so many bytes at an offset in the APIC page (29.4.2). */
+bool vx_vmcs_apic_read_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t offset, uint32_t bytes, vx_exit *exit);
 
 /* A store of `value` to the APIC page and what completes it (29.4.3). */
-bool vx_vmcs_apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, const vx_record *record, uint64_t value,
+bool vx_vmcs_apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t offset, uint32_t bytes, uint64_t value,
                               vx_exit *exit);
 
 /* WRMSR of an x2APIC register that the MSR bitmap lets through (29.5). */

@@ -39,6 +39,7 @@ static void intel(vmm_vm *vm)
     const vx_cfg_vmx *has = &vmm->cpu->vmx;
     vx_vmcs *c = &vm->vmcs;
     c->pin = VX_PIN_EXTERNAL_INTERRUPT_EXITING | VX_PIN_NMI_EXITING;
+    c->exit_controls = VX_EXIT_CONTROL_ACKNOWLEDGE_INTERRUPT;
     c->cpu = VX_CPU_HLT_EXITING | VX_CPU_MWAIT_EXITING | VX_CPU_MONITOR_EXITING | VX_CPU_RDPMC_EXITING |
              VX_CPU_UNCONDITIONAL_IO_EXITING | VX_CPU_MOV_DR_EXITING | VX_CPU_USE_MSR_BITMAPS;
     c->msr_bitmap = vmm->msr_bitmap;

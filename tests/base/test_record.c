@@ -81,6 +81,8 @@ static const kind_rule rules[] = {
     {VX_REC_DMA_MAP, NO_SIZE, 4, 4, 0},
     {VX_REC_DMA_UNMAP, NO_SIZE, 2, 2, 0},
     {VX_REC_MSI, NO_SIZE, 2, 2, 0},
+    {VX_REC_INSTRUCTION, 1, {{0, VX_INSTRUCTION_TDCALL}}, 1, 1, 0},
+    {VX_REC_SIGNAL, 1, {{0, VX_SIGNAL_BUS_LOCK}}, 0, 0, 0},
 };
 enum { RULES = sizeof rules / sizeof rules[0] };
 
@@ -127,6 +129,17 @@ static void the_tables_bounds_are_the_rules(void **state)
     }
 }
 
+static void numbered_kinds_have_a_name_for_each_number(void **state)
+{
+    (void)state;
+    for (unsigned n = 0; n < 256; n++) {
+        assert_int_equal(vx_instruction_name(n) != NULL, n <= VX_INSTRUCTION_TDCALL);
+        assert_int_equal(vx_signal_name(n) != NULL, n <= VX_SIGNAL_BUS_LOCK);
+        for (unsigned other = 0; other < n && vx_instruction_name(n); other++)
+            assert_string_not_equal(vx_instruction_name(n), vx_instruction_name(other));
+    }
+}
+
 static void references_are_four_kinds(void **state)
 {
     (void)state;
@@ -144,7 +157,7 @@ static void what_may_change_a_translation_ends_a_filter(void **state)
     static const uint8_t ends[] = {VX_REC_PT_STORE,   VX_REC_PT_PAGE_NEW, VX_REC_PT_PAGE_GONE, VX_REC_STATE,
                                    VX_REC_PROCESS,    VX_REC_CR_WRITE,    VX_REC_LMSW,         VX_REC_EFER_LOAD,
                                    VX_REC_PDPTE_LOAD, VX_REC_INVLPG,      VX_REC_INVPCID,      VX_REC_VMCALL,
-                                   VX_REC_VMMCALL,    VX_REC_VMX,         VX_REC_SVM};
+                                   VX_REC_VMMCALL,    VX_REC_VMX,         VX_REC_SVM,          VX_REC_SIGNAL};
     for (unsigned kind = 1; kind < VX_REC_KINDS; kind++) {
         const vx_record_info *info = vx_record_describe(kind);
         if (info) assert_int_equal(info->ends_filter, memchr(ends, (int)kind, sizeof ends) != NULL);
@@ -336,6 +349,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_table_describes_each_kind_and_nothing_else),
         cmocka_unit_test(the_tables_bounds_are_the_rules),
+        cmocka_unit_test(numbered_kinds_have_a_name_for_each_number),
         cmocka_unit_test(references_are_four_kinds),
         cmocka_unit_test(what_may_change_a_translation_ends_a_filter),
         cmocka_unit_test(every_size_is_judged),

@@ -54,7 +54,7 @@ static void tables_are_ordered_and_consistent(void **state)
 static void unknown_numbers_have_no_index(void **state)
 {
     (void)state;
-    static const uint32_t holes[] = {35, 38, 42, 65, 71, 78, 0x80000021, UINT32_MAX};
+    static const uint32_t holes[] = {35, 38, 42, 71, 78, 0x80000021, UINT32_MAX};
     for (size_t i = 0; i < sizeof holes / sizeof holes[0]; i++)
         assert_int_equal(vx_exit_reason_index(VX_VENDOR_INTEL, holes[i]), -1);
     assert_int_equal(vx_exit_reason_index(VX_VENDOR_AMD, 0x3FF), -1);

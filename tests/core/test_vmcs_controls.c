@@ -19,6 +19,8 @@ static const condition conditions[] = {
     {.kind = VX_REC_XSETBV},
     {.kind = VX_REC_VMCALL},
     {.kind = VX_REC_VMX},
+    {.kind = VX_REC_INSTRUCTION}, /* sample: GETSEC */
+    {.kind = VX_REC_SIGNAL},      /* sample: INIT */
     {.kind = VX_REC_RDMSR, .cpu_clear = B(28)},
     {.kind = VX_REC_WRMSR, .cpu_clear = B(28)},
     {.kind = VX_REC_EFER_LOAD, .cpu_clear = B(28)},
@@ -99,7 +101,7 @@ static unsigned check_kind(vx_record_kind kind, bool secondary)
     unsigned exits = 0;
     for (int first = 0; first < BITS; first++)
         for (int second = 0; second <= first; second++) {
-            vx_vmcs vmcs = {.cpu = secondary ? SECONDARY : 0};
+            vx_vmcs vmcs = {.cpu = secondary ? SECONDARY : 0, .posted_interrupt_notification_vector = 0xF2};
             set_bit(&vmcs, first);
             set_bit(&vmcs, second);
             vx_exit exit;

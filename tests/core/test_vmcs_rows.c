@@ -18,6 +18,16 @@ static const exit_row rows[] = {
     ALWAYS(VX_REC_INVD, 0, 13),
     ALWAYS(VX_REC_VMCALL, 0, 18),
     ALWAYS(VX_REC_XSETBV, 0, 55),
+    ALWAYS(VX_REC_INSTRUCTION, 0, 11),                  /* GETSEC */
+    {CASE, VX_REC_INSTRUCTION, .size = 1, YES(17, 0)},  /* RSM: recorded, so executed in SMM */
+    {CASE, VX_REC_INSTRUCTION, .size = 17, YES(76, 0)}, /* SEAMCALL */
+    {CASE, VX_REC_INSTRUCTION, .size = 18, YES(77, 0)}, /* TDCALL */
+    ALWAYS(VX_REC_SIGNAL, 0, 3),                        /* INIT */
+    {CASE, VX_REC_SIGNAL, .size = 1, .addr = 0x9A, YES(4, 0x9A)},
+    {CASE, VX_REC_SIGNAL, .size = 2, EVERYTHING, NO}, /* SMI: delivered as ever */
+    {CASE, VX_REC_SIGNAL, .size = 4, .addr = 0xC0000028, YES(9, 0xC0000028)},
+    {CASE, VX_REC_SIGNAL, .size = 4, .addr = 0x40000030, YES(9, 0x40000030)},
+    {CASE, VX_REC_SIGNAL, .size = 5, YES(2, 0)},
     ALWAYS(VX_REC_VMX, 19, 19), /* VMCLEAR */
     {CASE, VX_REC_VMX, .size = 20, YES(20, 0)},
     {CASE, VX_REC_VMX, .size = 21, YES(21, 0)},
@@ -66,6 +76,22 @@ static const exit_row rows[] = {
     {OFF, VX_REC_WBINVD, .cpu = SECONDARY, NO},
     {ON, VX_REC_WBINVD, .cpu = SECONDARY, .cpu2 = B(6), YES(54, 0)},
     {CASE, VX_REC_WBINVD, .cpu2 = B(6), NO},
+    {CASE, VX_REC_INSTRUCTION, .size = 15, .cpu = SECONDARY, .cpu2 = B(6), YES(54, 1)}, /* WBNOINVD */
+    {CASE, VX_REC_INSTRUCTION, .size = 2, .cpu = SECONDARY, NO},                        /* RDRAND */
+    {CASE, VX_REC_INSTRUCTION, .size = 2, .cpu = SECONDARY, .cpu2 = B(11), YES(57, 0)},
+    {CASE, VX_REC_INSTRUCTION, .size = 3, .cpu = SECONDARY, .cpu2 = B(16), YES(61, 0)},          /* RDSEED */
+    {CASE, VX_REC_INSTRUCTION, .size = 10, .cpu = SECONDARY | B(12), .cpu2 = B(26), YES(67, 0)}, /* UMWAIT */
+    {CASE, VX_REC_INSTRUCTION, .size = 10, .cpu = SECONDARY, .cpu2 = B(26), NO},
+    {CASE, VX_REC_INSTRUCTION, .size = 11, .cpu = SECONDARY | B(12), .cpu2 = B(26), YES(68, 0)}, /* TPAUSE */
+    {CASE, VX_REC_INSTRUCTION, .size = 9, EVERYTHING, NO},                                       /* UMONITOR */
+    {CASE, VX_REC_INSTRUCTION, .size = 16, EVERYTHING, NO},                                      /* RDPID */
+    {CASE, VX_REC_SIGNAL, .size = 6, .cpu = SECONDARY, NO},
+    {CASE, VX_REC_SIGNAL, .size = 6, .cpu = SECONDARY, .cpu2 = B(30), YES(74, 0)}, /* bus lock */
+    /* The bitmaps are 0 here: nothing exits. */
+    {CASE, VX_REC_INSTRUCTION, .size = 4, .addr = 0x100, .payload = {0x100}, EVERYTHING, NO}, /* XSAVES */
+    {CASE, VX_REC_INSTRUCTION, .size = 6, EVERYTHING, NO},                                    /* ENCLS */
+    {CASE, VX_REC_INSTRUCTION, .size = 7, EVERYTHING, NO},                                    /* ENCLV */
+    {CASE, VX_REC_INSTRUCTION, .size = 8, EVERYTHING, NO},                                    /* PCONFIG */
 
     /* MOV CR: 25.1.3, Table 27-3. Masks are 0 here. */
     {OFF, VX_REC_CR_READ, .size = 3, NO},
@@ -135,6 +161,8 @@ static const exit_row rows[] = {
     {CASE, VX_REC_INTERRUPT, .size = 2, .pin = B(3), NO},
     {OFF, VX_REC_EXCEPTION, .size = 2, NO},
     {ON, VX_REC_EXCEPTION, .size = 2, .pin = B(3), YES(0, 0), .interruption = 0x80000202}, /* NMI */
+    {CASE, VX_REC_SIGNAL, .size = 3, NO},
+    {CASE, VX_REC_SIGNAL, .size = 3, .pin = B(3), YES(0, 0), .interruption = 0x80000202},
 
     /* 29.4: the APIC-access page; the rest in test_vmcs_apic.c. */
     {OFF, VX_REC_APIC_READ, .size = 4, .addr = 0x20, .cpu = SECONDARY, NO},
@@ -212,7 +240,9 @@ static void every_row_holds(void **state)
 {
     (void)state;
     for (int i = 0; i < ROWS; i++) {
-        vx_vmcs vmcs = {.pin = rows[i].pin, .cpu = rows[i].cpu, .cpu2 = rows[i].cpu2};
+        /* Exit control "acknowledge interrupt on exit". */
+        vx_vmcs vmcs = {.pin = rows[i].pin, .cpu = rows[i].cpu, .cpu2 = rows[i].cpu2, .exit_controls = B(15)};
+        vmcs.posted_interrupt_notification_vector = 0xF2;
         vx_exit exit;
         bool exits = ask(&vmcs, &rows[i], &exit);
         assert_row(&rows[i], exits, &exit);
@@ -251,6 +281,19 @@ static void no_kind_and_unknown_kinds_do_not_exit(void **state)
     }
 }
 
+/* 27.2.2: without "acknowledge interrupt on exit" there is no vector to report. */
+static void interrupts_that_are_not_acknowledged_have_no_vector(void **state)
+{
+    (void)state;
+    const vx_vmcs vmcs = {.pin = B(0)};
+    const vx_exit_context context = {0};
+    const vx_record record = {.kind = VX_REC_INTERRUPT, .size = 0x30};
+    vx_exit exit;
+    assert_true(vx_vmcs_exits(&vmcs, &context, &record, NULL, &exit));
+    assert_int_equal(exit.reason, 1);
+    assert_int_equal(exit.interruption, 0);
+}
+
 /* 27.2.1: MWAIT reports whether the address-range monitor was armed. */
 static void mwait_reports_the_monitor(void **state)
 {
@@ -269,6 +312,7 @@ int main(void)
         cmocka_unit_test(every_row_holds),
         cmocka_unit_test(every_kind_is_covered),
         cmocka_unit_test(no_kind_and_unknown_kinds_do_not_exit),
+        cmocka_unit_test(interrupts_that_are_not_acknowledged_have_no_vector),
         cmocka_unit_test(mwait_reports_the_monitor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

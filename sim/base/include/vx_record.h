@@ -88,15 +88,18 @@ typedef enum vx_record_kind {
     /* Virtualization instructions. */
     VX_REC_VMCALL = 80, /* addr: RAX */
     VX_REC_VMMCALL = 81,
-    VX_REC_VMX =
-        82, /* size: the instruction's basic exit reason (SDM Appendix C), 19 to 27, 50, 53, 59; addr: operand */
+    VX_REC_VMX = 82, /* size: the instruction's basic exit reason (SDM Appendix C), 19 to 27, 50, 53, 59; addr: operand
+                        (VMREAD, VMWRITE: the field; VMFUNC: EAX, and ECX in bits 63:32) */
     VX_REC_SVM = 83, /* size: low byte of the intercept's EXITCODE; addr: operand */
     /* Devices. */
     VX_REC_DMA = 96,       /* addr: iova; size: 0 device reads memory, 1 writes; payload: source-id, PASID, bytes */
     VX_REC_DMA_MAP = 97,   /* addr: iova; payload: source-id, gpa, bytes, rights (1 read, 2 write) */
     VX_REC_DMA_UNMAP = 98, /* addr: iova; payload: source-id, bytes */
     VX_REC_MSI = 99,       /* addr: message address; payload: source-id, data */
-    VX_REC_KINDS = 100     /* one past the last */
+    /* Rarer instructions and events, one kind each with a number of their own. */
+    VX_REC_INSTRUCTION = 100, /* size: vx_instruction; addr: first operand; payload: second operand */
+    VX_REC_SIGNAL = 101,      /* size: vx_signal; addr: its operand */
+    VX_REC_KINDS = 102        /* one past the last */
 } vx_record_kind;
 
 typedef enum vx_desc_table {
@@ -111,6 +114,46 @@ typedef enum vx_desc_table {
     VX_DESC_SMSW,
     VX_DESC_TABLES
 } vx_desc_table;
+
+/* Instructions without a record of their own, and their operands (first; second). Stored in files: only append. */
+typedef enum vx_instruction {
+    VX_INSTRUCTION_GETSEC, /* EAX */
+    VX_INSTRUCTION_RSM,
+    VX_INSTRUCTION_RDRAND,   /* value */
+    VX_INSTRUCTION_RDSEED,   /* value */
+    VX_INSTRUCTION_XSAVES,   /* EDX:EAX; IA32_XSS */
+    VX_INSTRUCTION_XRSTORS,  /* EDX:EAX; IA32_XSS */
+    VX_INSTRUCTION_ENCLS,    /* EAX */
+    VX_INSTRUCTION_ENCLV,    /* EAX */
+    VX_INSTRUCTION_PCONFIG,  /* EAX */
+    VX_INSTRUCTION_UMONITOR, /* gva */
+    VX_INSTRUCTION_UMWAIT,   /* EDX:EAX */
+    VX_INSTRUCTION_TPAUSE,   /* EDX:EAX */
+    VX_INSTRUCTION_LOADIWKEY,
+    VX_INSTRUCTION_ENQCMD,  /* IA32_PASID; gva of the destination */
+    VX_INSTRUCTION_ENQCMDS, /* low 32 bits of the source; gva of the destination */
+    VX_INSTRUCTION_WBNOINVD,
+    VX_INSTRUCTION_RDPID,
+    VX_INSTRUCTION_SEAMCALL, /* RAX */
+    VX_INSTRUCTION_TDCALL,   /* RAX */
+    VX_INSTRUCTIONS
+} vx_instruction;
+
+/* What comes from outside the instruction stream, or ends it. Stored in files: only append. */
+typedef enum vx_signal {
+    VX_SIGNAL_INIT,
+    VX_SIGNAL_SIPI, /* vector */
+    VX_SIGNAL_SMI,
+    VX_SIGNAL_NMI,
+    VX_SIGNAL_TASK_SWITCH, /* selector of the TSS; bits 31:30: 0 CALL, 1 IRET, 2 JMP, 3 task gate in the IDT */
+    VX_SIGNAL_TRIPLE_FAULT,
+    VX_SIGNAL_BUS_LOCK,
+    VX_SIGNALS
+} vx_signal;
+
+/* "rdrand", "task_switch", ...; NULL where there is none of that number. */
+const char *vx_instruction_name(unsigned instruction);
+const char *vx_signal_name(unsigned signal);
 
 /* Longest run of PAUSE or RDTSC in one record: each of them may exit. */
 #define VX_RUN_MAX (1ULL << 20)

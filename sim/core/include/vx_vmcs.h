@@ -7,7 +7,8 @@
  * Chapters are numbered as in the editions where the VMCS is chapter 24 (25 non-root operation, 26 entries, 27 exits,
  * 29 APIC virtualization); in that of December 2023 each is one higher, in 2008's three lower.
  *
- * NOT MODELLED here: guest- and host-state areas, entry and exit controls, MSR load and store areas, entry checks. */
+ * NOT MODELLED here: guest- and host-state areas, entry controls, MSR load and store areas, entry checks; HLAT, IPI
+ * virtualization, conceal VMX from PT and PT's guest-physical addresses beyond their bits. */
 #ifndef VX_VMCS_H
 #define VX_VMCS_H
 
@@ -16,6 +17,7 @@
 
 #include "vx_addr.h"
 #include "vx_exit.h"
+#include "vx_physmem.h"
 #include "vx_record.h"
 
 /* Pin-based controls, SDM Table 24-5. */
@@ -35,6 +37,7 @@
 #define VX_CPU_RDTSC_EXITING (1U << 12)
 #define VX_CPU_CR3_LOAD_EXITING (1U << 15)
 #define VX_CPU_CR3_STORE_EXITING (1U << 16)
+#define VX_CPU_TERTIARY_CONTROLS (1U << 17)
 #define VX_CPU_CR8_LOAD_EXITING (1U << 19)
 #define VX_CPU_CR8_STORE_EXITING (1U << 20)
 #define VX_CPU_TPR_SHADOW (1U << 21)
@@ -60,10 +63,38 @@
 #define VX_CPU2_APIC_REGISTER_VIRTUALIZATION (1U << 8)
 #define VX_CPU2_VIRTUAL_INTERRUPT_DELIVERY (1U << 9)
 #define VX_CPU2_PAUSE_LOOP_EXITING (1U << 10)
+#define VX_CPU2_RDRAND_EXITING (1U << 11)
 #define VX_CPU2_INVPCID (1U << 12)
 #define VX_CPU2_VM_FUNCTIONS (1U << 13)
 #define VX_CPU2_VMCS_SHADOWING (1U << 14)
+#define VX_CPU2_ENCLS_EXITING (1U << 15)
+#define VX_CPU2_RDSEED_EXITING (1U << 16)
 #define VX_CPU2_PML (1U << 17)
+#define VX_CPU2_EPT_VIOLATION_VE (1U << 18)
+#define VX_CPU2_CONCEAL_VMX_FROM_PT (1U << 19)
+#define VX_CPU2_XSAVES (1U << 20)
+#define VX_CPU2_PASID_TRANSLATION (1U << 21)
+#define VX_CPU2_MODE_BASED_EXECUTE (1U << 22)
+#define VX_CPU2_SUB_PAGE_WRITE (1U << 23)
+#define VX_CPU2_PT_USES_GPA (1U << 24)
+#define VX_CPU2_TSC_SCALING (1U << 25)
+#define VX_CPU2_USER_WAIT (1U << 26)
+#define VX_CPU2_PCONFIG (1U << 27)
+#define VX_CPU2_ENCLV_EXITING (1U << 28)
+#define VX_CPU2_BUS_LOCK_DETECTION (1U << 30)
+#define VX_CPU2_INSTRUCTION_TIMEOUT (1U << 31)
+
+/* Tertiary processor-based controls, SDM Table 24-8. */
+#define VX_CPU3_LOADIWKEY_EXITING (1ULL << 0)
+#define VX_CPU3_HLAT (1ULL << 1)
+#define VX_CPU3_EPT_PAGING_WRITE (1ULL << 2)
+#define VX_CPU3_GUEST_PAGING_VERIFICATION (1ULL << 3)
+#define VX_CPU3_IPI_VIRTUALIZATION (1ULL << 4)
+#define VX_CPU3_VIRTUALIZE_SPEC_CTRL (1ULL << 7)
+
+/* VM-exit controls, SDM Table 24-13, those that change what an exit reports or when. */
+#define VX_EXIT_CONTROL_ACKNOWLEDGE_INTERRUPT (1U << 15)
+#define VX_EXIT_CONTROL_SAVE_PREEMPTION_TIMER (1U << 22)
 
 /* Sizes of the bitmaps: a VMCS's, then a VMCB's permission maps. */
 enum {
@@ -91,7 +122,33 @@ typedef struct vx_vmcs {
     uint64_t vm_functions;         /* VM-function controls, SDM 24.6.14: 1 = VMFUNC of that number does not exit */
     const uint8_t *vmread_bitmap;  /* VMCS shadowing, SDM 24.6.15: bit n is field encoding n; NULL: all zero */
     const uint8_t *vmwrite_bitmap; /* the same for VMWRITE */
+    uint64_t cpu3;                 /* tertiary processor-based controls */
+    uint32_t exit_controls;        /* primary VM-exit controls */
+    uint64_t tsc_offset, tsc_multiplier;                 /* 24.6.5; the multiplier has 48 fraction bits */
+    uint32_t ple_gap, ple_window;                        /* 24.6.13, in ticks of the TSC */
+    uint64_t encls_exiting_bitmap, enclv_exiting_bitmap; /* 24.6.16, 24.6.17 */
+    uint64_t pconfig_exiting_bitmap, xss_exiting_bitmap; /* 24.6.18, 24.6.21 */
+    uint32_t preemption_timer_value;                     /* guest-state area, 24.4.2 */
+    uint64_t eptp_list_address;                          /* 24.6.14: host-physical address of 512 EPTPs */
+    uint16_t eptp_index;                                 /* 24.6.20; written by EPTP switching */
+    uint64_t ve_information_address;                     /* 24.6.20, host-physical */
+    uint64_t pml_address;                                /* 24.6.19, host-physical */
+    uint16_t pml_index;                                  /* guest-state area; counted down by the processor */
+    uint64_t sppt_pointer;                               /* 24.6.22, host-physical */
+    uint64_t pasid_directory_low, pasid_directory_high;  /* 24.6.24, host-physical */
+    uint64_t spec_ctrl_mask, spec_ctrl_shadow;           /* 24.6.26 */
+    uint16_t posted_interrupt_notification_vector;       /* 24.6.8 */
 } vx_vmcs;
+
+/* The controls in effect: without the control that activates them, secondary and tertiary ones are all 0 (24.6.2). */
+static inline uint32_t vx_vmcs_cpu2(const vx_vmcs *vmcs)
+{
+    return vmcs->cpu & VX_CPU_SECONDARY_CONTROLS ? vmcs->cpu2 : 0;
+}
+static inline uint64_t vx_vmcs_cpu3(const vx_vmcs *vmcs)
+{
+    return vmcs->cpu & VX_CPU_TERTIARY_CONTROLS ? vmcs->cpu3 : 0;
+}
 
 /* AMD: the intercepts of a VMCB (APM Vol. 2, 15.9 and Appendix B), bit n at its architectural position. The bitmaps are
  * the caller's and must outlive the structure. */
@@ -112,12 +169,37 @@ typedef struct vx_vmcb {
     uint64_t nested_cr3;
 } vx_vmcb;
 
-/* What of the guest's state an exit condition depends on. */
+/* Activity states (SDM 24.4.2). */
+typedef enum vx_activity { VX_ACTIVE, VX_ACTIVITY_HLT, VX_ACTIVITY_SHUTDOWN, VX_ACTIVITY_WAIT_FOR_SIPI } vx_activity;
+
+/* Interruptibility state (SDM Table 24-3). */
+#define VX_BLOCKING_STI (1U << 0)
+#define VX_BLOCKING_MOV_SS (1U << 1)
+#define VX_BLOCKING_SMI (1U << 2)
+#define VX_BLOCKING_NMI (1U << 3) /* virtual-NMI blocking under "virtual NMIs" */
+
+/* What of the guest's state an exit condition, or what the exit reports, depends on. */
 typedef struct vx_exit_context {
     uint64_t cr0, cr3, cr4; /* the registers as the hardware holds them before the record */
     uint8_t cpl;
     uint8_t vtpr;       /* virtual TPR where the TPR shadow is used */
     bool monitor_armed; /* a MONITOR that did not exit has armed the address-range monitor */
+    bool virtual_8086;  /* RFLAGS.VM */
+    bool interrupts_on; /* RFLAGS.IF */
+    uint8_t iopl;       /* RFLAGS.IOPL */
+    bool long_mode;     /* IA32_EFER.LMA */
+    bool narrow;        /* not in 64-bit mode: linear addresses have 32 bits */
+    bool smm;           /* in system-management mode */
+    bool iret_unblocks; /* in the midst of an IRET that began with NMIs, or virtual NMIs, blocked */
+    bool bus_locked;    /* the instruction has asserted a bus lock */
+    vx_activity activity;
+    uint32_t interruptibility; /* VX_BLOCKING_... */
+    uint64_t xss;              /* IA32_XSS */
+    /* The event being delivered through the IDT, as IDT-vectoring information; valid bit clear: none. */
+    uint32_t delivering, delivering_error;
+    uint8_t delivering_length; /* of the instruction, where the event is a software one */
+    const vx_physmem *memory;  /* holds the PASID directories; needed by ENQCMD and ENQCMDS alone */
+    unsigned physical_bits;    /* MAXPHYADDR, for them */
 } vx_exit_context;
 
 /* Does the record make this VMCS exit? Fills *exit (reason, qualification, interruption information) where true and
