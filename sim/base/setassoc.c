@@ -43,8 +43,11 @@ vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries
         made.trees = vx_arena_array(arena, made.sets, sizeof *made.trees);
     if (!made.keys || !made.values || !(made.stamps || made.trees)) return vx_fail_nomem(msg);
     *array = made;
+    array->clock = &array->own_clock;
     return VX_OK;
 }
+
+void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock) { array->clock = clock; }
 
 /* Node n has the children 2n and 2n + 1; the ways are the leaves, from node `ways` on. */
 void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot)

@@ -93,6 +93,40 @@ static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access
            (!crossing || touch(v, next_page(record->addr), access, record, how, run, msg));
 }
 
+/* The access that a reference's record makes; others have none. */
+static const vx_access access_of[] = {
+    [VX_REC_FETCH] = VX_ACCESS_FETCH, [VX_REC_LOAD] = VX_ACCESS_LOAD, [VX_REC_STORE] = VX_ACCESS_STORE};
+
+/* Executes records from `at` on as long as each hits in its lane, touches one page, and needs nothing else; returns the
+ * first that does not. No branch but the way out depends on a record's kind. */
+static inline size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at)
+{
+    const vx_mmu_lane *lanes = vx_mmu_lanes(v->mmu);
+    const vx_record *first = batch->records + at, *end = batch->records + v->batch_end, *record = first;
+    uint64_t left = v->limit > v->instructions ? v->limit - v->instructions : 0;
+    uint64_t instructions = 0, blocks = 0, stores = 0, clock = vx_mmu_clock(v->mmu);
+    for (; record < end; record++) {
+        if (record->kind > VX_REC_STORE) break;
+        bool fetch = record->kind == VX_REC_FETCH;
+        if (instructions >= left && fetch) break;
+        if (crosses_page(record->addr, record->arg + record->size)) break; /* one of the two is 0 */
+        if (!vx_mmu_lane_hit(&lanes[access_of[record->kind]], record->addr, ++clock)) break;
+        instructions += fetch ? record->count : 0;
+        blocks += fetch;
+        stores += record->kind == VX_REC_STORE;
+    }
+    uint64_t loads = (uint64_t)(record - first) - blocks - stores;
+    v->instructions += instructions;
+    v->fetches += instructions;
+    v->loads += loads;
+    v->stores += stores;
+    vx_mmu_lane_count(v->mmu, VX_ACCESS_FETCH, instructions);
+    vx_mmu_lane_count(v->mmu, VX_ACCESS_LOAD, loads);
+    vx_mmu_lane_count(v->mmu, VX_ACCESS_STORE, stores);
+    vx_mmu_set_clock(v->mmu, clock);
+    return (size_t)(record - batch->records);
+}
+
 /* Why the loop ended. LIMIT also stands for the end of the batch. */
 typedef enum loop_end { LOOP_LIMIT, LOOP_EVENT, LOOP_ERROR } loop_end;
 
@@ -102,6 +136,8 @@ static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, con
     size_t at = run->position;
     loop_end end = LOOP_LIMIT;
     for (; at < v->batch_end; at++) {
+        if (translated && how == WATCH_NOTHING) at = hits(v, batch, at);
+        if (at == v->batch_end) break;
         const vx_record *record = &batch->records[at];
         bool fine;
         if (record->kind == VX_REC_FETCH) {

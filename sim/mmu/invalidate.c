@@ -190,10 +190,7 @@ static uint64_t execute(vx_mmu *mmu, const drop_rule *rule, const vx_mmu_invalid
     }
     uint64_t dropped = 0;
     if (!any) return dropped;
-    for (unsigned i = 0; i < mmu->tlb_count; i++) {
-        dropped += drop_from_tlb(&mmu->tlb[i], &drop);
-        vx_tlb_forget_last(&mmu->tlb[i]);
-    }
+    for (unsigned i = 0; i < mmu->tlb_count; i++) dropped += drop_from_tlb(&mmu->tlb[i], &drop);
     drop_from_walker(mmu, &drop);
     return dropped;
 }

@@ -224,15 +224,17 @@ void vx_mmu_load(vx_mmu *mmu, const vx_mmu_control *control)
 {
     bool light = mmu->loaded && same_but_for_cpl(&mmu->control, control);
     mmu->control = *control;
-    vx_rights_masks(control, mmu->front.want, mmu->front.need);
-    if (light) return;
+    if (light) {
+        vx_lanes_aim(mmu);
+        return;
+    }
     mmu->loaded = true;
     mmu->translated = control->paging != VX_PAGING_NONE || control->nested != VX_NESTED_NONE;
     load_guest_dimension(mmu, control);
     load_nested_dimension(mmu, control);
     load_contexts(mmu, control);
     mmu->walk = vx_walk_instance(control->nested, control->paging != VX_PAGING_NONE);
-    for (unsigned i = 0; i < mmu->tlb_count; i++) vx_tlb_forget_last(&mmu->tlb[i]);
+    vx_lanes_aim(mmu);
 }
 
 const vx_mmu_control *vx_mmu_control_now(const vx_mmu *mmu) { return &mmu->control; }

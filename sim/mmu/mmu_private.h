@@ -15,6 +15,7 @@ enum { VX_NOT_INSTALLED = 0xFF, VX_ARRAYS_MAX = VX_CFG_TLBS * VX_CFG_TLB_ARRAYS 
 /* A TLB unit: its hot part and what fills and counts need. */
 typedef struct vx_tlb {
     vx_tlb_unit unit; /* first: the front points here */
+    vx_mmu *mmu;      /* whose it is */
     const vx_cfg_tlb *config;
     vx_setassoc array[VX_CFG_TLB_ARRAYS];
     vx_tlb_view view[VX_TLB_LIVE_MAX]; /* every view there is; `unit.live` holds those that were filled */
@@ -123,11 +124,13 @@ void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uin
 /* Drops whatever the unit holds for the address: before an insufficient entry is replaced by one of another tag. */
 void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva);
 /* Empties the same-page filter. */
-static inline void vx_tlb_forget_last(vx_tlb *tlb) { tlb->unit.last_page = 1; }
 
 /* mmu.c */
 vx_status vx_mmu_array_init(vx_mmu *mmu, vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways,
                             vx_replacement policy, vx_msg *msg);
+
+/* lanes.c: after whatever changed the current context, its rights, or which views are live. */
+void vx_lanes_aim(vx_mmu *mmu);
 
 /* cache_hierarchy.c */
 vx_status vx_caches_init(vx_mmu *mmu, vx_arena *arena, vx_msg *msg);

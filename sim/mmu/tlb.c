@@ -47,7 +47,7 @@ static unsigned log2_of(uint32_t power)
 }
 
 /* Where several arrays hold a size, the page-number bits just above the first one's set index pick the array. */
-static vx_status add_views(vx_tlb *tlb, vx_page_size size, vx_msg *msg)
+static vx_status add_views(vx_tlb *tlb, vx_arena *arena, vx_page_size size, vx_msg *msg)
 {
     unsigned set = arrays_of(tlb->config, size);
     unsigned count = (unsigned)__builtin_popcount(set);
@@ -60,7 +60,10 @@ static vx_status add_views(vx_tlb *tlb, vx_page_size size, vx_msg *msg)
     uint8_t pick = 0;
     for (unsigned i = first; i < tlb->config->array_count; i++) {
         if (!(set & 1U << i)) continue;
+        uint32_t *guess = vx_arena_array(arena, VX_TLB_GUESSES, sizeof *guess);
+        if (!guess) return vx_fail_nomem(msg);
         tlb->view[tlb->view_count++] = (vx_tlb_view){.array = &tlb->array[i],
+                                                     .guess = guess,
                                                      .size_bits = (uint64_t)size << VX_TAG_SIZE_SHIFT,
                                                      .set_mask = tlb->array[i].sets - 1,
                                                      .page_shift = (uint8_t)vx_page_shift(size),
@@ -73,17 +76,18 @@ static vx_status add_views(vx_tlb *tlb, vx_page_size size, vx_msg *msg)
 
 vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg)
 {
+    tlb->mmu = mmu;
     tlb->config = config;
-    vx_tlb_forget_last(tlb);
     for (unsigned i = 0; i < config->array_count; i++) {
         const vx_cfg_tlb_array *array = &config->array[i];
         vx_status status =
             vx_mmu_array_init(mmu, &tlb->array[i], arena, array->entries, array->ways, array->replacement, msg);
         if (status != VX_OK) return status;
+        vx_setassoc_share_clock(&tlb->array[i], &mmu->front.clock);
     }
     for (unsigned size = 0; size < VX_PAGE_SIZES; size++) {
         tlb->installs_as[size] = install_size(config, (vx_page_size)size);
-        vx_status status = add_views(tlb, (vx_page_size)size, msg);
+        vx_status status = add_views(tlb, arena, (vx_page_size)size, msg);
         if (status != VX_OK) return status;
     }
     return VX_OK;
@@ -98,13 +102,13 @@ vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva,
         uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
         if (slot == VX_SETASSOC_NONE) continue;
         uint64_t value = view->array->values[slot];
-        if ((value ^ front->want[access]) & front->need[access]) {
+        if ((value ^ front->lane[access].want) & front->lane[access].need) {
             tlb->counts->misses++;
             return VX_TLB_INSUFFICIENT;
         }
         vx_setassoc_touch(view->array, slot);
         *tag = view->array->keys[slot];
-        vx_tlb_unit_remember(unit, gva, value, vx_tag_size(*tag));
+        vx_tlb_unit_remember(unit, value, vx_tag_size(*tag));
         unit->hits_by_page[unit->last_size]++;
         tlb->cold_hits++;
         return VX_TLB_HIT;
@@ -124,7 +128,6 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
             vx_setassoc_drop(view->array, slot);
         }
     }
-    vx_tlb_forget_last(tlb);
 }
 
 /* From its first fill on a view is searched; the views stay in order of size, whatever the order of the fills. */
@@ -137,6 +140,7 @@ static void make_live(vx_tlb *tlb, unsigned index)
     unit->live[at] = tlb->view[index];
     unit->live_count++;
     tlb->view_live[index] = 1;
+    vx_lanes_aim(tlb->mmu);
 }
 
 /* The view that an address of this size belongs to. */
@@ -160,9 +164,9 @@ void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uin
     assert(view && "a size that installs has views, and every address belongs to one");
     uint64_t page = gva >> view->page_shift;
     uint64_t value = (hpa & VX_TLB_FRAME & ~(vx_page_bytes(held) - 1)) | flags;
-    vx_setassoc_insert(view->array, (uint32_t)page & view->set_mask,
-                       page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value, NULL);
+    view->guess[page % VX_TLB_GUESSES] = vx_setassoc_insert(
+        view->array, (uint32_t)page & view->set_mask, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value, NULL);
     tlb->holds_pieces |= vx_page_shift(vx_value_guest_page(value)) > vx_page_shift(held);
-    vx_tlb_unit_remember(&tlb->unit, gva, value, held);
+    vx_tlb_unit_remember(&tlb->unit, value, held);
     tlb->counts->fills_by_page[held]++;
 }

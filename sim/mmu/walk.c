@@ -221,7 +221,7 @@ static inline __attribute__((always_inline)) vx_mmu_result walk_tables(vx_walk *
     if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, kind != VX_NESTED_NONE);
     vx_mmu_result result = descend(walk, gva, &place, &entry, kind);
     if (result != VX_MMU_DONE) return result;
-    uint64_t wrong = (place.flags ^ mmu->front.want[walk->access]) & mmu->front.need[walk->access];
+    uint64_t wrong = (place.flags ^ mmu->front.lane[walk->access].want) & mmu->front.lane[walk->access].need;
     if (wrong & (VX_TLB_W | VX_TLB_U | VX_TLB_NX)) return page_fault(walk, VX_PF_P);
 
     vx_page_size page = (vx_page_size)mmu->setup.guest->page[place.level];

@@ -269,14 +269,14 @@ static void every_failing_allocation_is_reported(void **state)
     for (uint64_t n = 1;; n++) {
         vx_arena arena;
         vx_arena_init(&arena);
-        vx_setassoc array = {.clock = 77};
+        vx_setassoc array = {.own_clock = 77};
         vx_fail_allocation(n);
         vx_status status = vx_setassoc_init(&array, &arena, 1 << 16, 4, VX_REPLACE_LRU, NULL);
         bool failed = vx_fail_allocation_end();
         vx_arena_fini(&arena);
         assert_int_equal(status, failed ? VX_ERR_NOMEM : VX_OK);
         if (failed) {
-            assert_int_equal(array.clock, 77);
+            assert_int_equal(array.own_clock, 77);
             continue;
         }
         assert_int_equal(n, 4); /* keys, values and stamps are large enough for a chunk each */

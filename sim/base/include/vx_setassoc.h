@@ -24,7 +24,8 @@ typedef struct vx_setassoc {
     uint64_t *values; /* sets x ways */
     uint64_t *stamps; /* LRU: sets x ways, the clock at last use; 0 where empty: the least is always the victim */
     uint64_t *trees;  /* PLRU: a word per set, bit i is inner node i (root 1): 1 = the victim is on the right */
-    uint64_t clock;
+    uint64_t *clock;  /* LRU: the last stamp given; own_clock, or one that several arrays share */
+    uint64_t own_clock;
     uint32_t sets; /* power of two */
     uint32_t ways; /* 1 to 64 for PLRU, any for LRU */
     vx_replacement policy;
@@ -36,6 +37,10 @@ typedef struct vx_setassoc {
  * arena. VX_ERR_INPUT where the geometry breaks these rules. */
 vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways, vx_replacement policy,
                            vx_msg *msg);
+
+/* From now on the array's stamps are drawn from `clock`, which it may share with others: the order within a set is all
+ * that counts. The array is empty; the caller keeps the clock. */
+void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock);
 
 /* The slot (set x ways + way) that holds `key`, or VX_SETASSOC_NONE. Changes nothing. O(ways). */
 static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, uint64_t key)
@@ -54,7 +59,7 @@ void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot);
 static inline void vx_setassoc_touch(vx_setassoc *array, uint32_t slot)
 {
     if (array->policy == VX_REPLACE_LRU)
-        array->stamps[slot] = ++array->clock;
+        array->stamps[slot] = ++*array->clock;
     else
         vx_setassoc_plru_touch(array, slot);
 }

@@ -1,13 +1,11 @@
 /* The first-level TLB hit, inline: what a replay does for nearly every reference.
  *
- * Cost of a hit: a compare with the page that the unit served last; else one search of the set in each array and page
- * size that holds anything, one compare a way (two while global pages are on). Nothing is allocated, nothing called
- * (tree-PLRU calls one function).
+ * Cost of a hit: a guess of the slot by the page's low bits, a compare of its key (two while global pages are on) and
+ * of its rights, a stamp. A wrong guess costs a search of the set in each array and page size that holds anything.
+ * Nothing is allocated, nothing called (tree-PLRU calls one function).
  *
- * The same-page filter is exact: the unit's last page is the most recently used of its set, and touching it again
- * changes nothing that a replacement could see. Rights are checked against the filter too, so a change of CPL or of
- * EFLAGS.AC needs no more than other masks. Every load of another context, every invalidation and every fill renews or
- * empties it.
+ * A guess is a hint and no state: the slot's key says whether it is right, so whatever fills, drops or replaces entries
+ * need not know of it. Each hit stamps its entry, so that replacement sees every use.
  *
  * The structs below are the front of `struct vx_mmu`; only this room writes them. */
 #ifndef VX_MMU_HIT_H
@@ -28,11 +26,12 @@
 #define VX_TAG_PAGE_SHIFT 19
 #define VX_TLB_FRAME 0x000FFFFFFFFFF000ULL
 
-enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES };
+enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES, VX_TLB_GUESSES = 512 };
 
 /* One array of a unit, looked at with one page size. */
 typedef struct vx_tlb_view {
     vx_setassoc *array;
+    uint32_t *guess;    /* VX_TLB_GUESSES slots, by low bits of the page number: where such a page was found last */
     uint64_t size_bits; /* the page size, in its place in the tag */
     uint32_t set_mask;
     uint8_t page_shift;
@@ -43,8 +42,7 @@ typedef struct vx_tlb_view {
 
 /* One lookup unit. */
 typedef struct vx_tlb_unit {
-    /* The last page that hit or was filled. */
-    uint64_t last_page;  /* its first address; 1, which no page has, where there is none */
+    /* The last page that was found by a search or filled: the result of both. */
     uint64_t last_mask;  /* ~(bytes - 1) of the page */
     uint64_t last_value; /* frame and rights */
     uint8_t last_size;
@@ -53,13 +51,25 @@ typedef struct vx_tlb_unit {
     vx_tlb_view live[VX_TLB_LIVE_MAX]; /* the views that were ever filled, in order of page size */
 } vx_tlb_unit;
 
+/* One kind of access: what a guess in the first of its unit's live views needs, side by side. Where there is no such
+ * view, or it does not keep stamps, nothing is ever found here. */
+typedef struct vx_mmu_lane {
+    const uint64_t *keys, *values;
+    uint64_t *stamps;
+    const uint32_t *guess;
+    uint64_t own, global; /* tag bits but for the page number: of the current context, of its global translations */
+    uint64_t want, need;  /* the access is allowed where ((value ^ want) & need) == 0 */
+    uint32_t page_shift;
+    vx_page_size size;
+} vx_mmu_lane;
+
 /* The front of struct vx_mmu. */
 typedef struct vx_mmu_front {
+    vx_mmu_lane lane[VX_ACCESSES];
+    uint64_t clock;                  /* the last stamp of all first-level arrays */
     vx_tlb_unit *first[VX_ACCESSES]; /* the first-level unit of each kind of access */
     uint64_t owner;                  /* tag bits of the current context ... */
     uint64_t global_owner;           /* ... and of its global translations; the same where CR4.PGE = 0 */
-    uint64_t want[VX_ACCESSES];      /* an access is allowed where ((value ^ want) & need) == 0 */
-    uint64_t need[VX_ACCESSES];
 } vx_mmu_front;
 
 /* The slot that holds the address's translation, whatever its rights, or VX_SETASSOC_NONE. Changes nothing. */
@@ -68,19 +78,18 @@ static inline uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva, u
     if ((gva >> view->pick_shift & view->pick_mask) != view->pick) return VX_SETASSOC_NONE;
     uint64_t page = gva >> view->page_shift;
     uint64_t tag = page << VX_TAG_PAGE_SHIFT | view->size_bits;
-    const vx_setassoc *array = view->array;
-    uint32_t set = (uint32_t)page & view->set_mask;
-    if (owner == global_owner) return vx_setassoc_find(array, set, tag | owner);
-    uint32_t first = set * array->ways;
-    for (uint32_t slot = first; slot < first + array->ways; slot++)
-        if (array->keys[slot] == (tag | owner) || array->keys[slot] == (tag | global_owner)) return slot;
+    const uint64_t *keys = view->array->keys;
+    uint32_t *guess = &view->guess[page % VX_TLB_GUESSES];
+    if ((keys[*guess] == (tag | owner)) | (keys[*guess] == (tag | global_owner))) return *guess;
+    uint32_t first = ((uint32_t)page & view->set_mask) * view->array->ways;
+    for (uint32_t slot = first; slot < first + view->array->ways; slot++)
+        if ((keys[slot] == (tag | owner)) | (keys[slot] == (tag | global_owner))) return *guess = slot;
     return VX_SETASSOC_NONE;
 }
 
-static inline void vx_tlb_unit_remember(vx_tlb_unit *unit, uint64_t gva, uint64_t value, vx_page_size size)
+static inline void vx_tlb_unit_remember(vx_tlb_unit *unit, uint64_t value, vx_page_size size)
 {
     unit->last_mask = ~(vx_page_bytes(size) - 1);
-    unit->last_page = gva & unit->last_mask;
     unit->last_value = value;
     unit->last_size = (uint8_t)size;
 }
@@ -90,17 +99,18 @@ static inline vx_hpa vx_tlb_unit_last_hpa(const vx_tlb_unit *unit, uint64_t gva)
     return (vx_hpa){(unit->last_value & VX_TLB_FRAME) | (gva & ~unit->last_mask)};
 }
 
-/* The search behind the filter. True: found with sufficient rights; touched and remembered, not counted. */
+/* The search. True: found with sufficient rights; touched and remembered, not counted. */
 static inline bool vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva, vx_access access)
 {
+    const vx_mmu_lane *lane = &front->lane[access];
     for (unsigned i = 0; i < unit->live_count; i++) {
         const vx_tlb_view *view = &unit->live[i];
         uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
         if (slot == VX_SETASSOC_NONE) continue;
         uint64_t value = view->array->values[slot];
-        if ((value ^ front->want[access]) & front->need[access]) return false;
+        if ((value ^ lane->want) & lane->need) return false;
         vx_setassoc_touch(view->array, slot);
-        vx_tlb_unit_remember(unit, gva, value, (vx_page_size)(view->size_bits >> VX_TAG_SIZE_SHIFT));
+        vx_tlb_unit_remember(unit, value, (vx_page_size)(view->size_bits >> VX_TAG_SIZE_SHIFT));
         return true;
     }
     return false;
@@ -112,12 +122,39 @@ static inline bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hp
 {
     vx_mmu_front *front = (vx_mmu_front *)(void *)mmu;
     vx_tlb_unit *unit = front->first[access];
-    bool filtered = (gva & unit->last_mask) == unit->last_page &&
-                    ((unit->last_value ^ front->want[access]) & front->need[access]) == 0;
-    if (!filtered && !vx_tlb_unit_search(unit, front, gva, access)) return false;
+    if (!vx_tlb_unit_search(unit, front, gva, access)) return false;
     unit->hits_by_page[unit->last_size]++;
     *hpa = vx_tlb_unit_last_hpa(unit, gva);
     return true;
+}
+
+/* The same for a loop that needs no addresses and counts by itself (vx_mmu_lane_count): true for most of what
+ * vx_mmu_hit is true for. `stamp` exceeds every earlier one; the loop keeps the clock between vx_mmu_clock and
+ * vx_mmu_set_clock. */
+static inline bool vx_mmu_lane_hit(const vx_mmu_lane *lane, uint64_t gva, uint64_t stamp)
+{
+    uint64_t page = gva >> lane->page_shift;
+    uint32_t slot = lane->guess[page % VX_TLB_GUESSES];
+    uint64_t key = lane->keys[slot] ^ page << VX_TAG_PAGE_SHIFT;
+    /* One branch, which is predicted well; each condition alone would not be. */
+    bool hit = ((key == lane->own) | (key == lane->global)) & (((lane->values[slot] ^ lane->want) & lane->need) == 0);
+    if (hit) lane->stamps[slot] = stamp;
+    return hit;
+}
+
+static inline const vx_mmu_lane *vx_mmu_lanes(const vx_mmu *mmu)
+{
+    return ((const vx_mmu_front *)(const void *)mmu)->lane;
+}
+
+static inline uint64_t vx_mmu_clock(const vx_mmu *mmu) { return ((const vx_mmu_front *)(const void *)mmu)->clock; }
+static inline void vx_mmu_set_clock(vx_mmu *mmu, uint64_t clock) { ((vx_mmu_front *)(void *)mmu)->clock = clock; }
+
+/* Counts hits of a lane. */
+static inline void vx_mmu_lane_count(vx_mmu *mmu, vx_access access, uint64_t hits)
+{
+    vx_mmu_front *front = (vx_mmu_front *)(void *)mmu;
+    front->first[access]->hits_by_page[front->lane[access].size] += hits;
 }
 
 /* Counts `count` further hits on the page of the access before this one, which must have been of the same kind: the
