@@ -1,9 +1,10 @@
-# vx_room(<name> SOURCES ... [ALLOWS <room>...] [PRIVATE_LIBS ...] [INCLUDE dir])
+# vx_room(<name> SOURCES ... [ALLOWS <room>...] [NEEDS <room>...] [PRIVATE_LIBS ...] [INCLUDE dir])
 #
 # A room is the object library vx_<name>. Its include path is its own public and private headers plus the public
 # headers of the rooms it names, and nothing that these include in turn: a forbidden include is "file not found".
-# PRIVATE_LIBS are strangers (SystemC, libxml2, GSL, zstd): their headers are seen by this room alone; whoever links the
+# NEEDS are rooms that are linked wherever this one is. PRIVATE_LIBS are strangers (SystemC, libxml2, GSL, zstd): their headers are seen by this room alone; whoever links the
 # room's objects links the libraries too.
+define_property(TARGET PROPERTY VX_NEEDS BRIEF_DOCS "rooms a program with this room's objects must have")
 define_property(TARGET PROPERTY VX_LIBS BRIEF_DOCS "libraries a program with this room's objects must link")
 
 function(vx_room_includes target)
@@ -13,7 +14,7 @@ function(vx_room_includes target)
 endfunction()
 
 function(vx_room name)
-  cmake_parse_arguments(room "" "INCLUDE" "SOURCES;ALLOWS;PRIVATE_LIBS" ${ARGN})
+  cmake_parse_arguments(room "" "INCLUDE" "SOURCES;ALLOWS;NEEDS;PRIVATE_LIBS" ${ARGN})
   add_library(vx_${name} OBJECT ${room_SOURCES})
   if(NOT room_INCLUDE)
     set(room_INCLUDE ${CMAKE_CURRENT_SOURCE_DIR}/include)
@@ -21,12 +22,20 @@ function(vx_room name)
   target_include_directories(vx_${name} PRIVATE ${room_INCLUDE} ${CMAKE_CURRENT_SOURCE_DIR})
   vx_room_includes(vx_${name} ${room_ALLOWS})
   target_link_libraries(vx_${name} PRIVATE vx_flags ${room_PRIVATE_LIBS})
-  set_target_properties(vx_${name} PROPERTIES VX_LIBS "${room_PRIVATE_LIBS}")
+  set_target_properties(vx_${name} PROPERTIES VX_LIBS "${room_PRIVATE_LIBS}" VX_NEEDS "${room_NEEDS}")
 endfunction()
 
-# vx_link_rooms(<target> <room>...): the rooms' objects and the strangers they need.
+# vx_link_rooms(<target> <room>...): the rooms' objects, those of the rooms they need, and the strangers.
 function(vx_link_rooms target)
+  set(rooms ${ARGN})
   foreach(room ${ARGN})
+    get_target_property(needs vx_${room} VX_NEEDS)
+    if(needs)
+      list(APPEND rooms ${needs})
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  foreach(room ${rooms})
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:vx_${room}>)
     get_target_property(libs vx_${room} VX_LIBS)
     if(libs)
