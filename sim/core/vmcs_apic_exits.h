@@ -15,7 +15,7 @@ bool vx_vmcs_apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t offse
 /* WRMSR of an x2APIC register that the MSR bitmap lets through (29.5). */
 bool vx_vmcs_x2apic_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint64_t msr, uint64_t value, vx_exit *exit);
 
-/* TPR virtualization (29.1.2) after VTPR[7:4] has become `priority` (0 to 15). */
-bool vx_vmcs_tpr_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint32_t priority, vx_exit *exit);
+/* MOV to CR8 of `priority` (0 to 15) that no CR8 control makes exit (29.3). */
+bool vx_vmcs_cr8_write_exits(const vx_vmcs *vmcs, uint32_t cpu2, uint8_t priority, vx_exit *exit);
 
 #endif

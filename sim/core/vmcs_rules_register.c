@@ -46,7 +46,7 @@ static bool cr3_load_exits(const vmcs_question *q)
 static bool cr8_load(const vmcs_question *q, vx_exit *exit)
 {
     if (q->vmcs->cpu & VX_CPU_CR8_LOAD_EXITING) return true;
-    return vx_vmcs_tpr_write_exits(q->vmcs, q->cpu2, (uint32_t)q->event->value & 0xF, exit);
+    return vx_vmcs_cr8_write_exits(q->vmcs, q->cpu2, q->event->value & 0xF, exit);
 }
 
 bool vmcs_cr_write(const vmcs_question *q, vx_exit *exit)
