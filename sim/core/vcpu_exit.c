@@ -49,8 +49,20 @@ uint64_t vx_vcpu_leave_root(vx_vcpu *v, uint32_t reason, uint64_t references)
     return ticks;
 }
 
+void vx_vcpu_emulated(vx_vcpu *v, vx_gva gva, vx_access access, vx_hpa hpa)
+{
+    v->emulated = true;
+    v->emulated_gva = gva;
+    v->emulated_access = access;
+    v->emulated_hpa = hpa;
+}
+
+void vx_vcpu_emulate_ahead(vx_vcpu *v, unsigned instructions) { v->ahead_limit = v->instructions + instructions; }
+
 vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
+    v->emulated = false;
+    v->ahead_limit = 0;
     if (v->deprivileged) return v->hooks.on_exit(v->hooks.hypervisor, v, exit, record, payload);
     vx_exit_counts *row = row_of(v, exit->reason);
     uint64_t hardware = (uint64_t)v->cpu->cost.vmexit_ticks + v->cpu->cost.vmentry_ticks;
@@ -69,6 +81,8 @@ vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *recor
     if (all > row->most_ticks) row->most_ticks = all;
     return resume;
 }
+
+void vcpu_flush_at_entry(vx_vcpu *v) { flush_untagged(v, true); }
 
 void vx_vcpu_exit(vx_vcpu *v, const vx_exit *exit) { (void)vcpu_take_exit(v, exit, NULL, NULL); }
 

@@ -42,6 +42,11 @@ struct vx_vcpu {
     bool injected; /* a page fault waits for the VM entry */
     vx_gva injected_gva;
     uint32_t injected_error;
+    bool emulated; /* by software, in the exit in progress: what was accessed, and where it lies */
+    vx_gva emulated_gva;
+    vx_access emulated_access;
+    vx_hpa emulated_hpa;
+    uint64_t ahead_limit;    /* software emulates page-table stores up to this instruction count; 0: it does not */
     vx_ledger at_root;       /* the ledger when software entered root operation */
     uint64_t software_ticks; /* charged by the handler of the exit in progress */
 
@@ -70,6 +75,8 @@ void vcpu_note_view(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payl
 
 /* Whether the record exits, and if so the whole round trip: vcpu_exit.c. */
 vx_resume vcpu_take_exit(vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record, const uint64_t *payload);
+/* What the VM entry drops where nothing tags the TLB. */
+void vcpu_flush_at_entry(vx_vcpu *vcpu);
 bool vcpu_record_exits(const vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_exit *exit);
 
 /* The outcome of a reference or a page-table store that was not a first-level hit. */

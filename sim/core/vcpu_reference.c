@@ -61,6 +61,14 @@ static vcpu_settled deliver_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_co
     return *status == VX_OK ? VCPU_TRANSLATED : VCPU_FAILED;
 }
 
+/* Software performed the access: where it went is checked like any other translation. */
+static vcpu_settled emulated(vx_vcpu *v, vx_status *status, vx_msg *msg)
+{
+    if (!v->emulated || !v->hooks.on_translation) return VCPU_EMULATED;
+    *status = v->hooks.on_translation(v->hooks.checker, v, v->emulated_gva, v->emulated_access, v->emulated_hpa, msg);
+    return *status == VX_OK ? VCPU_EMULATED : VCPU_FAILED;
+}
+
 /* One fault of the walk. TRANSLATED here means: mended, try again. */
 static vcpu_settled settle(vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault *fault, const vx_record *record,
                            const uint64_t *payload, vx_status *status, vx_msg *msg)
@@ -69,7 +77,7 @@ static vcpu_settled settle(vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault 
         if (!vcpu_virtualized(v) || !page_fault_exits(v, fault->error_code))
             return deliver_page_fault(v, fault->gva, fault->error_code, status, msg);
         vx_exit exit = page_fault_exit(v, fault->gva, fault->error_code);
-        if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return VCPU_EMULATED;
+        if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return emulated(v, status, msg);
     } else {
         vx_exit exit = nested_exit(v, result, fault);
         if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return VCPU_EMULATED;
@@ -139,15 +147,30 @@ static vcpu_settled physical_store(vx_vcpu *v, const vx_record *record, const ui
     return unsettled((vx_gva){gpa.v}, status, msg);
 }
 
+/* Software that emulates ahead has come to this store. */
+static bool emulated_ahead(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    if (v->instructions > v->ahead_limit || v->ahead_limit == 0) return false;
+    if (!v->hooks.emulate(v->hooks.hypervisor, v, record, payload)) return false;
+    v->ahead_limit = 0;
+    vcpu_flush_at_entry(v); /* the entry that ends the exit comes behind it */
+    return true;
+}
+
 static vx_status page_table_store(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
 {
     vx_status status = VX_OK;
     vcpu_settled settled;
-    if (record->addr == VX_GVA_UNKNOWN) {
+    bool known = record->addr != VX_GVA_UNKNOWN;
+    bool ahead = emulated_ahead(v, record, payload);
+    if (known) {
+        v->stores++;
+        if (!v->translated || ahead) v->untranslated++; /* no lookup */
+    }
+    if (ahead) return VX_OK;
+    if (!known) {
         settled = physical_store(v, record, payload, &status, msg);
     } else {
-        v->stores++;
-        if (!v->translated) v->untranslated++;
         settled = v->translated
                       ? vcpu_reference(v, (vx_gva){record->addr}, VX_ACCESS_STORE, record, payload, &status, msg)
                       : VCPU_TRANSLATED;

@@ -83,6 +83,9 @@ typedef struct vx_vcpu_hooks {
      * become a table (PT_PAGE_NEW, its entries are written), PDPTEs were latched (PDPTE_LOAD). INVPCID too, where it
      * does not exit. For software that composed the tables the hardware walks; called with those alone. */
     void (*on_notice)(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+    /* Software is emulating ahead (vx_vcpu_emulate_ahead) and comes to this page-table store: it performs it, if it is
+     * one that would trap, and returns true. No exit. NULL: never called. */
+    bool (*emulate)(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
     /* A deprivileged guest (vx_vcpu_virtualize): does this record reach software, by a trap or because software has
      * translated the instruction? Then on_exit is called, with reason 0 but for page faults. */
     bool (*sensitive)(void *hypervisor, const vx_vcpu *vcpu, const vx_record *record);
@@ -120,6 +123,14 @@ void vx_vcpu_virtualize(vx_vcpu *vcpu, const vx_vmcs *vmcs, const vx_vmcb *vmcb,
 
 /* Event injection: a page fault is delivered to the guest at the VM entry that ends the exit being handled. */
 void vx_vcpu_inject_page_fault(vx_vcpu *vcpu, vx_gva gva, uint32_t error_code);
+
+/* While it handles an exit with VX_RESUME_NEXT: software performed the access, and it went to `hpa`. For --check. */
+void vx_vcpu_emulated(vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa);
+
+/* While it handles an exit with VX_RESUME_NEXT: software goes on emulating for so many instructions, until it has
+ * performed one more page-table store (hooks.emulate) or something else exits. References of the instructions in
+ * between are made as always. Instructions count by the block that they were fetched in. */
+void vx_vcpu_emulate_ahead(vx_vcpu *vcpu, unsigned instructions);
 
 const vx_registers *vx_vcpu_registers(const vx_vcpu *vcpu);
 /* Loads registers as VM entry does: no cached translation is dropped by it (VPID off has its own flush at each
@@ -200,7 +211,7 @@ typedef struct vx_vcpu_counts {
     uint64_t instructions, fetches, loads, stores, references;
     uint64_t crossings;          /* references that touch two pages */
     uint64_t skipped_references; /* left out by the recorder's filter: counted in references, not looked up */
-    uint64_t untranslated;       /* lookups not made: paging off and no nested tables */
+    uint64_t untranslated;       /* lookups not made: paging off and no nested tables, or a store emulated ahead */
     uint64_t abandoned;       /* references of a system trace that faulted: the record after them says what happened */
     uint64_t retries;         /* lookups after a fault or exit */
     uint64_t root_references; /* lookups in VMX root operation: no references of the guest's */
