@@ -67,9 +67,9 @@ static bool malformed(const vmm_vm *vm, const vx_radix *format, unsigned level, 
     return (entry & reserved) != 0;
 }
 
-bool guest_entry_malformed(const vmm_vm *vm, unsigned level, uint64_t entry)
+bool guest_entry_malformed(const vmm_vm *vm, unsigned level, bool leaf, uint64_t entry)
 {
-    return malformed(vm, guest_format(&vm->guest), level, level == 1, entry);
+    return malformed(vm, guest_format(&vm->guest), level, leaf, entry);
 }
 
 static uint32_t fault_code(const vmm_vm *vm, vx_access access)

@@ -34,8 +34,8 @@ void guest_latch_pdptes(vmm_vm *vm);
 /* Walks for an access at the vCPU's privilege level. Changes nothing. */
 guest_walk guest_walk_for(const vmm_vm *vm, vx_gva gva, vx_access access);
 
-/* Has a present entry of a table (of `level`; above 1: that points to a table) reserved bits set? */
-bool guest_entry_malformed(const vmm_vm *vm, unsigned level, uint64_t entry);
+/* Has a present entry of a table of `level` reserved bits set? `leaf`: it maps a page. */
+bool guest_entry_malformed(const vmm_vm *vm, unsigned level, bool leaf, uint64_t entry);
 
 /* Sets A on every entry of the path, and D on the leaf for a store, as the processor would have; keeps *walk current.
  */

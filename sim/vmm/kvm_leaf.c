@@ -23,7 +23,7 @@ static bool behind(const vmm_vm *vm, const shadow_page *page, unsigned index, gu
     if (!format) return false;
     vx_hpa at = vx_gpa_map_hpa(vm->ram, shadow_mirrored_gpa(vm, &page->key, index));
     uint64_t entry = vx_radix_read(format, vm->vmm->memory, at);
-    if (!(entry & VX_PTE_P) || !(entry & VX_PTE_A) || guest_entry_malformed(vm, 1, entry)) return false;
+    if (!(entry & VX_PTE_P) || !(entry & VX_PTE_A) || guest_entry_malformed(vm, 1, true, entry)) return false;
     uint8_t rights = page->key.rights;
     *walk = (guest_walk){.present = true,
                          .page = VX_PAGE_4K,

@@ -35,15 +35,6 @@ static uint64_t read_entry(const vmm_vm *vm, uint64_t entry)
     return vx_physmem_read64(vm->vmm->memory, (vx_hpa){entry});
 }
 
-static void controls(vmm_vm *vm)
-{
-    shadow_controls(vm);
-    vm->vmcs.cpu |= VX_CPU_INVLPG_EXITING; /* INVPCID too, where it is enabled */
-    if (vm->vmcs.cpu & VX_CPU_SECONDARY_CONTROLS) vm->vmcs.cpu2 |= VX_CPU2_INVPCID;
-    vm->vmcb.intercepts1 |= 1U << 25; /* INVLPG, APM Vol. 2, Appendix B */
-    vm->vmcb.intercepts3 |= 1U << 2;  /* INVPCID */
-}
-
 /* ---- fills ---- */
 
 static bool same_table(const shadow_key *a, const shadow_key *b)
@@ -370,7 +361,7 @@ const vmm_scheme vmm_scheme_shadow_kvm = {.needs_vtx = true,
                                           .shadow_tables = true,
                                           .state_bytes = sizeof(kvm_shadow),
                                           .init = kvm_pages_init,
-                                          .controls = controls,
+                                          .controls = shadow_controls_and_flushes,
                                           .load_state = load_state,
                                           .on_exit = on_exit,
                                           .on_notice = on_notice,

@@ -78,15 +78,6 @@ static vx_status init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
     return VX_OK;
 }
 
-static void controls(vmm_vm *vm)
-{
-    shadow_controls(vm);
-    vm->vmcs.cpu |= VX_CPU_INVLPG_EXITING; /* INVPCID too, where it is enabled */
-    if (vm->vmcs.cpu & VX_CPU_SECONDARY_CONTROLS) vm->vmcs.cpu2 |= VX_CPU2_INVPCID;
-    vm->vmcb.intercepts1 |= 1U << 25; /* INVLPG, APM Vol. 2, Appendix B */
-    vm->vmcb.intercepts3 |= 1U << 2;  /* INVPCID */
-}
-
 static void load_state(vmm_vm *vm, const vx_registers *guest)
 {
     (void)guest;
@@ -219,7 +210,7 @@ const vmm_scheme vmm_scheme_shadow_vtlb = {.needs_vtx = true,
                                            .shadow_tables = true,
                                            .state_bytes = sizeof(vtlb_state),
                                            .init = init,
-                                           .controls = controls,
+                                           .controls = shadow_controls_and_flushes,
                                            .load_state = load_state,
                                            .on_exit = on_exit,
                                            .on_notice = on_notice,

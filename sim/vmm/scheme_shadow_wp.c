@@ -285,21 +285,10 @@ void shadow_wp_on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *pa
     }
 }
 
-/* Every root's shadow is in step, not the current one's alone; but a PAE root that is not loaded has no PDPTEs. */
 vx_status shadow_wp_verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 {
     wp_state *state = vm->state;
-    const vx_radix *format = shadow_format(&vm->guest);
-    if (!state->root) return VX_OK;
-    if (format == &vx_radix_pae) return shadow_verify_tree(vm, format, state->root->table, leaves, NULL, msg);
-    uint64_t cr3 = vm->guest.cr3;
-    vx_status status = VX_OK;
-    for (shadow_page *page = NULL; status == VX_OK && (page = shadow_pages_at(&state->pages, format->top, page));) {
-        vm->guest.cr3 = page->key.gfn << VX_PAGE_SHIFT;
-        status = shadow_verify_tree(vm, format, page->table, leaves, NULL, msg);
-    }
-    vm->guest.cr3 = cr3;
-    return status;
+    return shadow_verify_roots(vm, &state->pages, state->root, leaves, NULL, msg);
 }
 
 const vmm_scheme vmm_scheme_shadow_wp = {

@@ -49,6 +49,15 @@ void shadow_controls(vmm_vm *vm)
     vm->vmcb.cr_read |= 1U << 3;
 }
 
+void shadow_controls_and_flushes(vmm_vm *vm)
+{
+    shadow_controls(vm);
+    vm->vmcs.cpu |= VX_CPU_INVLPG_EXITING; /* INVPCID too, where it is enabled */
+    if (vm->vmcs.cpu & VX_CPU_SECONDARY_CONTROLS) vm->vmcs.cpu2 |= VX_CPU2_INVPCID;
+    vm->vmcb.intercepts1 |= 1U << 25; /* INVLPG, APM Vol. 2, Appendix B */
+    vm->vmcb.intercepts3 |= 1U << 2;  /* INVPCID */
+}
+
 static bool is_page_fault(const vmm_vm *vm, const vx_exit *exit)
 {
     if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) return exit->reason == 0x4E;
@@ -159,6 +168,13 @@ static vx_status verify_leaf(vmm_vm *vm, uint64_t gva, uint64_t entry, uint64_t 
                    same ? "has wider rights than the guest's tables" : "differs from the guest's tables");
 }
 
+/* Rights of the shadow's path: a leaf has no more than the entries above it. */
+static uint64_t combined(uint64_t above, uint64_t entry)
+{
+    return (entry & ~(uint64_t)(VX_PTE_W | VX_PTE_U)) | (entry & above & (VX_PTE_W | VX_PTE_U)) |
+           ((entry | above) & VX_PTE_NX);
+}
+
 typedef struct verification {
     vmm_vm *vm;
     const vx_radix *format;
@@ -166,7 +182,7 @@ typedef struct verification {
     vx_msg *msg;
 } verification;
 
-static vx_status verify_level(const verification *now, unsigned level, uint64_t table, uint64_t prefix)
+static vx_status verify_level(const verification *now, unsigned level, uint64_t table, uint64_t prefix, uint64_t above)
 {
     const vx_radix *format = now->format;
     for (unsigned i = 0; i < 1U << format->bits[level]; i++) {
@@ -177,8 +193,10 @@ static vx_status verify_level(const verification *now, unsigned level, uint64_t 
             gva |= ~0ULL << (format->shift[level] + format->bits[level]); /* canonical upper half */
         bool leaf = vx_radix_is_leaf(format, level, entry);
         uint64_t frame = vx_radix_frame(format, entry, level, leaf);
-        vx_status status = leaf ? verify_leaf(now->vm, gva, entry, frame, now->stale, now->msg)
-                                : verify_level(now, level - 1, frame, gva);
+        bool pdpte = format == &vx_radix_pae && level == 3; /* no rights of its own */
+        uint64_t path = pdpte ? above : combined(above, entry);
+        vx_status status = leaf ? verify_leaf(now->vm, gva, path, frame, now->stale, now->msg)
+                                : verify_level(now, level - 1, frame, gva, path);
         if (status != VX_OK) return status;
         if (leaf) ++*now->leaves;
     }
@@ -189,5 +207,5 @@ vx_status shadow_verify_tree(vmm_vm *vm, const vx_radix *format, uint64_t root, 
                              vx_msg *msg)
 {
     verification now = {vm, format, leaves, stale, msg};
-    return verify_level(&now, format->top, root, 0);
+    return verify_level(&now, format->top, root, 0, VX_PTE_W | VX_PTE_U);
 }

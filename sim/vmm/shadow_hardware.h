@@ -16,6 +16,8 @@ void shadow_load_registers(vmm_vm *vm, uint64_t root);
 /* The exit controls every shadow scheme needs: page faults, CR3, and the CR0 and CR4 bits that translation depends on.
  */
 void shadow_controls(vmm_vm *vm);
+/* The same, and the guest's own flushes: INVLPG and INVPCID. */
+void shadow_controls_and_flushes(vmm_vm *vm);
 
 /* What an exit means to a shadow scheme. */
 typedef enum shadow_exit {

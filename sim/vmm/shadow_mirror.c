@@ -72,3 +72,19 @@ void shadow_write_guest(vmm_vm *vm, const vx_record *record, const uint64_t *pay
     else
         vx_physmem_write64(vm->vmm->memory, at, payload[1]);
 }
+
+vx_status shadow_verify_roots(vmm_vm *vm, shadow_pages *pages, const shadow_page *root, uint64_t *leaves,
+                              uint64_t *stale, vx_msg *msg)
+{
+    const vx_radix *format = shadow_format(&vm->guest);
+    if (!root) return VX_OK;
+    if (format == &vx_radix_pae) return shadow_verify_tree(vm, format, root->table, leaves, stale, msg);
+    uint64_t cr3 = vm->guest.cr3;
+    vx_status status = VX_OK;
+    for (shadow_page *page = NULL; status == VX_OK && (page = shadow_pages_at(pages, format->top, page));) {
+        vm->guest.cr3 = page->key.gfn << VX_PAGE_SHIFT;
+        status = shadow_verify_tree(vm, format, page->table, leaves, stale, msg);
+    }
+    vm->guest.cr3 = cr3;
+    return status;
+}

@@ -20,6 +20,11 @@ void shadow_mirrored_entries(const vmm_vm *vm, const shadow_key *key, unsigned i
 /* The guest-physical address of the guest entry that entry `index` of a leaf shadow (not direct) mirrors. */
 vx_gpa shadow_mirrored_gpa(const vmm_vm *vm, const shadow_key *key, unsigned index);
 
+/* shadow_verify_tree over every root that there is a shadow of, not the current one's alone: a store to a table
+ * concerns them all. But a PAE root that is not loaded has no PDPTEs. `root`: the current one, or NULL. */
+vx_status shadow_verify_roots(vmm_vm *vm, shadow_pages *pages, const shadow_page *root, uint64_t *leaves,
+                              uint64_t *stale, vx_msg *msg);
+
 /* Performs a page-table store record in guest memory. */
 void shadow_write_guest(vmm_vm *vm, const vx_record *record, const uint64_t *payload);
 

@@ -66,13 +66,18 @@ static shadow_page *make(shadow_pages *all, const shadow_key *key)
     return page;
 }
 
-shadow_page *shadow_pages_get(shadow_pages *all, const shadow_key *key, bool *made)
+shadow_page *shadow_pages_find(shadow_pages *all, const shadow_key *key)
 {
-    *made = false;
     for (uint32_t i = *bucket(all, key->gfn); i; i = all->pages[i - 1].next)
         if (same_key(&all->pages[i - 1].key, key)) return &all->pages[i - 1];
-    *made = true;
-    return make(all, key);
+    return NULL;
+}
+
+shadow_page *shadow_pages_get(shadow_pages *all, const shadow_key *key, bool *made)
+{
+    shadow_page *page = shadow_pages_find(all, key);
+    *made = !page;
+    return page ? page : make(all, key);
 }
 
 shadow_page *shadow_pages_of(shadow_pages *all, uint64_t gfn, const shadow_page *page)

@@ -51,6 +51,9 @@ vx_status shadow_pages_init(shadow_pages *all, vx_arena *arena, table_pages *tab
  * that nothing points to any more are taken back first (but for roots, which nothing points to); then NULL. */
 shadow_page *shadow_pages_get(shadow_pages *all, const shadow_key *key, bool *made);
 
+/* The shadow page of a key, or NULL. */
+shadow_page *shadow_pages_find(shadow_pages *all, const shadow_key *key);
+
 /* The next shadow page that mirrors the guest table `gfn`, after `page` (NULL: the first), or NULL. */
 shadow_page *shadow_pages_of(shadow_pages *all, uint64_t gfn, const shadow_page *page);
 
