@@ -71,12 +71,20 @@ static bool write_protected(void *hypervisor, const vx_vcpu *vcpu, vx_gpa gpa)
     return vm->vmm->scheme->write_protected(vm, gpa);
 }
 
+static bool emulate(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload)
+{
+    (void)vcpu;
+    vmm_vm *vm = hypervisor;
+    return !vm->vmm->out_of_tables && vm->vmm->scheme->emulate(vm, record, payload);
+}
+
 void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks)
 {
     hooks->hypervisor = &vmm->vm[vm];
     hooks->on_exit = on_exit;
     hooks->on_state = on_state;
     hooks->write_protected = vmm->scheme->write_protected ? write_protected : NULL;
+    hooks->emulate = vmm->scheme->emulate ? emulate : NULL;
     hooks->sensitive = vmm->scheme->sensitive ? sensitive : NULL;
     hooks->on_notice = vmm->scheme->on_notice ? on_notice : NULL;
 }

@@ -36,6 +36,8 @@ typedef struct vmm_scheme {
     bool (*on_exit)(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
                     vx_resume *resume);
     bool (*write_protected)(vmm_vm *vm, vx_gpa gpa); /* NULL: never */
+    /* See vx_vcpu_hooks; NULL: the scheme never emulates ahead. */
+    bool (*emulate)(vmm_vm *vm, const vx_record *record, const uint64_t *payload);
     void (*on_notice)(vmm_vm *vm, const vx_record *record,
                       const uint64_t *payload); /* see vx_vcpu_hooks; may be NULL */
     /* Makes the next access to a page of device memory exit at once (a misconfigured entry); may be NULL. */
@@ -90,7 +92,7 @@ struct vx_vmm {
 
 /* The schemes' tables: schemes.c lists them. */
 extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt, vmm_scheme_shadow_wp, vmm_scheme_shadow_vtlb,
-    vmm_scheme_shadow_kvm;
+    vmm_scheme_shadow_kvm, vmm_scheme_shadow_xen_v2, vmm_scheme_shadow_xen_v3;
 extern const vmm_scheme vmm_scheme_trap, vmm_scheme_bt;
 
 /* NULL for native. */

@@ -24,6 +24,16 @@ static void declare_traps(vx_vmm_counts *c, vx_stats *stats)
                     "traps.missed");
 }
 
+static void declare_xen(vx_vmm_counts *c, vx_stats *stats)
+{
+    vx_stats_scalar(stats, &c->unsyncs, "tables", "leaf tables let go out of sync", "paging.unsyncs");
+    vx_stats_scalar(stats, &c->resyncs, "tables", "leaf tables brought in step again", "paging.resyncs");
+    vx_stats_scalar(stats, &c->early_unshadows, "tables", "tables that lost shadows to a row of zero stores",
+                    "paging.early_unshadows");
+    vx_stats_scalar(stats, &c->stores_ahead, "stores", "page-table stores emulated behind another, without an exit",
+                    "paging.stores_ahead");
+}
+
 void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
 {
     vx_vmm_counts *c = &vmm->counts;
@@ -43,6 +53,7 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
     vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
     if (vmm->scheme->deprivileged) declare_traps(c, stats);
+    if (vmm->scheme->emulate) declare_xen(c, stats);
     if (vmm->touch.frames == 0) return;
     vx_stats_scalar(stats, &c->indirect_references, "references", "handlers' references to lines of their own",
                     "exits.indirect.references");

@@ -66,11 +66,26 @@ static void flush(guest *g, unsigned process, uint64_t gva, bool leaf)
         vmm_invlpg(g->world, gva);
 }
 
+/* One store, or two halves as PAE guests on 32-bit processors store: the half with P is the last one when an entry is
+ * made, the first when it goes. */
+static void store(guest *g, uint64_t gva, uint64_t at, uint64_t value)
+{
+    if (g->world->format != &vx_radix_pae || below(g, 3)) {
+        vmm_pt_store(g->world, gva, at, value);
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned high = (value & VX_PTE_P) ? !i : i;
+        vmm_pt_store_half(g->world, gva == VX_GVA_UNKNOWN ? gva : gva + 4 * high, at + 4 * high,
+                          (uint32_t)(value >> 32 * high));
+    }
+}
+
 /* Stores an entry somewhere in a process's tables. */
 static void store_entry(guest *g, unsigned process, uint64_t gva, unsigned level, uint64_t at, uint64_t value)
 {
     uint64_t before = vmm_read(g->world, at);
-    vmm_pt_store(g->world, VX_GVA_UNKNOWN, at, value);
+    store(g, VX_GVA_UNKNOWN, at, value);
     if (before & VX_PTE_P) flush(g, process, gva, vx_radix_is_leaf(g->world->format, level, before));
 }
 
@@ -181,7 +196,7 @@ static void store_through_window(guest *g)
         (void)vmm_touch(g->world, VX_ACCESS_STORE, window);
         return;
     }
-    vmm_pt_store(g->world, window | (at & 0xFFF), at, value);
+    store(g, window | (at & 0xFFF), at, value);
     if (present) flush(g, g->current, gva, true);
 }
 
@@ -278,6 +293,12 @@ static void same_as_native(vx_paging_mode mode, uint64_t seed)
         {.scheme = VX_SCHEME_SHADOW_KVM},
         {.scheme = VX_SCHEME_SHADOW_KVM, .vpid = true},
         {.scheme = VX_SCHEME_SHADOW_KVM, .amd = true, .vpid = true},
+        {.scheme = VX_SCHEME_SHADOW_XEN_V2},
+        {.scheme = VX_SCHEME_SHADOW_XEN_V2, .vpid = true},
+        {.scheme = VX_SCHEME_SHADOW_XEN_V2, .amd = true, .vpid = true},
+        {.scheme = VX_SCHEME_SHADOW_XEN_V3},
+        {.scheme = VX_SCHEME_SHADOW_XEN_V3, .vpid = true},
+        {.scheme = VX_SCHEME_SHADOW_XEN_V3, .amd = true, .vpid = true},
         {.scheme = VX_SCHEME_EPT},
         {.scheme = VX_SCHEME_EPT, .vpid = true, .nested_page = VX_PAGE_2M},
         {.scheme = VX_SCHEME_SHADOW_WP, .amd = true},

@@ -22,6 +22,7 @@ vx_cfg_vmm vmm_test_config(void)
         .bt_port_in_ticks = 216,
         .bt_privileged_ticks = 35,
         .bt_store_ticks = 2121,
+        .xen = {.prefetch = 32, .oos_pages = 3, .oos_fixups = 2, .early_unshadow = VX_UNSHADOW_ALL, .emulate_ahead = 4},
         .shadow = {.prefetch = 8, .flood_writes = 3, .previous_roots = 3, .invlpg_maps = true},
         .handler_count = 1,
         .handler = {{.reason = "default", .ticks = 1000, .vmreads = 10}},
@@ -113,6 +114,7 @@ void vmm_world_open(vmm_world *world, const vmm_options *options)
     world->config.nested_prefetch = options->nested_prefetch;
     world->config.shadow.quota_ratio = options->quota_ratio;
     world->config.shadow.quota_least = options->quota_least;
+    if (options->xen) world->config.xen = *options->xen;
     if (options->linear) world->config.placement = VX_PLACE_LINEAR;
     vx_arena_init(&world->arena);
     uint64_t ram = options->ram_bytes ? options->ram_bytes : RAM_BYTES;
@@ -227,6 +229,12 @@ void vmm_pt_store(vmm_world *world, uint64_t gva, uint64_t gpa, uint64_t value)
 {
     uint64_t payload[2] = {gpa, value};
     must(world, vmm_do(world, VX_REC_PT_STORE, world->format->entry_bytes, gva, payload, 2));
+}
+
+void vmm_pt_store_half(vmm_world *world, uint64_t gva, uint64_t gpa, uint32_t value)
+{
+    uint64_t payload[2] = {gpa, value};
+    must(world, vmm_do(world, VX_REC_PT_STORE, 4, gva, payload, 2));
 }
 
 uint64_t vmm_root(vmm_world *world)

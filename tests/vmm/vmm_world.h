@@ -23,6 +23,7 @@ typedef struct vmm_options {
     bool tpr_shadow;       /* a CPU that has it */
     vx_exit_policy exits;
     uint32_t nested_prefetch, quota_ratio, quota_least;
+    const vx_cfg_xen_shadow *xen; /* NULL: as Xen 3.3, without a limit to its memory */
 } vmm_options;
 
 /* What became of the reference made last. */
@@ -88,6 +89,8 @@ uint64_t vmm_entry_at(const vmm_world *world, uint64_t root, uint64_t gva, unsig
 uint64_t vmm_read(const vmm_world *world, uint64_t gpa);
 /* A page-table store; `gva` may be VX_GVA_UNKNOWN. */
 void vmm_pt_store(vmm_world *world, uint64_t gva, uint64_t gpa, uint64_t value);
+/* Four bytes of an entry of eight. */
+void vmm_pt_store_half(vmm_world *world, uint64_t gva, uint64_t gpa, uint32_t value);
 /* Maps a page, making tables as needed (upper entries allow everything); `leaf` as in vx_radix_map. */
 void vmm_map(vmm_world *world, uint64_t root, uint64_t gva, uint64_t frame, vx_page_size size, uint64_t leaf);
 /* An address under entry `index` of the top table, plus `offset`. */

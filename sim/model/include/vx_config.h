@@ -192,6 +192,28 @@ typedef struct vx_cfg_shadow {
     bool invlpg_maps;        /* INVLPG maps the entry's new value at once, where its A flag is set */
 } vx_cfg_shadow;
 
+/* Which tables lose their shadows when the guest stores one zero entry after another to them. */
+typedef enum vx_early_unshadow {
+    VX_UNSHADOW_OFF,
+    VX_UNSHADOW_LOWER, /* those that no CR3 or PDPTE names */
+    VX_UNSHADOW_ALL,
+    VX_UNSHADOWS
+} vx_early_unshadow; /* "off" "lower" "all" */
+
+enum { VX_CFG_OOS_PAGES = 16, VX_CFG_OOS_FIXUPS = 4 }; /* at most */
+
+/* How Xen shadows (shadow-xen-v2, shadow-xen-v3). */
+typedef struct vx_cfg_xen_shadow {
+    uint32_t prefetch;                /* entries that one fill may map, its own included */
+    uint32_t oos_pages;               /* shadow-xen-v3: leaf tables that may be out of sync at a time */
+    uint32_t oos_fixups;              /* ... and writable mappings of each of them */
+    vx_early_unshadow early_unshadow; /* which tables a row of zero stores takes the shadows from */
+    uint32_t emulate_ahead;           /* PAE guests: instructions emulated behind a page-table store, in search of its
+                                         second half */
+    uint32_t pool_pages;              /* memory for shadows: pages a vCPU */
+    uint32_t pool_mib_pages;          /* ... and pages for each MiB of the guest's; 0 both: no limit */
+} vx_cfg_xen_shadow;
+
 typedef struct vx_cfg_vmm {
     char name[VX_CFG_NAME];
     char title[64];
@@ -201,6 +223,7 @@ typedef struct vx_cfg_vmm {
     vx_exit_policy exits;
     uint32_t nested_prefetch; /* EPT and NPT: aligned window of 4 KiB pages that one first touch maps; 1: itself */
     vx_cfg_shadow shadow;
+    vx_cfg_xen_shadow xen;
     bool vpid; /* uses VPID where the CPU has it */
     bool flexpriority, apicv;
     bool apic_page_mapped; /* exit policy kvm: the APIC-access page is mapped without APICv as well */
@@ -224,12 +247,15 @@ typedef enum vx_scheme {
     VX_SCHEME_SHADOW_WP,
     VX_SCHEME_SHADOW_VTLB,
     VX_SCHEME_SHADOW_KVM,
+    VX_SCHEME_SHADOW_XEN_V2,
+    VX_SCHEME_SHADOW_XEN_V3,
     VX_SCHEME_EPT,
     VX_SCHEME_NPT,
     VX_SCHEME_TRAP,
     VX_SCHEME_BT,
     VX_SCHEMES
-} vx_scheme; /* "native" "shadow-wp" "shadow-vtlb" "shadow-kvm" "ept" "npt" "trap" "bt" */
+} vx_scheme; /* "native" "shadow-wp" "shadow-vtlb" "shadow-kvm" "shadow-xen-v2" "shadow-xen-v3" "ept" "npt" "trap" "bt"
+              */
 
 /* ---- the modelled guest OS (user-level traces) ---- */
 

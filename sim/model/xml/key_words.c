@@ -10,8 +10,10 @@ const char *const vx_words_psc[] = {"none", "prefix", "physical", NULL};
 const char *const vx_words_caches[] = {"fixed", "walks", "all", NULL};
 const char *const vx_words_placement[] = {"linear", "scattered", NULL};
 const char *const vx_words_tables[] = {"clustered", "interleaved", "scattered", NULL};
-const char *const vx_words_scheme[] = {"native", "shadow-wp", "shadow-vtlb", "shadow-kvm", "ept",
-                                       "npt",    "trap",      "bt",          NULL};
+const char *const vx_words_scheme[] = {
+    "native", "shadow-wp", "shadow-vtlb", "shadow-kvm", "shadow-xen-v2", "shadow-xen-v3", "ept",
+    "npt",    "trap",      "bt",          NULL};
+const char *const vx_words_unshadow[] = {"off", "lower", "all", NULL};
 const char *const vx_words_exits[] = {"plain", "kvm", NULL};
 
 enum { WORDS_WITHOUT_END = 1 };
@@ -21,6 +23,7 @@ HAS(vx_words_pages, VX_PAGE_SIZES);
 HAS(vx_words_access, VX_ACCESSES);
 HAS(vx_words_replacement, VX_REPLACEMENTS);
 HAS(vx_words_scheme, VX_SCHEMES);
+HAS(vx_words_unshadow, VX_UNSHADOWS);
 HAS(vx_words_exits, VX_EXIT_POLICIES);
 
 const vx_key_group *vx_keys_root(vx_model_kind kind)

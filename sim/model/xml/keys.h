@@ -82,7 +82,8 @@ extern const char *const vx_words_vendor[],
                                                                           *const vx_words_placement[],
                                                                               *const vx_words_tables[],
                                                                                   *const vx_words_scheme[],
-                                                                                      *const vx_words_exits[];
+                                                                                      *const vx_words_exits[],
+                                                                                          *const vx_words_unshadow[];
 
 /* ---- one value (key_value.c) ---- */
 

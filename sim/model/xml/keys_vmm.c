@@ -52,6 +52,22 @@ static const vx_key shadow[] = {
     SWITCH("invlpg_maps", shadow.invlpg_maps, 0, VX_NEED_FEATURE,
            "shadow-kvm: INVLPG maps the entry's new value at once where its A flag is set"),
 };
+static const vx_key xen_shadow[] = {
+    NUMBER("prefetch", xen.prefetch, "entries", 1, 512, 1, VX_NEED_FEATURE,
+           "shadow-xen: entries that one fill may map, its own and those behind it; 1: its own alone"),
+    NUMBER("oos_pages", xen.oos_pages, "pages", 1, VX_CFG_OOS_PAGES, 1, VX_NEED_FEATURE,
+           "shadow-xen-v3: leaf tables that may be out of sync at a time"),
+    NUMBER("oos_fixups", xen.oos_fixups, "mappings", 1, VX_CFG_OOS_FIXUPS, 1, VX_NEED_FEATURE,
+           "shadow-xen-v3: writable mappings of each table out of sync"),
+    WORD("early_unshadow", xen.early_unshadow, vx_words_unshadow, VX_UNSHADOW_OFF, VX_NEED_FEATURE, false,
+         "shadow-xen: which tables lose their shadows at the second zero entry stored in a row"),
+    NUMBER("emulate_ahead", xen.emulate_ahead, "instructions", 0, 255, 0, VX_NEED_FEATURE,
+           "shadow-xen, PAE guests: instructions emulated behind a page-table store, in search of its second half"),
+    NUMBER("pool_pages", xen.pool_pages, "pages", 0, 1 << 24, 0, VX_NEED_FEATURE,
+           "shadow-xen: memory for shadows, a VM; 0 here and in pool_mib_pages: no limit"),
+    NUMBER("pool_mib_pages", xen.pool_mib_pages, "pages", 0, 256, 0, VX_NEED_FEATURE,
+           "shadow-xen: ... and so many more for each MiB of the guest's"),
+};
 static const vx_key apic[] = {
     SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
     SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
@@ -88,6 +104,7 @@ static const vx_key_group vmm_children[] = {
     {.name = "exits", .doc = "what it intercepts", KEYS(exits)},
     {.name = "nested", .doc = "how it fills EPT and NPT", KEYS(nested)},
     {.name = "shadow", .doc = "how it shadows with leaf tables out of sync", KEYS(shadow)},
+    {.name = "xen_shadow", .doc = "how it shadows, if it is Xen", KEYS(xen_shadow)},
     {.name = "apic", .doc = "how it virtualizes the local APIC", KEYS(apic)},
     {.name = "deprivileged", .doc = "guests without VT-x: trap-and-emulate, binary translation", KEYS(deprivileged)},
     {.name = "scheduler", .doc = "its scheduler", KEYS(scheduler)},

@@ -65,14 +65,17 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm);
 vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg);
 
 typedef struct vx_vmm_counts {
-    uint64_t hidden_faults;   /* page faults the guest never saw */
-    uint64_t first_touches;   /* EPT or NPT entries made, or frames first used */
-    uint64_t table_pages;     /* of EPT, NPT or shadow, in use */
-    uint64_t shadow_fills;    /* shadow leaves written */
-    uint64_t emulated_stores; /* page-table stores performed by the hypervisor */
-    uint64_t ad_emulations;   /* guest A and D flags set by the hypervisor */
-    uint64_t shadow_drops;    /* whole shadows thrown away */
-    uint64_t injected_faults; /* page faults handed to the guest */
+    uint64_t hidden_faults;    /* page faults the guest never saw */
+    uint64_t first_touches;    /* EPT or NPT entries made, or frames first used */
+    uint64_t table_pages;      /* of EPT, NPT or shadow, in use */
+    uint64_t shadow_fills;     /* shadow leaves written */
+    uint64_t emulated_stores;  /* page-table stores performed by the hypervisor */
+    uint64_t ad_emulations;    /* guest A and D flags set by the hypervisor */
+    uint64_t shadow_drops;     /* whole shadows thrown away */
+    uint64_t injected_faults;  /* page faults handed to the guest */
+    uint64_t unsyncs, resyncs; /* leaf tables let go out of sync, and brought in step again (Xen) */
+    uint64_t early_unshadows;  /* tables that rows of zero stores took the shadows from (Xen) */
+    uint64_t stores_ahead;     /* page-table stores emulated behind another, without an exit (Xen) */
     uint64_t vmreads, vmwrites;
     /* Of a deprivileged guest, by kind. */
     uint64_t traps_privileged, traps_ports, traps_syscalls, traps_events, traps_page_faults, traps_stores;
