@@ -14,6 +14,7 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
     v->ledger = setup->ledger;
     v->queue = setup->queue;
     v->hooks = setup->hooks;
+    v->timer_deadline = VX_TICK_NEVER;
     v->data_cached = setup->cpu->memory.caches == VX_CACHES_ALL;
     for (unsigned i = 0; i < vx_exit_reason_count(v->cpu->vendor); i++)
         v->counts.by_reason[i].number = vx_exit_reason_at(v->cpu->vendor, i)->number;
@@ -81,13 +82,14 @@ void vx_vcpu_load(vx_vcpu *v)
     vx_mmu_load(v->mmu, &control);
 }
 
-void vx_vcpu_virtualize(vx_vcpu *v, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables)
+void vx_vcpu_virtualize(vx_vcpu *v, vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables)
 {
     v->vmcs = vmcs;
     v->vmcb = vmcb;
     v->shadow_tables = shadow_tables;
     v->deprivileged = !vmcs && !vmcb;
     vx_vcpu_load(v);
+    vcpu_nonroot_entered(v);
 }
 
 const vx_registers *vx_vcpu_registers(const vx_vcpu *v) { return &v->registers; }

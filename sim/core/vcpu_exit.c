@@ -65,6 +65,7 @@ vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *recor
     v->ahead_limit = 0;
     if (v->deprivileged) return v->hooks.on_exit(v->hooks.hypervisor, v, exit, record, payload);
     vx_exit_counts *row = row_of(v, exit->reason);
+    vcpu_nonroot_left(v);
     uint64_t hardware = (uint64_t)v->cpu->cost.vmexit_ticks + v->cpu->cost.vmentry_ticks;
     vx_ledger_charge(v->ledger, VX_CAUSE_EXIT_HARDWARE, hardware);
     v->counts.exits++;
@@ -79,6 +80,7 @@ vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *recor
     uint64_t all = hardware + v->software_ticks;
     if (row->count == 1 || all < row->least_ticks) row->least_ticks = all;
     if (all > row->most_ticks) row->most_ticks = all;
+    vcpu_nonroot_entered(v);
     return resume;
 }
 

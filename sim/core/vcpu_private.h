@@ -2,6 +2,7 @@
 #ifndef VX_VCPU_PRIVATE_H
 #define VX_VCPU_PRIVATE_H
 
+#include "vx_nonroot.h"
 #include "vx_vcpu.h"
 
 /* References are retried at most this often for one cause; a hypervisor that never mends its fault is a broken
@@ -28,10 +29,14 @@ struct vx_vcpu {
     vx_vcpu_hooks hooks;
     vx_registers registers;
     vx_registers view;   /* see vx_vcpu_guest_view */
-    const vx_vmcs *vmcs; /* not NULL: in VMX non-root operation */
+    vx_vmcs *vmcs;       /* not NULL: in VMX non-root operation */
     const vx_vmcb *vmcb; /* not NULL: in SVM guest mode */
     bool shadow_tables;
     bool deprivileged; /* virtualized without either */
+
+    vx_tick timer_deadline; /* of the VMX-preemption timer; VX_TICK_NEVER: off */
+    vx_ple ple;
+    vx_tick event_tick; /* of the last event, while PAUSE loops are watched */
 
     bool monitor_armed; /* by MONITOR, until MWAIT */
     bool draining;      /* executing the queue */
@@ -78,6 +83,20 @@ vx_resume vcpu_take_exit(vx_vcpu *vcpu, const vx_exit *exit, const vx_record *re
 /* What the VM entry drops where nothing tags the TLB. */
 void vcpu_flush_at_entry(vx_vcpu *vcpu);
 bool vcpu_record_exits(const vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_exit *exit);
+
+/* Features of VMX non-root operation: vcpu_nonroot.c. */
+void vcpu_nonroot_entered(vx_vcpu *vcpu); /* at each VM entry */
+void vcpu_nonroot_left(vx_vcpu *vcpu);    /* at each VM exit */
+/* Takes the exits of a preemption timer that has expired. Error: it always has, the guest never runs. */
+vx_status vcpu_timer_exits(vx_vcpu *vcpu, vx_msg *msg);
+/* Whether a PAUSE now is looked at by PAUSE-loop exiting; a run of them, with the exits that come of it. */
+bool vcpu_watches_pauses(const vx_vcpu *vcpu);
+void vcpu_pause_run(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+/* Keeps the time of an event that has been executed. */
+void vcpu_note_event(vx_vcpu *vcpu, const vx_record *record);
+/* VMFUNC of an enabled EPTP switching: switches, or exits. */
+bool vcpu_switches_eptp(const vx_vcpu *vcpu, const vx_record *record);
+void vcpu_switch_eptp(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
 
 /* The outcome of a reference or a page-table store that was not a first-level hit. */
 typedef enum vcpu_settled {

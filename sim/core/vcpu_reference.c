@@ -249,15 +249,22 @@ static bool already_delivered(vx_vcpu *v, const vx_record *record)
     return same;
 }
 
-vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
+static vx_status execute(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
 {
-    v->counts.events[record->kind]++;
     if (record->kind == VX_REC_PT_STORE) return page_table_store(v, record, payload, msg);
     if (is_device_access(v, record)) {
         bool apic = record->kind == VX_REC_APIC_READ || record->kind == VX_REC_APIC_WRITE;
         bool write = record->kind == VX_REC_MMIO_WRITE || record->kind == VX_REC_APIC_WRITE;
         vx_gpa gpa = {apic ? APIC_PAGE | (record->addr & 0xFFF) : record->addr};
         return device_access(v, gpa, write, record, payload, msg);
+    }
+    if (record->kind == VX_REC_PAUSE && vcpu_watches_pauses(v)) {
+        vcpu_pause_run(v, record, payload);
+        return VX_OK;
+    }
+    if (vcpu_switches_eptp(v, record)) {
+        vcpu_switch_eptp(v, record, payload);
+        return VX_OK;
     }
     vcpu_note_view(v, record, payload);
     vx_exit exit;
@@ -278,4 +285,12 @@ vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payloa
     for (uint64_t n = repetitions(record); n > 0; n--)
         if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_RETRY) vcpu_effect(v, record, payload);
     return VX_OK;
+}
+
+vx_status vcpu_event(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
+{
+    v->counts.events[record->kind]++;
+    vx_status status = execute(v, record, payload, msg);
+    vcpu_note_event(v, record);
+    return status;
 }

@@ -64,8 +64,8 @@ static inline bool crosses_page(uint64_t gva, uint32_t bytes)
 
 static inline uint64_t next_page(uint64_t gva) { return (gva | (VX_PAGE_BYTES - 1)) + 1; }
 
-static inline bool fetch_block(vx_vcpu *v, const vx_record *record, bool translated, watch how, vx_run *run,
-                               vx_msg *msg)
+static inline __attribute__((always_inline)) bool fetch_block(vx_vcpu *v, const vx_record *record, bool translated,
+                                                              watch how, vx_run *run, vx_msg *msg)
 {
     v->instructions += record->count;
     v->fetches += record->count;
@@ -203,7 +203,7 @@ static void set_limit(vx_vcpu *v, const vx_batch *batch, const vx_run *run)
     v->batch_end = batch->count;
     v->batch_stop = batch->records + batch->count;
     v->limit = run->instruction_limit;
-    v->tick_limit = run->tick_limit;
+    v->tick_limit = run->tick_limit < v->timer_deadline ? run->tick_limit : v->timer_deadline;
     vcpu_note_time(v);
 }
 
@@ -246,6 +246,8 @@ static vx_stop run_batch(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg 
         set_limit(v, batch, run);
         loop_end end = run_references(v, batch, run, msg);
         if (end == LOOP_ERROR) return VX_STOP_ERROR;
+        run->status = vcpu_timer_exits(v, msg);
+        if (run->status != VX_OK) return VX_STOP_ERROR;
         if (run->position == batch->count) return VX_STOP_BATCH;
         if (v->instructions >= run->instruction_limit) return VX_STOP_INSTRUCTIONS;
         if (run->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= run->tick_limit) return VX_STOP_TICKS;

@@ -43,6 +43,7 @@ static const drop_rule rules[VX_OPS] = {
     [VX_OP_INVEPT_ALL] = {"invept_all", .vpid = ALL, .pcid = ALL, .nested = COMBINED, .globals = true,
                           .guest_physical = ALL},
     [VX_OP_VM_TRANSITION] = {"vm_transition", .vpid = ZERO, .pcid = ALL, .nested = ALL, .globals = true},
+    [VX_OP_EPTP_SWITCH] = {"eptp_switch", .vpid = ZERO, .pcid = ALL, .nested = COMBINED, .globals = true},
     [VX_OP_EPT_VIOLATION] = {"ept_violation", .vpid = CURRENT, .pcid = CURRENT, .nested = CURRENT, .globals = true,
                              .one_address = true, .one_address_psc = true, .guest_physical = CURRENT, .one_gpa = true},
     /* AMD: nested translations go with their ASID; there is no INVEPT. */

@@ -4,10 +4,11 @@
  * there is EPT; the TSC may be read, SYSENTER and segment bases read and written; in x2APIC mode the TPR too. AMD: CR0
  * writes exit where they change more than TS and MP, and all of them while the guest's CR0 is not what the processor
  * runs with (CD and NW are kept from it); CR4 exits always; the system-call MSRs are the guest's. On both: #UD exits,
- * debug registers exit once and are then the guest's until the next other exit. Page faults, CR3 and INVLPG are the
+ * debug registers exit once and are then the guest's until the next other exit. PAUSE loops exit where
+ * the processor can tell. Page faults, CR3 and INVLPG are the
  * memory algorithm's business.
  *
- * NOT MODELLED: PAUSE-loop exiting and the pause filter, UMIP emulation, guests that KVM is told to let execute HLT,
+ * NOT MODELLED: AMD's pause filter, UMIP emulation, guests that KVM is told to let execute HLT,
  * MWAIT or PAUSE. */
 #include "vmm_private.h"
 
@@ -29,6 +30,8 @@ enum {
     SVM_CR0_SEL_WRITE = 0x65,
     SVM_DR_FIRST = 0x20,
     SVM_DR_PAST = 0x40,
+    PLE_GAP = 128,     /* KVM_DEFAULT_PLE_GAP */
+    PLE_WINDOW = 4096, /* KVM_VMX_DEFAULT_PLE_WINDOW */
 };
 
 /* SYSENTER_CS, _ESP, _EIP, FS, GS and KernelGS base: of both vendors. */
@@ -85,6 +88,10 @@ static void intel(vmm_vm *vm)
         c->cpu &= ~(VX_CPU_CR8_LOAD_EXITING | VX_CPU_CR8_STORE_EXITING);
     }
     if (!maps_apic_page(vm)) c->cpu2 &= ~VX_CPU2_VIRTUALIZE_APIC_ACCESSES;
+    if (!vm->vmm->cpu->vmx.pause_loop_exiting) return;
+    c->cpu2 |= VX_CPU2_PAUSE_LOOP_EXITING;
+    c->ple_gap = PLE_GAP;
+    c->ple_window = PLE_WINDOW;
 }
 
 static void amd(vmm_vm *vm)
@@ -146,6 +153,20 @@ static void follow_x2apic(vmm_vm *vm, const vx_record *record, const uint64_t *p
     vm->vmcs.cpu2 |= VX_CPU2_VIRTUALIZE_X2APIC;
 }
 
+/* grow_ple_window: each exit out of a PAUSE loop doubles the window. */
+static void grow_ple_window(vmm_vm *vm, const vx_exit *exit)
+{
+    if (exit->reason != VX_EXIT_PAUSE_INSTRUCTION) return;
+    uint32_t window = vm->vmcs.ple_window;
+    vm->vmcs.ple_window = window > UINT32_MAX / 2 ? UINT32_MAX : window * 2;
+}
+
+/* shrink_ple_window, by the defaults of its parameters: as at the start. */
+void exit_controls_kvm_scheduled(vmm_vm *vm)
+{
+    if (vm->vmcs.ple_window) vm->vmcs.ple_window = PLE_WINDOW;
+}
+
 void exit_controls_kvm_loaded(vmm_vm *vm)
 {
     if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) watch_cr0(vm);
@@ -154,8 +175,10 @@ void exit_controls_kvm_loaded(vmm_vm *vm)
 void exit_controls_kvm_handled(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     lend_debug_registers(vm, is_debug_register(vm, exit->reason));
-    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD)
+    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) {
         watch_cr0(vm);
-    else
-        follow_x2apic(vm, record, payload);
+        return;
+    }
+    follow_x2apic(vm, record, payload);
+    grow_ple_window(vm, exit);
 }

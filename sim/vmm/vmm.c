@@ -104,6 +104,7 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
     bool amd = vmm->cpu->vendor == VX_VENDOR_AMD;
     vx_exit exit = {.reason = amd ? (uint32_t)SVM_EXIT_INTR : (uint32_t)VX_EXIT_EXTERNAL_INTERRUPT};
     vx_vcpu_exit(vmm->vm[vm].vcpu, &exit);
+    if (vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_scheduled(&vmm->vm[vm]);
     /* Without VMX, what another VM's MOV to CR3 would drop: all are of one context. */
     if (vmm->scheme->deprivileged)
         vx_mmu_invalidate(vx_vcpu_mmu(vmm->vm[vm].vcpu), &(vx_mmu_invalidation){.op = VX_OP_CR3_LOAD});

@@ -115,6 +115,7 @@ vx_resume device_access_kvm(vmm_vm *vm, const vx_exit *exit, const vx_record *re
 void exit_controls_kvm(vmm_vm *vm);
 void exit_controls_kvm_maps(vx_vmm *vmm);
 void exit_controls_kvm_loaded(vmm_vm *vm);
+void exit_controls_kvm_scheduled(vmm_vm *vm); /* back on the processor */
 void exit_controls_kvm_handled(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload);
 
 #endif

@@ -95,6 +95,11 @@ static const invalidation_rule invalidation_expected[] = {
      .vpid = ZERO, .pcid = EVERY, .ept = EVERY, .linear = true,
      .translation = MUST_GO, .global = MUST_GO, .psc_used = MUST_GO, .psc_global = MUST_GO},
 
+    /* VMFUNC 0 without VPIDs: combined mappings of VPID 0000H, all PCIDs, all EPTPs (25.5.6.3). */
+    {.op = VX_OP_EPTP_SWITCH, .manual = "3C 25.5.6.3",
+     .vpid = ZERO, .pcid = EVERY, .ept = EVERY, .linear = false,
+     .translation = MUST_GO, .global = MUST_GO, .psc_used = MUST_GO, .psc_global = MUST_GO},
+
     /* Guest-physical mappings of the current EPTP that would translate the guest-physical address; combined mappings
      * of the linear address under the current PCID, VPID and EPTP. It "will not recur" (28.3.3.4): so a global
      * translation, which would be used, goes too. */

@@ -174,6 +174,33 @@ static void the_apic_page(void **state)
     }
 }
 
+/* A loop of one PAUSE in 100 ticks: the first exit comes when more than 4096 ticks lie behind its first PAUSE, and each
+ * doubles the window (grow_ple_window); being scheduled in again shrinks it. */
+static void pause_loops(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned pauses, exits;
+    } runs[] = {{41, 0}, {42, 1}, {42 + 82, 1}, {42 + 83, 2}, {42 + 83 + 164, 2}, {42 + 83 + 165, 3}};
+    for (unsigned i = 0; i < sizeof runs / sizeof *runs; i++) {
+        vmm_world world;
+        vmm_world_open(
+            &world, &(vmm_options){
+                        .scheme = VX_SCHEME_EPT, .mode = VX_PAGING_4LEVEL, .exits = VX_EXITS_KVM, .pause_loops = true});
+        vmm_boot(&world, vmm_root(&world));
+        vmm_reset_counts(&world);
+        const uint64_t skipped[4] = {100ULL * runs[i].pauses, 0, 0, 0};
+        for (unsigned again = 0; again < 2; again++) {
+            assert_true(vmm_do(&world, VX_REC_CLI, 0, 0, NULL, 0));
+            assert_true(vmm_do(&world, VX_REC_SKIPPED, 0, 0, skipped, 4));
+            assert_true(vmm_do(&world, VX_REC_PAUSE, 0, runs[i].pauses, NULL, 0));
+            assert_int_equal(vmm_exits_for(&world, "PAUSE_INSTRUCTION"), (again + 1) * runs[i].exits);
+            vx_vmm_preempt(world.vmm, 0);
+        }
+        vmm_world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +212,7 @@ int main(void)
         cmocka_unit_test(exceptions),
         cmocka_unit_test(device_memory),
         cmocka_unit_test(the_apic_page),
+        cmocka_unit_test(pause_loops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

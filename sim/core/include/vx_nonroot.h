@@ -51,6 +51,9 @@ bool vx_ple_pause(vx_ple *ple, const vx_vmcs *vmcs, uint64_t tsc);
 
 /* ---- VMX-preemption timer (25.5.1) ---- */
 
+/* IA32_VMX_MISC[4:0] of every processor model. */
+enum { VX_PREEMPTION_TIMER_RATE = 5 };
+
 /* The timer counts by 1 whenever bit `rate` (IA32_VMX_MISC[4:0]) of the TSC changes. The TSC at which a timer started
  * at `tsc` with `value` is at zero; UINT64_MAX where that is beyond the counter. */
 uint64_t vx_preemption_deadline(uint32_t value, unsigned rate, uint64_t tsc);

@@ -115,11 +115,12 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
 
 /* ---- for software ---- */
 
-/* Enters VMX non-root operation (SVM guest mode) from now on; the vCPU keeps the pointer, one of them is NULL. Both
- * NULL: the guest runs deprivileged, without VMX; its page faults and what hooks.sensitive names reach software, at no
- * cost but what software charges, and are no VM exits.
- * `shadow_tables`: CR3 will name tables that software composed, so that the ledger charges their walks apart. */
-void vx_vcpu_virtualize(vx_vcpu *vcpu, const vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables);
+/* Enters VMX non-root operation (SVM guest mode) from now on; the vCPU keeps the pointer, one of them is NULL. Of the
+ * VMCS it writes what the processor does: preemption timer, PML index, EPTP and its index (VMFUNC). Both NULL: the
+ * guest runs deprivileged, without VMX; its page faults and what hooks.sensitive names reach software, at no cost but
+ * what software charges, and are no VM exits. `shadow_tables`: CR3 will name tables that software composed, so that the
+ * ledger charges their walks apart. */
+void vx_vcpu_virtualize(vx_vcpu *vcpu, vx_vmcs *vmcs, const vx_vmcb *vmcb, bool shadow_tables);
 
 /* Event injection: a page fault is delivered to the guest at the VM entry that ends the exit being handled. */
 void vx_vcpu_inject_page_fault(vx_vcpu *vcpu, vx_gva gva, uint32_t error_code);

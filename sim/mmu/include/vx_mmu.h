@@ -135,6 +135,7 @@ typedef enum vx_mmu_op {
     VX_OP_INVEPT_CONTEXT,      /* nested_root */
     VX_OP_INVEPT_ALL,
     VX_OP_VM_TRANSITION, /* VM entry or exit with VPID off: linear and combined of VPID 0 */
+    VX_OP_EPTP_SWITCH,   /* VMFUNC 0 with VPID off: combined of VPID 0 (SDM Vol. 3C, 25.5.6.3) */
     VX_OP_EPT_VIOLATION, /* gva, gpa: combined of that address, guest-physical used for the gpa */
     /* AMD. */
     VX_OP_FLUSH_ALL_ASIDS,        /* TLB_CONTROL 1 */
