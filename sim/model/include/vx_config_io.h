@@ -1,0 +1,46 @@
+/* What the I/O side of a machine is: plain structs that the IOMMU and the devices are built from (vx_config.h has the
+ * processor and the hypervisor). Values are validated before any room sees them. */
+#ifndef VX_CONFIG_IO_H
+#define VX_CONFIG_IO_H
+
+#include "vx_config.h"
+
+/* ---- the IOMMU (VT-d) ---- */
+
+/* One cache of translations; entries 0: there is none. */
+typedef struct vx_cfg_io_cache {
+    uint32_t entries, ways;
+    vx_replacement replacement;
+} vx_cfg_io_cache;
+
+/* The finest granularity at which invalidations are carried out; what is asked for more finely is done at this one
+ * (VT-d specification, 6.5: "hardware may perform the invalidation at a coarser granularity"). */
+typedef enum vx_io_granularity { VX_IO_BY_PAGE, VX_IO_BY_DOMAIN, VX_IO_BY_ALL } vx_io_granularity;
+
+typedef struct vx_cfg_iommu {
+    bool present;       /* the chipset has VT-d */
+    uint8_t host_bits;  /* host address width, 36 to 52 */
+    uint8_t guest_bits; /* MGAW, 30 to 57: widest input address of second-level translation */
+    uint8_t levels;     /* bit n: second-level tables of n levels (3, 4, 5): CAP.SAGAW */
+    bool page_2m, page_1g;
+    bool page_selective; /* CAP.PSI */
+    uint8_t max_mask;    /* CAP.MAMV: a page-selective invalidation covers up to 2^max_mask pages */
+    bool queued;         /* ECAP.QI */
+    bool pass_through;   /* ECAP.PT */
+    bool interrupt_remapping, extended_interrupts, posted_interrupts;
+    bool device_tlb, page_requests;
+    bool scalable, first_level, nested; /* ECAP.SMTS, FLTS, NEST */
+    bool first_level_1g, first_level_5; /* CAP.FL1GP, FL5LP */
+    bool second_level_ad;               /* ECAP.SLADS */
+    bool caching_mode;                  /* CAP.CM: entries that are not present may be cached too */
+    uint8_t fault_records;              /* CAP.NFR + 1: 1 to 8 */
+    vx_io_granularity granularity;
+    vx_cfg_io_cache iotlb, context, pasid, interrupts;
+    vx_cfg_io_cache paging[6]; /* [n]: paging-structure cache of level-n entries, n = 2 to 5; others unused */
+    uint32_t hit_ticks;        /* a translation that the IOTLB answers */
+    uint32_t read_ticks;       /* one read of a table entry in memory */
+    uint32_t descriptor_ticks; /* one descriptor of the invalidation queue, with its invalidation */
+    uint32_t register_ticks;   /* an invalidation through the registers, until its bit is clear again */
+} vx_cfg_iommu;
+
+#endif
