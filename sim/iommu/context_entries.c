@@ -98,7 +98,8 @@ static vx_vtd_fault read_context(vx_iommu *iommu, uint16_t source_id, vx_io_work
 
 vx_vtd_fault vx_io_find_context(vx_iommu *iommu, uint16_t source_id, vx_io_work *work, vx_io_context *context)
 {
-    uint64_t key = (uint64_t)source_id << 1 | 1;
+    /* The mode is in the key: what was cached in the other mode, before software has invalidated, means nothing now. */
+    uint64_t key = (uint64_t)source_id << 2 | (uint64_t)vx_io_scalable(iommu) << 1 | 1;
     uint32_t slot = vx_io_cache_find(&iommu->context, source_id, key, iommu->context.exists);
     if (slot != VX_SETASSOC_NONE) {
         *context = iommu->contexts[slot];

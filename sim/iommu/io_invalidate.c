@@ -164,8 +164,8 @@ static uint64_t drop_contexts(context_drop *what)
     for (uint32_t slot = 0; cache->exists && slot < cache->array.sets * cache->array.ways; slot++) {
         uint64_t key = cache->array.keys[slot];
         uint16_t domain = what->iommu->contexts[slot].domain;
-        if (!key || !context_named(what, what->done, (uint16_t)(key >> 1), domain)) continue;
-        what->iommu->counts.over_invalidated += !context_named(what, what->asked, (uint16_t)(key >> 1), domain);
+        if (!key || !context_named(what, what->done, (uint16_t)(key >> 2), domain)) continue;
+        what->iommu->counts.over_invalidated += !context_named(what, what->asked, (uint16_t)(key >> 2), domain);
         vx_setassoc_drop(&cache->array, slot);
         dropped++;
     }
