@@ -189,8 +189,10 @@ static void take_signals(void)
 static vx_status plugin_option(const record_plan *plan, const record_qemu *qemu, const char *plugin, int fd,
                                char *option, size_t size, vx_msg *msg)
 {
-    char region[40] = "";
-    if (plan->by_region) snprintf(region, sizeof region, ",region=%llu", (unsigned long long)plan->region);
+    char region[80] = "";
+    if (plan->by_region)
+        snprintf(region, sizeof region, ",region=%llu,until=%llu", (unsigned long long)plan->region,
+                 (unsigned long long)plan->until);
     int length = snprintf(option, size, "%s,fd=%d,references=%d,gpa=%d,max=%llu,ram_low=%llu,ram_high=%llu%s", plugin,
                           fd, plan->tier != VX_TIER_EVENTS, plan->with_gpa, (unsigned long long)plan->max,
                           (unsigned long long)qemu->ram_low, (unsigned long long)qemu->ram_high, region);

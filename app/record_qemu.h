@@ -14,7 +14,7 @@ typedef struct record_plan {
     unsigned words;
     vx_tier tier;
     bool with_gpa, by_region;
-    uint64_t region, max;
+    uint64_t region, until, max; /* until: the mark that ends the region; 0: the next one */
 } record_plan;
 
 typedef struct record_qemu {

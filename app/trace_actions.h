@@ -25,7 +25,7 @@ typedef struct trace_given {
     bool whole_chunks, has_stream;
     vx_tier tier; /* 0: none given */
     uint32_t filter_sets;
-    uint64_t region;
+    uint64_t region, until; /* until: the mark that ends it; 0: the next one */
     bool has_region, with_gpa, translations;
     FILE *text;       /* where human text goes; NULL: nowhere, JSON has standard output */
     json_t *document; /* NULL: no JSON asked for. jansson takes NULL everywhere, so lack of memory shows at the end. */

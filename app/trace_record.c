@@ -60,6 +60,7 @@ static void write_recipe(vx_trace_header *header, const trace_given *given, cons
         snprintf(text + strlen(text), size - strlen(text), " --filter-sets %" PRIu32, given->filter_sets);
     if (given->with_gpa) append(text, size, "--with-gpa");
     if (given->has_region) snprintf(text + strlen(text), size - strlen(text), " --region %" PRIu64, given->region);
+    if (given->until) snprintf(text + strlen(text), size - strlen(text), "-%" PRIu64, given->until);
     if (given->max) snprintf(text + strlen(text), size - strlen(text), " --max %" PRIu64, given->max);
     append(text, size, "--");
     for (unsigned i = 0; i < given->operand_count; i++) append(text, size, given->operands[i]);
@@ -138,8 +139,8 @@ vx_status vx_trace_action_record(trace_given *given, vx_msg *msg)
     apply_defaults(given);
     vx_status status = check_options(given, msg);
     if (status) return status;
-    const record_plan plan = {given->operands,   given->operand_count, given->tier, given->with_gpa,
-                              given->has_region, given->region,        given->max};
+    const record_plan plan = {given->operands,   given->operand_count, given->tier,  given->with_gpa,
+                              given->has_region, given->region,        given->until, given->max};
     record_qemu qemu;
     vx_trace_header header;
     vx_source *source;

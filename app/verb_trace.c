@@ -89,6 +89,19 @@ static vx_tier parse_tier(const char *word, struct argp_state *state)
     return (vx_tier)*word;
 }
 
+/* K, or K-L. */
+static void take_region(trace_given *given, char *argument, struct argp_state *state)
+{
+    char *end = strchr(argument, '-');
+    if (end) {
+        *end++ = '\0';
+        given->until = parse_bounded("--region", end, UINT16_MAX, state);
+        if (given->until == 0) argp_error(state, "--region: a region does not end with mark 0");
+    }
+    given->region = parse_bounded("--region", argument, UINT16_MAX, state);
+    given->has_region = true;
+}
+
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     trace_given *given = state->input;
@@ -137,8 +150,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         given->with_gpa = true;
         return 0;
     case OPTION_REGION:
-        given->region = parse_bounded("--region", argument, UINT16_MAX, state);
-        given->has_region = true;
+        take_region(given, argument, state);
         return 0;
     case OPTION_TRANSLATIONS:
         given->translations = true;
@@ -172,7 +184,7 @@ static const struct argp_option options[] = {
     {"tier", OPTION_TIER, "F|S|E", 0, "record, pack: all references, those that miss a filter, or events only", 0},
     {"filter-sets", OPTION_FILTER_SETS, "N", 0, "record, pack: sets of tier S's filter (16)", 0},
     {"with-gpa", OPTION_WITH_GPA, NULL, 0, "record: each reference's guest-physical address too, for check", 0},
-    {"region", OPTION_REGION, "K", 0, "record: from the guest's mark K to its next mark alone", 0},
+    {"region", OPTION_REGION, "K[-L]", 0, "record: from the guest's mark K to its next mark, or to mark L, alone", 0},
     {"translations", OPTION_TRANSLATIONS, NULL, 0, "check: walk each reference and compare with its recorded address",
      0},
     {"svg", OPTION_SVG, "FILE", 0, "reach: draw the curves", 0},

@@ -36,6 +36,12 @@ grep -q 'paging        32-bit' info.txt || fail 'paging'
 [ "$(count info.txt apic_write)" -ge 400 ] && [ "$(count info.txt apic_write)" -le 420 ] || fail 'APIC writes of the region'
 [ "$(count info.txt mark)" = 2 ] || fail 'marks of the region'
 
+# To a mark that never comes: to the guest's end, over the other marks.
+record beyond.vxt --region 1-9 --tier E
+"$vexit" trace info beyond.vxt >info.txt
+[ "$(count info.txt mark)" = 2 ] || fail 'marks behind the region'
+"$vexit" trace view beyond.vxt --count 1000000 | grep -q 'out .*port=0x604' || fail 'what follows mark 2'
+
 # Once more: bit-identical.
 record again.vxt --region 1 --with-gpa
 cmp region.vxt again.vxt || fail 'two recordings differ'

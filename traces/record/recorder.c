@@ -128,7 +128,7 @@ void vxr_marked(vxr_recorder *r, uint64_t mark)
 {
     if (r->begun) {
         vxr_stream_event(&r->stream, REC_MARK, mark, 0, NULL, 0);
-        if (r->by_region) vxr_end(r);
+        if (r->by_region && (!r->until || mark == r->until)) vxr_end(r);
         return;
     }
     if (!r->by_region || mark != r->region || r->armed) return;
@@ -430,7 +430,11 @@ static bool take_option(vxr_recorder *r, const char *option)
     const struct {
         const char *name;
         uint64_t *place;
-    } numbers[] = {{"max", &r->max}, {"ram_low", &r->ram.low}, {"ram_high", &r->ram.high}, {"region", &r->region}};
+    } numbers[] = {{"max", &r->max},
+                   {"ram_low", &r->ram.low},
+                   {"ram_high", &r->ram.high},
+                   {"region", &r->region},
+                   {"until", &r->until}};
     if (*end) return false;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strlen(numbers[i].name) != length || strncmp(option, numbers[i].name, length) != 0) continue;

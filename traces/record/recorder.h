@@ -52,7 +52,7 @@ typedef struct vxr_recorder {
     uint64_t gdt, ldt, tss;
 
     bool with_gpa, by_region, want_references;
-    uint64_t region, max;
+    uint64_t region, until, max; /* until: the mark that ends the region; 0: the next one */
 
     bool attached, begun, armed, ended;
     bool caused;  /* an instruction that changes the control state was told: no STATE for what it does */

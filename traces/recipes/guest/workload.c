@@ -1,19 +1,35 @@
 /* What a recorded Linux guest does. The region of interest is marked by CPUID with leaf 0x5658nnnn: mark 1 begins it,
  * mark 2 ends it.
  *
- *     workload NAME COUNT
+ *     workload NAME COUNT        COUNT units of one workload
+ *     workload regions WARM-UP   all of `regions` in one boot, WARM-UP rounds of each before it is marked
+ *
+ * `regions` sets mark 1 first and mark 2 last; region i lies between marks 0x10 + 2 i and 0x11 + 2 i. Outside these
+ * marks it writes the first one to a port, for a hypervisor's user space to read its counters at: REGION_PORT before,
+ * the next port after, the one behind that at the end of all.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { PAGE = 4096, BEGIN = 1, END = 2 };
+enum { PAGE = 4096, BEGIN = 1, END = 2, FIRST_REGION = 0x10, REGION_PORT = 0xE0 };
+
+/* `prepare` and `finish` (NULL: nothing to do) lie outside the marks. */
+typedef struct workload {
+    const char *name;
+    void (*prepare)(long units);
+    void (*unit)(long i);
+    void (*finish)(void);
+} workload;
 
 static const char *self;
 
@@ -23,44 +39,61 @@ static void mark(unsigned number)
     __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d)::"memory");
 }
 
-static void run_children(long count, int exec)
+static void run_child(int exec)
 {
-    mark(BEGIN);
-    for (long i = 0; i < count; i++) {
-        pid_t child = fork();
-        if (child == 0 && exec) execl(self, self, "nothing", "1", (char *)NULL);
-        if (child == 0) _exit(0);
-        waitpid(child, NULL, 0);
-    }
-    mark(END);
+    pid_t child = fork();
+    if (child == 0 && exec) execl(self, self, "nothing", "1", (char *)NULL);
+    if (child == 0) _exit(0);
+    waitpid(child, NULL, 0);
 }
 
-static void do_fork(long count) { run_children(count, 0); }
-static void do_forkexec(long count) { run_children(count, 1); }
+static void do_fork(long i)
+{
+    (void)i;
+    run_child(0);
+}
+
+static void do_forkexec(long i)
+{
+    (void)i;
+    run_child(1);
+}
 
 /* A byte there and back between two processes. */
-static void do_pingpong(long count)
+static int there[2], back[2];
+static pid_t echo;
+
+static void begin_pingpong(long units)
 {
-    int there[2], back[2];
+    (void)units;
     char byte = 0;
     if (pipe(there) || pipe(back)) exit(1);
-    pid_t child = fork();
-    if (child == 0)
+    echo = fork();
+    if (echo == 0)
         while (read(there[0], &byte, 1) == 1 && write(back[1], &byte, 1) == 1) {
         }
-    mark(BEGIN);
-    for (long i = 0; i < count; i++)
-        if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1) exit(1);
-    mark(END);
-    kill(child, SIGKILL);
-    wait(NULL);
 }
 
-static void do_syscall(long count)
+static void do_pingpong(long i)
 {
-    mark(BEGIN);
-    for (long i = 0; i < count; i++) syscall(SYS_getppid);
-    mark(END);
+    char byte = (char)i;
+    if (write(there[1], &byte, 1) != 1 || read(back[0], &byte, 1) != 1) exit(1);
+}
+
+static void end_pingpong(void)
+{
+    kill(echo, SIGKILL);
+    wait(NULL);
+    for (int end = 0; end < 2; end++) {
+        close(there[end]);
+        close(back[end]);
+    }
+}
+
+static void do_syscall(long i)
+{
+    (void)i;
+    syscall(SYS_getppid);
 }
 
 static char *map(size_t bytes)
@@ -71,81 +104,137 @@ static char *map(size_t bytes)
     return memory;
 }
 
-/* First touches of `count` pages. */
-static void do_touch(long count)
+/* What the workload at hand has mapped. */
+static char *memory;
+static size_t memory_bytes;
+
+static void map_memory(size_t bytes)
 {
-    char *memory = map((size_t)count * PAGE);
-    mark(BEGIN);
-    for (long i = 0; i < count; i++) memory[i * PAGE] = 1;
-    mark(END);
+    memory_bytes = bytes;
+    memory = map(bytes);
 }
 
+static void unmap_memory(void) { munmap(memory, memory_bytes); }
+
+/* First touches of a page each. */
+static void begin_touch(long units) { map_memory((size_t)units * PAGE); }
+
+static void do_touch(long i) { memory[i * PAGE] = 1; }
+
 /* Maps, touches and unmaps 16 pages. */
-static void do_mmap(long count)
+static void do_mmap(long i)
 {
-    mark(BEGIN);
-    for (long i = 0; i < count; i++) {
-        char *memory = map(16 * PAGE);
-        for (int page = 0; page < 16; page++) memory[page * PAGE] = 1;
-        munmap(memory, 16 * PAGE);
-    }
-    mark(END);
+    char *pages = map(16 * PAGE);
+    for (int page = 0; page < 16; page++) pages[page * PAGE] = (char)i;
+    munmap(pages, 16 * PAGE);
 }
 
 /* Takes the right to write from 16 pages, and gives it back. */
-static void do_mprotect(long count)
+static void begin_mprotect(long units)
 {
-    char *memory = map(16 * PAGE);
+    (void)units;
+    map_memory(16 * PAGE);
     memset(memory, 1, 16 * PAGE);
-    mark(BEGIN);
-    for (long i = 0; i < count; i++) {
-        mprotect(memory, 16 * PAGE, PROT_READ);
-        mprotect(memory, 16 * PAGE, PROT_READ | PROT_WRITE);
-        for (int page = 0; page < 16; page++) memory[page * PAGE]++;
-    }
-    mark(END);
+}
+
+static void do_mprotect(long i)
+{
+    mprotect(memory, 16 * PAGE, PROT_READ);
+    mprotect(memory, 16 * PAGE, PROT_READ | PROT_WRITE);
+    for (int page = 0; page < 16; page++) memory[page * PAGE] += (char)i;
 }
 
 /* Reads and writes words of 64 MiB in random order. */
-static void do_random(long count)
+enum { WORDS = 8 << 20 };
+
+static void begin_random(long units)
 {
-    enum { WORDS = 8 << 20 };
-    uint64_t *memory = (uint64_t *)map((size_t)WORDS * 8), x = 88172645463325252u;
-    for (size_t i = 0; i < WORDS; i += PAGE / 8) memory[i] = i;
-    mark(BEGIN);
-    for (long i = 0; i < count; i++) {
-        x ^= x << 13; /* Marsaglia's xorshift64 */
-        x ^= x >> 7;
-        x ^= x << 17;
-        memory[x % WORDS]++;
-    }
-    mark(END);
+    (void)units;
+    map_memory((size_t)WORDS * 8);
+    for (size_t i = 0; i < WORDS; i += PAGE / 8) ((uint64_t *)memory)[i] = i;
 }
 
-static void do_nothing(long count) { (void)count; }
-
-/* The boot itself is the recording. */
-static void do_boot(long count)
+static void do_random(long i)
 {
-    (void)count;
+    static uint64_t x = 88172645463325252u;
+    (void)i;
+    x ^= x << 13; /* Marsaglia's xorshift64 */
+    x ^= x >> 7;
+    x ^= x << 17;
+    ((uint64_t *)memory)[x % WORDS]++;
+}
+
+static const workload workloads[] = {{"fork", NULL, do_fork, NULL},
+                                     {"forkexec", NULL, do_forkexec, NULL},
+                                     {"pingpong", begin_pingpong, do_pingpong, end_pingpong},
+                                     {"syscall", NULL, do_syscall, NULL},
+                                     {"touch", begin_touch, do_touch, unmap_memory},
+                                     {"mmap", NULL, do_mmap, NULL},
+                                     {"mprotect", begin_mprotect, do_mprotect, unmap_memory},
+                                     {"random", begin_random, do_random, unmap_memory}};
+
+static const workload *find(const char *name)
+{
+    for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
+        if (strcmp(workloads[i].name, name) == 0) return &workloads[i];
+    return NULL;
+}
+
+/* ---- marks ---- */
+
+static int ports = -1;
+
+/* To the hypervisor's user space; a port that no PC has. */
+static void tell(unsigned port, unsigned value)
+{
+    char byte = (char)value;
+    if (ports >= 0 && pwrite(ports, &byte, 1, port) != 1) exit(1);
+}
+
+/* The units of each round follow on those of the one before; the last round is between the marks. */
+static void run(const workload *work, long units, long warm_up, unsigned begin, unsigned end)
+{
+    long i = 0;
+    if (work->prepare) work->prepare(units * (warm_up + 1));
+    while (i < units * warm_up) work->unit(i++);
+    tell(REGION_PORT, begin);
+    mark(begin);
+    while (i < units * (warm_up + 1)) work->unit(i++);
+    mark(end);
+    tell(REGION_PORT + 1, begin);
+    if (work->finish) work->finish();
+}
+
+static void run_regions(long warm_up)
+{
+    static const struct {
+        const char *name;
+        long units;
+    } regions[] = {{"fork", 40}, {"forkexec", 20}, {"pingpong", 200}, {"mmap", 50}, {"mprotect", 50}, {"touch", 1024}};
+    mknod("/dev/port", S_IFCHR | 0600, makedev(1, 4));
+    ports = open("/dev/port", O_WRONLY);
     mark(BEGIN);
+    for (unsigned i = 0; i < sizeof regions / sizeof *regions; i++) {
+        unsigned begin = FIRST_REGION + 2 * i;
+        run(find(regions[i].name), regions[i].units, warm_up, begin, begin + 1);
+    }
+    mark(END);
+    tell(REGION_PORT + 2, 0);
 }
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(long count);
-    } workloads[] = {{"fork", do_fork},         {"forkexec", do_forkexec}, {"pingpong", do_pingpong},
-                     {"syscall", do_syscall},   {"touch", do_touch},       {"mmap", do_mmap},
-                     {"mprotect", do_mprotect}, {"random", do_random},     {"nothing", do_nothing},
-                     {"boot", do_boot}};
+    const workload *work = argc == 3 ? find(argv[1]) : NULL;
     self = argv[0];
-    for (size_t i = 0; argc == 3 && i < sizeof workloads / sizeof *workloads; i++) {
-        if (strcmp(argv[1], workloads[i].name) != 0) continue;
-        workloads[i].run(atol(argv[2]));
-        return 0;
+    if (work)
+        run(work, atol(argv[2]), 0, BEGIN, END);
+    else if (argc == 3 && strcmp(argv[1], "regions") == 0)
+        run_regions(atol(argv[2]));
+    else if (argc == 3 && strcmp(argv[1], "boot") == 0)
+        mark(BEGIN); /* the boot itself is the recording */
+    else if (argc != 3 || strcmp(argv[1], "nothing") != 0) {
+        fprintf(stderr, "usage: workload NAME COUNT\n");
+        return 2;
     }
-    fprintf(stderr, "usage: workload NAME COUNT\n");
-    return 2;
+    return 0;
 }
