@@ -224,14 +224,17 @@ static void put_reference(vxr_recorder *r, uint64_t address, unsigned bytes, boo
     vxr_stream_reference(&r->stream, store ? REC_STORE : REC_LOAD, address, bytes);
 }
 
-/* A reference that can meet neither a device nor a page table. */
+/* A reference that can meet neither a device nor a page table. QEMU 7.2 tells those who asked for loads of stores too
+ * (and of loads, those who asked for stores): the kernel's stores are on_reference's. */
 static void on_plain_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)vcpu;
     vxr_recorder *r = &recorder;
-    if (!r->stream.on) return;
-    run_to_reference(r, data);
-    vxr_stream_reference(&r->stream, qemu_plugin_mem_is_store(info) ? REC_STORE : REC_LOAD, linear(r, address),
+    const vxr_insn *insn = data;
+    bool store = qemu_plugin_mem_is_store(info);
+    if (!r->stream.on || (store && insn->block->cpl < 3)) return;
+    run_to_reference(r, insn);
+    vxr_stream_reference(&r->stream, store ? REC_STORE : REC_LOAD, linear(r, address),
                          1U << qemu_plugin_mem_size_shift(info));
 }
 
