@@ -27,6 +27,7 @@ void shadow_load_registers(vmm_vm *vm, uint64_t root)
     hardware.cr0 = guest->cr0 | VX_CR0_PG | VX_CR0_PE | VX_CR0_WP;
     hardware.cr4 = (guest->cr4 | VX_CR4_PAE) & ~(VX_CR4_PGE | VX_CR4_PCIDE | VX_CR4_PSE);
     hardware.efer = guest->efer | VX_EFER_NXE;
+    hardware.ac = guest->ac;
     if (format == &vx_radix_pae) {
         hardware.efer &= ~(VX_EFER_LMA | VX_EFER_LME);
         for (unsigned i = 0; i < 4; i++)

@@ -389,6 +389,29 @@ static void regions(void **state)
     }
 }
 
+/* A kernel with SMAP reaches user pages between STAC and CLAC, of which a trace does not tell. */
+static void user_pages_under_smap(void **state)
+{
+    static const char *const schemes[] = {"native", "shadow-wp", "shadow-vtlb", "ept"};
+    (void)state;
+    script_begin(&script);
+    script_add(&script, VX_REC_CR_WRITE, 4, VX_CR4_PAE | VX_CR4_SMAP, 0, NULL);
+    script_load(&script, script_gva(0));
+    script_store(&script, script_gva(1));
+    script_write(&script, path, VX_TIER_FULL);
+    for (unsigned i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        vx_msg msg = {{0}};
+        const char *trace = path;
+        vx_sim_options options = {
+            .cpu = "skylake", .scheme = schemes[i], .traces = &trace, .trace_count = 1, .check = true};
+        vx_sim *sim = NULL;
+        assert_int_equal(vx_sim_open(&sim, &options, &msg), VX_OK);
+        assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
+        assert_int_equal(value(sim, "paging.guest_faults"), 0);
+        vx_sim_close(sim);
+    }
+}
+
 /* What exits whatever the memory algorithm: CPUID always, HLT and port accesses because the hypervisor wants them. */
 static void instructions_that_exit(void **state)
 {
@@ -450,6 +473,7 @@ int main(void)
         cmocka_unit_test(guest_faults),
         cmocka_unit_test(guest_faults_of_an_events_trace),
         cmocka_unit_test(regions),
+        cmocka_unit_test(user_pages_under_smap),
         cmocka_unit_test(hostile_addresses),
         cmocka_unit_test(instructions_that_exit),
         cmocka_unit_test(flushes_at_transitions),
