@@ -137,8 +137,7 @@ static vx_status count_stream(const char *path, uint32_t stream, vx_trace_totals
     *totals = (vx_trace_totals){0};
     do {
         status = vx_source_next(source, &batch, msg);
-        for (size_t i = 0; !status && i < batch.count; i++)
-            vx_trace_totals_add(totals, &batch.records[i], batch.payload);
+        if (!status) vx_trace_totals_add(totals, batch.records, batch.count, batch.payload);
     } while (!status && batch.count);
     vx_source_close(source);
     return status;

@@ -132,7 +132,7 @@ vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
         status = vx_source_next(source, &batch, msg);
         for (size_t i = 0; !status && i < batch.count && shown < given->count; i++) {
             const vx_record *record = &batch.records[i];
-            vx_trace_totals_add(&totals, record, batch.payload);
+            vx_trace_totals_add(&totals, record, 1, batch.payload);
             if (totals.records <= from) continue;
             fprintf(out, "%12" PRIu64 " %14" PRIu64 "  ", totals.records - 1, totals.instructions);
             vx_trace_print_record(out, record, batch.payload);

@@ -18,7 +18,10 @@ enum {
 typedef struct vxt_template {
     uint64_t hash;
     uint32_t element, slot; /* of its first */
+    uint32_t successor;     /* number of the template that came behind it last, a guess at the next */
     uint8_t elements, slots;
+    bool jumps;   /* begins with a fetch: a fetch that does not follow on at `end` ends it */
+    uint64_t end; /* where its last fetch ended */
 } vxt_template;
 
 typedef struct vxt_slot_key {
@@ -39,6 +42,8 @@ struct vx_chunk_encoder {
     /* The segment being collected. */
     vx_record pending[PENDING_MAX];
     unsigned pending_count;
+    uint64_t fetched_to; /* where the last fetch among them ended */
+    uint32_t newest;     /* the template coded last; UINT32_MAX: none */
     /* The dictionary. Elements have the address 0 where a slot supplies it. */
     vxt_template *templates;
     uint32_t template_count, template_capacity;
@@ -65,7 +70,12 @@ static bool is_plain(const vx_record *record)
 }
 static bool has_count(unsigned kind) { return kind != VX_REC_LOAD && kind != VX_REC_STORE; }
 
-vx_chunk_encoder *vx_chunk_encoder_new(void) { return calloc(1, sizeof(vx_chunk_encoder)); }
+vx_chunk_encoder *vx_chunk_encoder_new(void)
+{
+    vx_chunk_encoder *encoder = calloc(1, sizeof *encoder);
+    if (encoder) encoder->newest = UINT32_MAX;
+    return encoder;
+}
 
 void vx_chunk_encoder_free(vx_chunk_encoder *encoder)
 {
@@ -109,15 +119,25 @@ static unsigned way_of(uint64_t difference, uint64_t repeat)
     return difference == repeat ? 1 : width_of(difference);
 }
 
-static bool put_difference(vx_chunk_encoder *encoder, unsigned first_column, unsigned way, uint64_t difference)
+/* Appends a difference; its column has room. */
+static void put_difference(vx_chunk_encoder *encoder, unsigned first_column, unsigned way, uint64_t difference)
 {
-    if (way < 2) return true;
+    if (way < 2) return;
     vxt_bytes *column = &encoder->columns[first_column + way - 2];
-    if (!vxt_bytes_room(column, 8)) return false;
     vxt_set64(column->data + column->size, difference);
     column->size += vx_chunk_width_bytes[way];
+}
+
+/* Room for `count` differences, and their ways, in the columns from these two on. */
+static bool reserve_differences(vx_chunk_encoder *encoder, unsigned codes, unsigned first_column, unsigned count)
+{
+    if (!vxt_bytes_room(&encoder->columns[codes], count)) return false;
+    for (unsigned i = 0; i < VXT_WIDTHS - 2; i++)
+        if (!vxt_bytes_room(&encoder->columns[first_column + i], 8UL * count)) return false;
     return true;
 }
+
+static void put_way(vxt_bytes *column, unsigned way) { column->data[column->size++] = (uint8_t)way; }
 
 static bool put_byte(vxt_bytes *column, unsigned byte)
 {
@@ -133,34 +153,37 @@ static bool put_varint(vxt_bytes *column, uint64_t value)
     return true;
 }
 
-static bool put_address(vx_chunk_encoder *encoder, uint32_t slot, uint64_t address)
+static void put_address(vx_chunk_encoder *encoder, uint32_t slot, uint64_t address)
 {
     vxt_history *history = &encoder->addresses;
     uint64_t difference = address - encoder->slots[slot], after = address - history->before;
-    unsigned code = way_of(difference, history->repeat), other = way_of(after, history->repeat);
-    if (code > 1 && vx_chunk_width_bytes[other] < vx_chunk_width_bytes[code]) {
-        difference = after;
-        code = other | VXT_CODE_AFTER;
+    unsigned code = way_of(difference, history->repeat);
+    if (code > 1) {
+        unsigned other = way_of(after, history->repeat);
+        if (vx_chunk_width_bytes[other] < vx_chunk_width_bytes[code]) {
+            difference = after;
+            code = other | VXT_CODE_AFTER;
+        }
+        if (difference) history->repeat = difference;
     }
-    if (difference) history->repeat = difference;
     history->before = address;
     encoder->slots[slot] = address;
-    return put_byte(&encoder->columns[VXT_COL_CODES], code) &&
-           put_difference(encoder, VXT_COL_DELTAS, code & VXT_CODE_WIDTH, difference);
+    put_way(&encoder->columns[VXT_COL_CODES], code);
+    put_difference(encoder, VXT_COL_DELTAS, code & VXT_CODE_WIDTH, difference);
 }
 
 static bool put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
 {
     const vx_record_info *info = vx_record_describe(record->kind);
+    if (!payload || !reserve_differences(encoder, VXT_COL_WORD_CODES, VXT_COL_WORDS, record->count)) return false;
     for (unsigned i = 0; i < record->count; i++) {
         uint64_t *last = &encoder->last_word[record->kind][vxt_word_context(info, i)];
         uint64_t word = payload[record->arg + i], difference = word - *last;
         unsigned way = way_of(difference, encoder->words.repeat);
         if (difference) encoder->words.repeat = difference;
         *last = word;
-        if (!put_byte(&encoder->columns[VXT_COL_WORD_CODES], way) ||
-            !put_difference(encoder, VXT_COL_WORDS, way, difference))
-            return false;
+        put_way(&encoder->columns[VXT_COL_WORD_CODES], way);
+        put_difference(encoder, VXT_COL_WORDS, way, difference);
     }
     return true;
 }
@@ -272,7 +295,12 @@ static bool add_template(vx_chunk_encoder *encoder, const vx_record *elements, u
         !grow((void **)&encoder->elements, &encoder->element_capacity, encoder->element_count, count,
               sizeof(vx_record)))
         return false;
-    vxt_template made = {hash, encoder->element_count, encoder->element_slot_count, (uint8_t)count, 0};
+    vxt_template made = {.hash = hash,
+                         .element = encoder->element_count,
+                         .slot = encoder->element_slot_count,
+                         .elements = (uint8_t)count,
+                         .jumps = is_fixed(elements),
+                         .end = encoder->fetched_to};
     uint64_t fetch_end = 0;
     unsigned ordinal = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -291,6 +319,25 @@ static bool add_template(vx_chunk_encoder *encoder, const vx_record *elements, u
     return put_byte(&encoder->columns[VXT_COL_LENGTHS], count);
 }
 
+/* All of a record but its address, as one number. */
+static uint64_t shape_of(const vx_record *record)
+{
+    uint64_t shape;
+    memcpy(&shape, (const char *)record + offsetof(vx_record, arg), sizeof shape);
+    return shape;
+}
+
+/* Whether the template's records equal these, which are as many. */
+static bool equals(const vx_chunk_encoder *encoder, const vxt_template *template, const vx_record *records)
+{
+    const vx_record *elements = encoder->elements + template->element;
+    for (unsigned i = 0; i < template->elements; i++) {
+        if (shape_of(&records[i]) != shape_of(&elements[i])) return false;
+        if (is_fixed(&records[i]) && records[i].addr != elements[i].addr) return false;
+    }
+    return true;
+}
+
 /* The number of the template that equals the pending records, made where there is none. */
 static bool find_template(vx_chunk_encoder *encoder, uint32_t *number)
 {
@@ -302,11 +349,10 @@ static bool find_template(vx_chunk_encoder *encoder, uint32_t *number)
     uint32_t at = (uint32_t)hash & (encoder->template_buckets - 1), entry;
     for (; (entry = encoder->template_table[at]) != 0; at = (at + 1) & (encoder->template_buckets - 1)) {
         const vxt_template *found = &encoder->templates[entry - 1];
-        if (found->hash == hash && found->elements == encoder->pending_count &&
-            memcmp(encoder->elements + found->element, elements, bytes) == 0) {
-            *number = entry - 1;
-            return true;
-        }
+        if (found->hash != hash || found->elements != encoder->pending_count || !equals(encoder, found, elements))
+            continue;
+        *number = entry - 1;
+        return true;
     }
     if (!add_template(encoder, elements, hash)) return false;
     encoder->template_table[at] = encoder->template_count;
@@ -314,46 +360,94 @@ static bool find_template(vx_chunk_encoder *encoder, uint32_t *number)
     return true;
 }
 
+/* Codes records that equal a template. `payload`: theirs. */
+static bool put_segment(vx_chunk_encoder *encoder, uint32_t number, const vx_record *records, const uint64_t *payload)
+{
+    const vxt_template *template = &encoder->templates[number];
+    vxt_bytes *ids = &encoder->columns[VXT_COL_IDS];
+    if (!vxt_bytes_room(ids, 2) || !reserve_differences(encoder, VXT_COL_CODES, VXT_COL_DELTAS, template->slots))
+        return false;
+    vxt_set16(ids->data + ids->size, (uint16_t)number);
+    ids->size += 2;
+    const uint32_t *slot = encoder->element_slots + template->slot;
+    for (const vx_record *record = records; record < records + template->elements; record++) {
+        if (is_fixed(record)) continue;
+        put_address(encoder, *slot++, record->addr);
+        if (!is_plain(record) && record->count && !put_words(encoder, record, payload)) return false;
+    }
+    encoder->newest = number;
+    return true;
+}
+
 /* Codes the pending records. `payload`: of the batch that the last of them is from; no other has any. */
 static bool end_segment(vx_chunk_encoder *encoder, const uint64_t *payload)
 {
+    uint32_t number, before = encoder->newest;
     if (!encoder->pending_count) return true;
-    uint32_t number;
-    vxt_bytes *ids = &encoder->columns[VXT_COL_IDS];
-    if (!find_template(encoder, &number) || !vxt_bytes_room(ids, 2)) return false;
-    vxt_set16(ids->data + ids->size, (uint16_t)number);
-    ids->size += 2;
-    uint32_t slot = encoder->templates[number].slot;
-    for (unsigned i = 0; i < encoder->pending_count; i++) {
-        const vx_record *record = &encoder->pending[i];
-        if (!is_fixed(record) && !put_address(encoder, encoder->element_slots[slot++], record->addr)) return false;
-        if (!is_plain(record) && !put_words(encoder, record, payload)) return false;
-    }
+    if (!find_template(encoder, &number) || !put_segment(encoder, number, encoder->pending, payload)) return false;
+    if (before != UINT32_MAX) encoder->templates[before].successor = number;
     encoder->pending_count = 0;
     return true;
 }
 
-/* ---- the encoder as its caller sees it ---- */
-
-/* Whether `record` may not stand in one template with what is pending. */
-static bool must_cut(const vx_chunk_encoder *encoder, const vx_record *record)
+/* Whether `record` may not stand in one template with `count` records of a segment that jumps (or not) and whose last
+ * fetch ended at `end`. */
+static bool cuts(const vx_record *record, unsigned count, bool jumps, uint64_t end)
 {
-    if (encoder->pending_count == 0) return false;
-    if (encoder->pending_count == PENDING_MAX || !is_plain(record)) return true;
-    if (encoder->pending[0].kind != VX_REC_FETCH) return true;
-    if (record->kind != VX_REC_FETCH) return false;
-    const vx_record *fetch = &encoder->pending[encoder->pending_count - 1];
-    while (fetch->kind != VX_REC_FETCH) fetch--;
-    return record->addr != fetch->addr + fetch->arg;
+    if (count == PENDING_MAX || !is_plain(record) || !jumps) return true;
+    return record->kind == VX_REC_FETCH && record->addr != end;
 }
 
-vx_status vx_chunk_encoder_put(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
+/* Most segments are what came behind the last one when it came before. Codes that one where it is what comes, and
+ * gives its length: 0 where it is not, or all that is `left` would not show where it ends. What equals a template is
+ * valid, as that was. */
+static unsigned put_guessed(vx_chunk_encoder *encoder, const vx_record *records, size_t left, const uint64_t *payload,
+                            bool *done)
 {
-    if (must_cut(encoder, record) && !end_segment(encoder, NULL)) return VX_ERR_NOMEM;
+    if (encoder->newest == UINT32_MAX) return 0;
+    uint32_t number = encoder->templates[encoder->newest].successor;
+    const vxt_template *template = &encoder->templates[number];
+    unsigned length = template->elements;
+    if (length >= left || !is_plain(encoder->elements + template->element) || !equals(encoder, template, records) ||
+        !cuts(&records[length], length, template->jumps, template->end))
+        return 0;
+    *done = put_segment(encoder, number, records, payload);
+    return length;
+}
+
+/* ---- the encoder as its caller sees it ---- */
+
+/* Adds one record to what is pending. */
+static bool put_pending(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
+{
     encoder->pending[encoder->pending_count++] = *record;
-    encoder->records++;
-    if (!is_plain(record) && !end_segment(encoder, payload)) return VX_ERR_NOMEM;
-    return VX_OK;
+    if (record->kind == VX_REC_FETCH) encoder->fetched_to = record->addr + record->arg;
+    return is_plain(record) || end_segment(encoder, payload);
+}
+
+vx_status vx_chunk_encoder_put(vx_chunk_encoder *encoder, const vx_batch *batch, size_t from, size_t count,
+                               size_t *taken)
+{
+    const vx_record *records = batch->records + from;
+    bool done = true;
+    size_t i = 0;
+    while (done && i < count) {
+        const vx_record *record = &records[i];
+        if (encoder->pending_count &&
+            cuts(record, encoder->pending_count, is_fixed(encoder->pending), encoder->fetched_to))
+            done = end_segment(encoder, batch->payload);
+        unsigned length =
+            done && !encoder->pending_count ? put_guessed(encoder, record, count - i, batch->payload, &done) : 0;
+        i += length;
+        if (length || !done) continue;
+        if (!vx_record_valid(record, batch->words)) break;
+        done = put_pending(encoder, record, batch->payload);
+        i++;
+    }
+    encoder->records += (uint32_t)i;
+    *taken = i;
+    if (!done) return VX_ERR_NOMEM;
+    return i < count ? VX_ERR_INPUT : VX_OK;
 }
 
 uint32_t vx_chunk_encoder_records(const vx_chunk_encoder *encoder) { return encoder->records; }
@@ -372,6 +466,7 @@ static void clear(vx_chunk_encoder *encoder)
     for (unsigned i = 0; i < VXT_COLUMNS; i++) encoder->columns[i].size = 0;
     encoder->records = encoder->template_count = encoder->element_count = encoder->element_slot_count = 0;
     encoder->slot_count = 0;
+    encoder->newest = UINT32_MAX;
     encoder->fixed_end = 0;
     encoder->addresses = encoder->words = (vxt_history){0, 0};
     memset(encoder->last_word, 0, sizeof encoder->last_word);

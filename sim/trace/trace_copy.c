@@ -46,7 +46,12 @@ static vx_status borrowed_next(vx_source *source, vx_batch *batch, vx_msg *msg)
 
 static void borrowed_close(vx_source *source) { (void)source; }
 
-static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32_t stream, uint64_t skip, uint64_t left,
+/* What of a source is copied, in instructions. */
+typedef struct clip {
+    uint64_t skip, left; /* left: UINT64_MAX for all */
+} clip;
+
+static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32_t stream, clip part,
                               vx_trace_totals *totals, vx_msg *msg)
 {
     uint64_t position = 0;
@@ -55,26 +60,26 @@ static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32
         vx_status status = vx_source_next(source, &batch, msg);
         if (status) return status;
         if (batch.count == 0) return VX_OK;
-        if (vx_batch_drop(&batch, skip, &position)) skip = 0;
-        more = clip_end(&batch, &left);
+        if (part.skip && vx_batch_drop(&batch, part.skip, &position)) part.skip = 0;
+        if (part.left != UINT64_MAX) more = clip_end(&batch, &part.left);
         status = vx_trace_writer_put(writer, stream, &batch, msg);
         if (status) return status;
-        for (size_t i = 0; i < batch.count; i++) vx_trace_totals_add(totals, &batch.records[i], batch.payload);
+        if (totals) vx_trace_totals_add(totals, batch.records, batch.count, batch.payload);
     }
     return VX_OK;
 }
 
-static vx_status copy_tier(vx_source *source, vx_trace_writer *writer, uint32_t stream, uint64_t skip, uint64_t left,
+static vx_status copy_tier(vx_source *source, vx_trace_writer *writer, uint32_t stream, clip part,
                            const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg)
 {
     static const vx_source_ops ops = {borrowed_next, borrowed_close};
     borrowed lent = {{&ops, source->header}, source};
     vx_source *filtered;
     if (!options || !options->tier || options->tier == source->header.tier)
-        return copy_records(source, writer, stream, skip, left, totals, msg);
+        return copy_records(source, writer, stream, part, totals, msg);
     vx_status status = vx_source_filter(&filtered, &lent.source, options->tier, options->filter_sets, msg);
     if (status) return status;
-    status = copy_records(filtered, writer, stream, skip, left, totals, msg);
+    status = copy_records(filtered, writer, stream, part, totals, msg);
     vx_source_close(filtered);
     return status;
 }
@@ -89,8 +94,8 @@ vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instr
     vx_status status = retier(&header, options, msg);
     if (!status) status = vx_trace_writer_open(&writer, path, &header, options, msg);
     if (status) return status;
-    status = copy_tier(source, writer, 0, skip_instructions, max_instructions ? max_instructions : UINT64_MAX, options,
-                       &copied, msg);
+    const clip part = {skip_instructions, max_instructions ? max_instructions : UINT64_MAX};
+    status = copy_tier(source, writer, 0, part, options, totals ? &copied : NULL, msg);
     if (status) {
         give_up(writer, options);
         return status;
@@ -107,12 +112,11 @@ static vx_status copy_streams(const char *from, const vx_trace_options *from_opt
 {
     for (uint32_t stream = 0; stream < streams; stream++) {
         vx_trace_options options = *from_options;
-        vx_trace_totals copied = {0};
         vx_source *source;
         options.stream = stream;
         vx_status status = vx_trace_open(&source, from, &options, msg);
         if (status) return status;
-        status = copy_tier(source, writer, stream, 0, left, writing, &copied, msg);
+        status = copy_tier(source, writer, stream, (clip){0, left}, writing, NULL, msg);
         vx_source_close(source);
         if (status) return status;
     }

@@ -7,31 +7,36 @@ uint64_t vx_record_instructions(const vx_record *record, const uint64_t *payload
     return record->kind == VX_REC_SKIPPED ? payload[record->arg] : 0;
 }
 
-void vx_trace_totals_add(vx_trace_totals *totals, const vx_record *record, const uint64_t *payload)
+static void add_event(vx_trace_totals *totals, const vx_record *record, const uint64_t *payload)
 {
-    totals->records++;
     totals->by_kind[record->kind]++;
-    switch (record->kind) {
-    case VX_REC_FETCH:
-        totals->instructions += record->count;
-        totals->fetches += record->count;
-        break;
-    case VX_REC_LOAD:
-        totals->loads++;
-        break;
-    case VX_REC_STORE:
-        totals->stores++;
-        break;
-    case VX_REC_PT_STORE:
-        totals->stores += record->addr != VX_GVA_UNKNOWN;
-        break;
-    case VX_REC_SKIPPED:
-        totals->instructions += payload[record->arg];
-        totals->fetches += payload[record->arg + 1];
-        totals->loads += payload[record->arg + 2];
-        totals->stores += payload[record->arg + 3];
-        break;
-    default:
-        break;
+    if (record->kind == VX_REC_PT_STORE) totals->stores += record->addr != VX_GVA_UNKNOWN;
+    if (record->kind != VX_REC_SKIPPED) return;
+    totals->instructions += payload[record->arg];
+    totals->fetches += payload[record->arg + 1];
+    totals->loads += payload[record->arg + 2];
+    totals->stores += payload[record->arg + 3];
+}
+
+void vx_trace_totals_add(vx_trace_totals *totals, const vx_record *records, size_t count, const uint64_t *payload)
+{
+    uint64_t fetches = 0, loads = 0, stores = 0, instructions = 0;
+    for (const vx_record *record = records; record < records + count; record++) {
+        if (record->kind == VX_REC_FETCH)
+            fetches++, instructions += record->count;
+        else if (record->kind == VX_REC_LOAD)
+            loads++;
+        else if (record->kind == VX_REC_STORE)
+            stores++;
+        else
+            add_event(totals, record, payload);
     }
+    totals->records += count;
+    totals->instructions += instructions;
+    totals->fetches += instructions;
+    totals->loads += loads;
+    totals->stores += stores;
+    totals->by_kind[VX_REC_FETCH] += fetches;
+    totals->by_kind[VX_REC_LOAD] += loads;
+    totals->by_kind[VX_REC_STORE] += stores;
 }

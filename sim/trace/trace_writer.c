@@ -150,19 +150,34 @@ static vx_status end_chunk(vx_trace_writer *writer, uint32_t number, vx_msg *msg
     return write_bytes(writer, writer->packed.data, VXT_CHUNK_HEADER + packed, msg);
 }
 
+static vx_status refuse_record(const vx_trace_writer *writer, uint32_t number, uint64_t at, const vx_record *record,
+                               vx_msg *msg)
+{
+    return vx_fail(msg, VX_ERR_INPUT, "%s: stream %u, record %llu: invalid record (kind %u, size %u, count %u)",
+                   writer->path, number, (unsigned long long)at, record->kind, record->size, record->count);
+}
+
+/* As many records at once as cannot fill the chunk. */
+static size_t run_length(const vx_trace_writer *writer, uint32_t records, size_t left)
+{
+    size_t length = VXT_FULL_EVERY - records % VXT_FULL_EVERY;
+    if (length > writer->options.chunk_records - records) length = writer->options.chunk_records - records;
+    return length < left ? length : left;
+}
+
 static vx_status put_records(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
 {
     vx_status status = ensure_stream(writer, number, msg);
     if (status) return status;
     vx_chunk_encoder *encoder = writer->streams[number].encoder;
-    for (size_t i = 0; i < batch->count; i++) {
-        const vx_record *record = &batch->records[i];
-        if (!vx_record_valid(record, batch->words))
-            return vx_fail(msg, VX_ERR_INPUT, "%s: stream %u, record %llu: invalid record (kind %u, size %u, count %u)",
-                           writer->path, number, (unsigned long long)writer->index.totals[number].records, record->kind,
-                           record->size, record->count);
-        if (vx_chunk_encoder_put(encoder, record, batch->payload)) return vx_fail_nomem(msg);
-        vx_trace_totals_add(&writer->index.totals[number], record, batch->payload);
+    vx_trace_totals *totals = &writer->index.totals[number];
+    for (size_t i = 0, taken; i < batch->count; i += taken) {
+        size_t length = run_length(writer, vx_chunk_encoder_records(encoder), batch->count - i);
+        status = vx_chunk_encoder_put(encoder, batch, i, length, &taken);
+        if (status == VX_ERR_INPUT)
+            return refuse_record(writer, number, totals->records + taken, &batch->records[i + taken], msg);
+        if (status) return vx_fail_nomem(msg);
+        vx_trace_totals_add(totals, &batch->records[i], taken, batch->payload);
         uint32_t records = vx_chunk_encoder_records(encoder);
         if (records >= writer->options.chunk_records ||
             (records % VXT_FULL_EVERY == 0 && vx_chunk_encoder_full(encoder)))

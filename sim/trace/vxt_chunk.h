@@ -73,8 +73,10 @@ typedef struct vx_chunk_encoder vx_chunk_encoder;
 vx_chunk_encoder *vx_chunk_encoder_new(void); /* NULL without memory */
 void vx_chunk_encoder_free(vx_chunk_encoder *encoder);
 
-/* Adds a valid record; `payload` is its batch's. VX_ERR_NOMEM leaves the encoder fit only to be freed. */
-vx_status vx_chunk_encoder_put(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload);
+/* Adds `count` of the batch's records. VX_ERR_INPUT: the one behind the *taken that it took is not valid.
+ * VX_ERR_NOMEM leaves the encoder fit only to be freed. */
+vx_status vx_chunk_encoder_put(vx_chunk_encoder *encoder, const vx_batch *batch, size_t from, size_t count,
+                               size_t *taken);
 
 /* Records added since the last finish. */
 uint32_t vx_chunk_encoder_records(const vx_chunk_encoder *encoder);

@@ -23,10 +23,8 @@ static void add_all(vx_source *source, vx_trace_totals *totals)
         vx_batch batch;
         assert_int_equal(vx_source_next(source, &batch, &msg), VX_OK);
         if (batch.count == 0) return;
-        for (size_t i = 0; i < batch.count; i++) {
-            assert_true(vx_record_valid(&batch.records[i], batch.words));
-            vx_trace_totals_add(totals, &batch.records[i], batch.payload);
-        }
+        for (size_t i = 0; i < batch.count; i++) assert_true(vx_record_valid(&batch.records[i], batch.words));
+        vx_trace_totals_add(totals, batch.records, batch.count, batch.payload);
     }
 }
 

@@ -184,9 +184,52 @@ static void cut_instructions(void **state)
     }
 }
 
+/* What certainly does not store need not be watched; anything else must be. */
+static void stores(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        bool may_store;
+    } rows[] = {
+#define ROW(bytes, may_store) {bytes, sizeof bytes - 1, may_store}
+        ROW("\x48\x8b\x07", false),                /* mov (%rdi), %rax */
+        ROW("\x48\x89\x07", true),                 /* mov %rax, (%rdi) */
+        ROW("\x48\xc7\x07\x01\x00\x00\x00", true), /* mov $1, (%rdi) */
+        ROW("\x03\x07", false),                    /* add (%rdi), %eax */
+        ROW("\x01\x07", true),                     /* add %eax, (%rdi) */
+        ROW("\x39\x07", false),                    /* cmp %eax, (%rdi) */
+        ROW("\x83\x3f\x01", false),                /* cmpl $1, (%rdi) */
+        ROW("\x83\x07\x01", true),                 /* addl $1, (%rdi) */
+        ROW("\xf7\x07\x01\x00\x00\x00", false),    /* testl $1, (%rdi) */
+        ROW("\xf7\x17", true),                     /* notl (%rdi) */
+        ROW("\x50", true),                         /* push %rax */
+        ROW("\x58", false),                        /* pop %rax */
+        ROW("\xe8\x00\x00\x00\x00", true),         /* call */
+        ROW("\xff\x17", true),                     /* call *(%rdi) */
+        ROW("\xff\x27", false),                    /* jmp *(%rdi) */
+        ROW("\xff\x37", true),                     /* push (%rdi) */
+        ROW("\xc3", false),                        /* ret */
+        ROW("\xf3\xab", true),                     /* rep stos */
+        ROW("\xf3\xa6", false),                    /* repe cmps */
+        ROW("\xf0\x48\x0f\xb1\x07", true),         /* lock cmpxchg %rax, (%rdi) */
+        ROW("\x0f\xb6\x07", false),                /* movzbl (%rdi), %eax */
+        ROW("\x0f\xc7\x0f", true),                 /* cmpxchg8b (%rdi) */
+        ROW("\x0f\xae\x07", true),                 /* fxsave (%rdi) */
+        ROW("\x63\x07", true),                     /* movslq: in 32-bit code it is arpl, which stores */
+        ROW("\x48\x40\x89\x07", true),             /* a REX prefix too many */
+        ROW("\x66", true)                          /* no opcode at all */
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(decode(64, rows[i].bytes, rows[i].size).may_store, rows[i].may_store);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(classes), cmocka_unit_test(operands), cmocka_unit_test(moves),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(stores),    cmocka_unit_test(classes),
+                                       cmocka_unit_test(operands),  cmocka_unit_test(moves),
                                        cmocka_unit_test(addresses), cmocka_unit_test(cut_instructions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

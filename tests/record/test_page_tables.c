@@ -217,10 +217,9 @@ static void gates(void **state)
     vxr_gates_refresh(&table);
     assert_int_equal(vxr_gates_vector(&table, 0xFFFFFFFF81A00B40), 14);
     assert_int_equal(vxr_gates_vector(&table, 0xFFFFFFFF81A00B80), -1);
-    vxr_gates_stored(&table, 0x7000);
     assert_false(table.stale);
-    vxr_gates_stored(&table, 0x6008);
-    assert_true(table.stale);
+    assert_false(vxr_gates_hold(&table, 0x7000));
+    assert_true(vxr_gates_hold(&table, 0x6008));
 }
 
 int main(void)

@@ -93,7 +93,7 @@ static void replay(vx_source *source, unsigned sets, figures *seen)
             lru *tlb = is_fetch ? &fetch : &data;
             for (unsigned p = 0; (is_fetch || is_data) && p <= (record->addr % PAGE + bytes > PAGE ? 1u : 0u); p++)
                 if (look_up(tlb, page + p)) note(seen, is_fetch ? &seen->fetch_misses : &seen->data_misses, page + p);
-            vx_trace_totals_add(&totals, record, batch.payload);
+            vx_trace_totals_add(&totals, record, 1, batch.payload);
             seen->instructions = totals.instructions;
             if (vx_record_describe(record->kind)->ends_filter) {
                 memset(data.page, 0, sizeof data.page);

@@ -62,8 +62,7 @@ static vx_status read_all(vx_trace_totals *totals, bool *complete, vx_trace_head
         *header = source->header;
         do {
             status = vx_source_next(source, &batch, msg);
-            for (size_t i = 0; !status && i < batch.count; i++)
-                vx_trace_totals_add(totals, &batch.records[i], batch.payload);
+            if (!status) vx_trace_totals_add(totals, batch.records, batch.count, batch.payload);
         } while (!status && batch.count);
         *complete = vx_trace_pipe_complete(source);
         vx_source_close(source);

@@ -16,7 +16,7 @@ static vx_source *open_stream(const char *path, const vx_trace_options *options)
 static vx_trace_totals totals_of(const vx_sample *sample, size_t from)
 {
     vx_trace_totals totals = {0};
-    for (size_t i = from; i < sample->count; i++) vx_trace_totals_add(&totals, &sample->records[i], sample->payload);
+    vx_trace_totals_add(&totals, &sample->records[from], sample->count - from, sample->payload);
     return totals;
 }
 

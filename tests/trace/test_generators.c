@@ -37,7 +37,7 @@ static run run_gen(const char *what, uint64_t seed)
         for (size_t i = 0; i < batch.count; i++) {
             const vx_record *record = &batch.records[i];
             assert_true(vx_record_valid(record, batch.words));
-            vx_trace_totals_add(&made.totals, record, batch.payload);
+            vx_trace_totals_add(&made.totals, record, 1, batch.payload);
             if (record->kind == VX_REC_LOAD || record->kind == VX_REC_STORE)
                 made.address[made.count++] = record->addr - DATA_BASE;
         }

@@ -19,7 +19,7 @@ static vx_trace_totals read_totals(vx_source *source)
     vx_batch batch;
     do {
         if (vx_source_next(source, &batch, &msg)) fail_msg("%s", msg.text);
-        for (size_t i = 0; i < batch.count; i++) vx_trace_totals_add(&totals, &batch.records[i], batch.payload);
+        vx_trace_totals_add(&totals, batch.records, batch.count, batch.payload);
     } while (batch.count);
     vx_source_close(source);
     return totals;

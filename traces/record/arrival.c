@@ -50,11 +50,8 @@ void vxr_arrived(vxr_recorder *r, int vector)
     if (!real_mode) read_frame(r, vector, &rip, &error);
     bool is_interrupt = vector >= EXCEPTIONS || (real_mode && vector >= 8);
     /* A fault leaves what is behind RIP undone; an interrupt comes between blocks. */
-    if (r->block && !is_interrupt && !r->cut)
-        vxr_run_to(r, find_ahead(r, rip));
-    else if (r->block && !r->cut)
-        vxr_run_to(r, r->block->count);
-    r->cut = true;
+    vxr_run_to(r, is_interrupt ? r->block->count : find_ahead(r, rip));
+    vxr_cut(r);
     r->cpl = 0;
     if (is_interrupt) {
         vxr_stream_event(&r->stream, REC_INTERRUPT, 0, (unsigned)vector, NULL, 0);

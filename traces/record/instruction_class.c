@@ -168,9 +168,43 @@ static void one_byte(vxr_instruction *i, const uint8_t *bytes, size_t size, size
     if (!string) data_move(i, bytes, size, at);
 }
 
+/* Opcodes that read memory and never write it, one bit each, by the opcode's upper four bits (SDM Vol. 2D, tables A-2
+ * and A-3). Not all of them: those that kernels execute often. */
+static const uint16_t one_byte_loads[16] = {
+    [0x0] = 0x3C3C, [0x1] = 0x3C3C, [0x2] = 0x3C3C, /* ALU operations to a register */
+    [0x3] = 0x3F3C,                                 /* XOR to a register, CMP */
+    [0x5] = 0xFF00,                                 /* POP to a register */
+    [0x6] = 0x0A00,                                 /* IMUL */
+    [0x8] = 0x0C30,                                 /* TEST, MOV to a register */
+    [0xA] = 0xF0C3,                                 /* MOV to the accumulator, CMPS, LODS, SCAS */
+    [0xC] = 0x020C                                  /* RET, LEAVE */
+};
+static const uint16_t two_byte_loads[16] = {
+    [0x4] = 0xFFFF, /* CMOVcc */
+    [0xA] = 0x8008, /* BT, IMUL */
+    [0xB] = 0xF0C0  /* MOVZX, BSF, BSR, MOVSX */
+};
+
+static bool in_rows(const uint16_t *rows, uint8_t opcode) { return rows[opcode >> 4] >> (opcode & 15) & 1; }
+
+/* Likewise, where ModRM holds the operation. */
+static bool group_loads(uint8_t opcode, uint8_t modrm)
+{
+    unsigned operation = modrm >> 3 & 7;
+    if (opcode >= 0x80 && opcode <= 0x83) return operation == 7;                   /* CMP */
+    if (opcode == 0xF6 || opcode == 0xF7) return operation != 2 && operation != 3; /* TEST, MUL, IMUL, DIV, IDIV */
+    return opcode == 0xFF && (operation == 4 || operation == 5);                   /* JMP */
+}
+
+static bool may_store(const uint8_t *bytes, size_t size, size_t at)
+{
+    if (bytes[at] == 0x0F) return at + 1 >= size || !in_rows(two_byte_loads, bytes[at + 1]);
+    return !in_rows(one_byte_loads, bytes[at]) && (at + 1 >= size || !group_loads(bytes[at], bytes[at + 1]));
+}
+
 vxr_instruction vxr_classify(const uint8_t *bytes, size_t size, unsigned bits)
 {
-    vxr_instruction i = {0};
+    vxr_instruction i = {.may_store = true};
     bool operand_prefix = false, address_prefix = false;
     uint8_t repeat = 0;
     size_t at = 0;
@@ -192,6 +226,7 @@ vxr_instruction vxr_classify(const uint8_t *bytes, size_t size, unsigned bits)
     i.operand_bytes = i.rex & REX_W ? 8 : (bits == 16) != operand_prefix ? 2 : 4;
     i.address_bytes = bits == 64 ? (address_prefix ? 4 : 8) : (bits == 16) != address_prefix ? 2 : 4;
     i.opcode = bytes[at];
+    i.may_store = may_store(bytes, size, at);
     if (i.opcode == 0x0F)
         two_byte(&i, bytes, size, at + 1, operand_prefix, repeat);
     else

@@ -65,6 +65,7 @@ typedef struct vxr_instruction {
     uint8_t rex, segment;   /* prefixes, 0: none; segment 0x64 FS, 0x65 GS, ... */
     bool repeated;          /* a REP or REPNE prefix before a string instruction */
     bool has_modrm, memory; /* memory: ModRM names memory */
+    bool may_store;         /* false where it surely writes no memory */
     uint8_t modrm;
     uint8_t modrm_at; /* index of the ModRM byte */
     uint8_t reg, rm;  /* register numbers with their REX bits */

@@ -29,9 +29,9 @@ void vxr_gates_refresh(vxr_gates *gates);
 /* The lowest vector whose handler begins at this linear address; -1: none. */
 int vxr_gates_vector(const vxr_gates *gates, uint64_t address);
 
-static inline void vxr_gates_stored(vxr_gates *gates, uint64_t gpa)
+static inline bool vxr_gates_hold(const vxr_gates *gates, uint64_t gpa)
 {
-    if (gpa >> 12 == gates->page[0] || gpa >> 12 == gates->page[1]) gates->stale = true;
+    return gpa >> 12 == gates->page[0] || gpa >> 12 == gates->page[1];
 }
 
 #endif

@@ -74,6 +74,7 @@ static void link_table(vxr_tables *tables, uint64_t frame, unsigned level)
     if (!table) return;
     *table = (vxr_table){.frame = frame, .links = 1, .level = (uint8_t)level};
     tables->live[frame] = table;
+    tables->made++;
     vxr_read_physical(frame << 12, table->entries, sizeof table->entries);
     put_snapshot(tables, table, table->entries);
     link_children(tables, table);

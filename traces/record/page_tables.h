@@ -28,6 +28,7 @@ typedef struct vxr_tables {
     vxr_table **roots;
     uint32_t root_count, root_room;
     uint64_t current[4]; /* frames + 1 of the roots in use */
+    uint64_t made;       /* pages that have become live so far */
 } vxr_tables;
 
 bool vxr_tables_init(vxr_tables *tables, const vxr_control *control, const vxr_ram *ram, vxr_stream *stream);

@@ -44,9 +44,10 @@ static vxr_record *put_event(vxr_stream *stream, unsigned kind, uint64_t addr, u
 
 static void put_skipped(vxr_stream *stream)
 {
-    const uint64_t words[4] = {stream->skipped, 0, 0, 0};
-    if (stream->skipped) put_event(stream, REC_SKIPPED, 0, 0, words, 4);
-    stream->skipped = 0;
+    if (stream->references || stream->told == stream->instructions) return;
+    const uint64_t words[4] = {stream->instructions - stream->told, 0, 0, 0};
+    put_event(stream, REC_SKIPPED, 0, 0, words, 4);
+    stream->told = stream->instructions;
 }
 
 static void put_runs(vxr_stream *stream)

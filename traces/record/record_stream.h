@@ -97,7 +97,7 @@ typedef struct vxr_stream {
     bool broken;             /* the reader is gone */
     bool references;         /* fetches, loads and stores are wanted too; else instructions are counted */
     bool counting;           /* the last record is a FETCH that may grow */
-    uint64_t skipped;        /* instructions since the last record, where references are not wanted */
+    uint64_t told;           /* of `instructions`, where references are not wanted: those that records stand for */
     uint64_t pauses, rdtscs; /* runs not yet put, likewise */
     uint64_t run_began;      /* the clock at the first of them */
     uint64_t instructions;   /* of the stream so far */
@@ -128,10 +128,7 @@ static inline void vxr_stream_fetch(vxr_stream *stream, uint64_t addr, uint32_t 
 {
     if (!stream->on) return;
     stream->instructions += count;
-    if (!stream->references) {
-        stream->skipped += count;
-        return;
-    }
+    if (!stream->references) return;
     if (stream->counting) {
         vxr_record *last = &stream->record[stream->records - 1];
         if (last->addr + last->arg == addr && (last->addr ^ addr) < 4096 && last->count + count <= UINT16_MAX) {

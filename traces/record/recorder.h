@@ -7,6 +7,7 @@
 #include "instruction_class.h"
 #include "interrupt_gates.h"
 #include "page_tables.h"
+#include "qemu_interface.h"
 #include "record_stream.h"
 
 typedef struct vxr_block vxr_block;
@@ -20,25 +21,53 @@ typedef struct vxr_insn {
     vxr_instruction decoded;
 } vxr_insn;
 
-/* A translation of QEMU's: instructions that run one after the other. Never freed: QEMU does not say when it forgets
- * one, and its callbacks hold pointers. */
-struct vxr_block {
-    uint64_t address, end;
+/* What a reference needs to know of its instruction, apart from the rest: so many instructions of the block have run
+ * with it, and `stop` is where it ends. */
+typedef struct vxr_site {
+    const vxr_block *block;
+    uint64_t stop;
     uint32_t count;
-    uint32_t split; /* the first instruction that starts in a further page; count: none */
-    unsigned cpl, bits;
-    bool full;      /* all its references call back */
-    unsigned epoch; /* of the gates when `vector` was looked up */
-    int vector;
-    vxr_insn insn[];
+} vxr_site;
+
+/* A translation of QEMU's: instructions that run one after the other. Never freed: QEMU does not say when it forgets
+ * one, and its callbacks hold pointers. Small, because one is looked at whenever one runs. */
+struct vxr_block {
+    uint64_t address;
+    uint32_t calm;  /* the recorder's `calm` under which this block needs no look; 0: always look */
+    uint32_t epoch; /* of the gates when `vector` was looked up */
+    int16_t vector; /* whose gate it is; -1: none */
+    uint16_t bytes, count;
+    uint16_t split : 13; /* the first instruction that starts in a further page; count: none */
+    uint16_t cpl : 2;
+    uint16_t full : 1; /* all its references call back */
+    vxr_insn *insn;
 };
+
+/* The recorder's `calm` where the next block that begins must be looked at. */
+#define LOOK UINT32_MAX
 
 /* Frames of the RAM pages that have been referred to, by linear page: asking QEMU each time is slow. Emptied when
  * the guest empties its TLB, or may. */
 enum { FRAMES_KNOWN = 1024 };
 typedef struct vxr_known_frame {
-    uint64_t page, frame; /* page + 1; 0: none */
+    uint64_t page;  /* + 1; 0: none */
+    uint64_t plain; /* the same where the frame holds no page table and no gates: stores to it need no look */
+    uint64_t frame;
 } vxr_known_frame;
+
+/* What QEMU's description of a reference says, by the description: asking QEMU is a call each. */
+enum { KINDS_KNOWN = 256 };
+typedef struct vxr_known_kind {
+    uint64_t info; /* + 1; 0: none */
+    uint8_t kind, bytes;
+} vxr_known_kind;
+
+/* Memory for good, zeroed, dense with what else of `pool` was asked for; NULL without memory. */
+typedef struct vxr_pool {
+    char *at;
+    size_t left;
+} vxr_pool;
+void *vxr_pool_take(vxr_pool *pool, size_t bytes);
 
 /* A value that an instruction leaves in a register, known once it is done. */
 typedef enum vxr_awaited { AWAIT_NOTHING, AWAIT_REGISTER, AWAIT_EDX_EAX } vxr_awaited;
@@ -61,13 +90,19 @@ typedef struct vxr_recorder {
     uint16_t segment_known; /* selector whose code size `bits_known` is; valid where bits_known is not 0 */
     unsigned bits_known;
 
-    const vxr_block *block;   /* the one that runs; NULL: none yet */
-    uint32_t next;            /* its first instruction not yet told */
-    bool cut;                 /* what is left of it will not run */
+    const vxr_block *block;   /* the one that runs */
+    uint32_t next;            /* its first instruction not yet told; its count: none, or what is left will not run */
+    uint64_t next_address;    /* where that begins; kept where references are wanted */
+    uint32_t calm;            /* blocks that have the same begin without a look */
+    const vxr_block *rounds;  /* begins without a look too: a further round of the REP instruction that it is */
+    uint64_t limit;           /* of instructions: a block that begins behind them is looked at */
     const vxr_insn *repeated; /* the REP instruction whose round was the last thing that ran */
     int software_vector;      /* of an INT n that has not arrived yet; -1: none */
 
+    uint64_t linear_mask;
     vxr_known_frame known[FRAMES_KNOWN];
+    vxr_known_kind kinds[KINDS_KNOWN];
+    vxr_pool blocks, insns, sites;
 
     vxr_awaited awaited;
     uint8_t awaited_register, awaited_bytes;
@@ -76,19 +111,44 @@ typedef struct vxr_recorder {
     uint64_t *awaited_place;
 } vxr_recorder;
 
-/* Tells the running block's instructions before number `end`. */
-static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
+/* The one there is: QEMU's callbacks find it here. */
+extern vxr_recorder vxr_the_recorder;
+
+/* Tells the running block's instructions before number `end`, whose addresses may span pages. */
+void vxr_run_across(vxr_recorder *recorder, uint32_t end);
+
+/* Tells the running block's instructions before number `end`; what is before `stop` then has run. */
+static inline void vxr_run_until(vxr_recorder *recorder, uint32_t end, uint64_t stop)
 {
     const vxr_block *block = recorder->block;
-    while (recorder->next < end) {
-        uint32_t stop = recorder->next < block->split && block->split < end ? block->split : end;
-        const vxr_insn *first = &block->insn[recorder->next], *last = &block->insn[stop - 1];
-        uint32_t count = stop - recorder->next;
-        recorder->next = stop;
-        vxr_stream_fetch(&recorder->stream, first->address, (uint32_t)(last->address + last->size - first->address),
-                         count);
+    uint32_t next = recorder->next;
+    if (next >= end) return;
+    if (block->split < block->count && recorder->stream.references) {
+        vxr_run_across(recorder, end);
+        return;
     }
+    vxr_stream_fetch(&recorder->stream, recorder->next_address, (uint32_t)(stop - recorder->next_address), end - next);
+    recorder->next = end;
+    recorder->next_address = stop;
 }
+
+static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
+{
+    if (recorder->next >= end) return;
+    const vxr_insn *last = &recorder->block->insn[end - 1];
+    vxr_run_until(recorder, end, last->address + last->size);
+}
+
+/* The next block that begins is to be looked at. */
+static inline void vxr_look(vxr_recorder *recorder)
+{
+    recorder->calm = LOOK;
+    recorder->rounds = NULL;
+}
+
+/* What is left of the running block will not run. */
+static inline void vxr_cut(vxr_recorder *recorder) { recorder->next = recorder->block->count; }
+
 /* Reads the control state again, and tells what changed. */
 void vxr_take_control(vxr_recorder *recorder);
 /* The guest has emptied its TLB, or may have. */
@@ -98,6 +158,11 @@ void vxr_marked(vxr_recorder *recorder, uint64_t mark);
 /* Ends the recording. */
 void vxr_end(vxr_recorder *recorder);
 
+/* What calls back when the guest runs (recorder.c). */
+void vxr_on_block(unsigned vcpu, void *block);
+void vxr_on_privileged(unsigned vcpu, void *insn);
+void vxr_on_result(unsigned vcpu, void *insn);
+
 /* An instruction that is not plain is about to run (privileged_events.c). */
 void vxr_privileged(vxr_recorder *recorder, const vxr_insn *insn);
 /* Fills in what the last instruction left in registers. */
@@ -105,6 +170,11 @@ void vxr_take_awaited(vxr_recorder *recorder);
 void vxr_await(vxr_recorder *recorder, vxr_awaited what, unsigned number, unsigned bytes, uint64_t *place);
 /* A device access of an instruction (privileged_events.c). */
 void vxr_device_access(vxr_recorder *recorder, const vxr_insn *insn, uint64_t gva, unsigned bytes, bool store);
+/* A block is translated: which of its instructions call back, and to what (translation.c). */
+void vxr_translate(vxr_recorder *recorder, struct qemu_plugin_tb *tb);
+/* The same of one instruction's references (references.c). */
+void vxr_watch_references(vxr_recorder *recorder, struct qemu_plugin_insn *from, const vxr_insn *insn);
+
 /* The block that begins is a gate's handler (arrival.c): an interrupt or exception has arrived. */
 void vxr_arrived(vxr_recorder *recorder, int vector);
 

@@ -48,8 +48,8 @@ typedef struct vx_trace_totals {
     uint64_t by_kind[VX_REC_KINDS];
 } vx_trace_totals;
 
-/* Adds one record to the totals. */
-void vx_trace_totals_add(vx_trace_totals *totals, const vx_record *record, const uint64_t *payload);
+/* Adds records of one batch to the totals. */
+void vx_trace_totals_add(vx_trace_totals *totals, const vx_record *records, size_t count, const uint64_t *payload);
 
 /* ---- sources ---- */
 

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What QEMU translates: blocks of instructions, and which of them call back when they run. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "recorder.h"
+
+enum { INSTRUCTIONS_MAX = (1 << 13) - 1, POOL_BYTES = 1 << 20 }; /* QEMU's blocks have 512 at most */
+
+void *vxr_pool_take(vxr_pool *pool, size_t bytes)
+{
+    if (pool->left < bytes) {
+        size_t size = bytes > POOL_BYTES ? bytes : POOL_BYTES;
+        char *more = calloc(1, size);
+        if (!more) return NULL;
+        *pool = (vxr_pool){more, size};
+    }
+    void *taken = pool->at;
+    pool->at += bytes;
+    pool->left -= bytes;
+    return taken;
+}
+
+/* The code segment's size. In IA-32e mode 64 serves for compatibility mode too: where INC or DEC looks like a REX
+ * prefix nothing follows it in the instruction. */
+static unsigned code_bits(vxr_recorder *r, uint16_t segment)
+{
+    vxr_dump dump;
+    if (r->control.efer & EFER_LMA) return 64;
+    if (!(r->control.cr0 & CR0_PE)) return 16;
+    if (r->bits_known && r->segment_known == segment) return r->bits_known;
+    r->segment_known = segment;
+    r->bits_known = vxr_read_dump(&dump) ? dump.code_bits : 32;
+    return r->bits_known;
+}
+
+static unsigned privilege(const vxr_recorder *r, uint16_t segment)
+{
+    if (!(r->control.cr0 & CR0_PE)) return 0;
+    if (!(r->control.efer & EFER_LMA) && vxr_register(REG_FLAGS) & FLAGS_VM) return 3;
+    return segment & 3;
+}
+
+static void copy_insn(vxr_insn *insn, struct qemu_plugin_insn *from)
+{
+    size_t size = qemu_plugin_insn_size(from);
+    insn->size = (uint8_t)(size < 1 ? 1 : size > sizeof insn->bytes ? sizeof insn->bytes : size);
+#if VXR_API >= 4
+    qemu_plugin_insn_data(from, insn->bytes, insn->size);
+#else
+    memcpy(insn->bytes, qemu_plugin_insn_data(from), insn->size);
+#endif
+}
+
+static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
+{
+    size_t count = qemu_plugin_tb_n_insns(tb);
+    if (count == 0 || count > INSTRUCTIONS_MAX) return NULL;
+    vxr_block *block = vxr_pool_take(&r->blocks, sizeof *block);
+    vxr_insn *insns = vxr_pool_take(&r->insns, count * sizeof *insns);
+    if (!block || !insns) return NULL;
+    uint16_t segment = (uint16_t)vxr_register(REG_CS);
+    unsigned bits = code_bits(r, segment);
+    uint64_t address = qemu_plugin_tb_vaddr(tb) & r->linear_mask;
+    *block = (vxr_block){.address = address, .vector = -1, .count = (uint16_t)count, .insn = insns};
+    block->cpl = privilege(r, segment) & 3;
+    block->full = r->want_references && (!r->by_region || r->begun || r->armed);
+    block->split = count & INSTRUCTIONS_MAX;
+    for (size_t i = 0; i < count; i++) {
+        vxr_insn *insn = &insns[i];
+        copy_insn(insn, qemu_plugin_tb_get_insn(tb, i));
+        insn->block = block;
+        insn->index = (uint16_t)i;
+        insn->address = address;
+        insn->decoded = vxr_classify(insn->bytes, insn->size, bits);
+        if ((address ^ block->address) >> 12 && i < block->split) block->split = i & INSTRUCTIONS_MAX;
+        address += insn->size;
+    }
+    block->bytes = (uint16_t)(address - block->address);
+    return block;
+}
+
+static bool leaves_a_result(const vxr_insn *insn)
+{
+    return insn->decoded.class == VXR_RDMSR || insn->decoded.class == VXR_IN || insn->decoded.class == VXR_DR_READ;
+}
+
+void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
+{
+    vxr_block *block = make_block(r, tb);
+    if (!block) return;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, vxr_on_block, QEMU_PLUGIN_CB_R_REGS, block);
+    for (uint32_t i = 0; i < block->count; i++) {
+        vxr_insn *insn = &block->insn[i];
+        struct qemu_plugin_insn *from = qemu_plugin_tb_get_insn(tb, i);
+        if (i > 0 && leaves_a_result(insn - 1))
+            qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_result, QEMU_PLUGIN_CB_R_REGS, insn);
+        if (insn->decoded.class != VXR_PLAIN)
+            qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_privileged, QEMU_PLUGIN_CB_R_REGS, insn);
+        vxr_watch_references(r, from, insn);
+    }
+}
