@@ -5,17 +5,18 @@
 #include "interrupt.h"
 #include "replay_options.h"
 #include "verbs.h"
+#include "vx_measured.h"
 #include "vx_report.h"
 #include "worker.h"
 
-enum { KEY_SCHEMES = 1024, KEY_SEEDS, KEY_JOBS, KEY_HTML, SCHEMES_MAX = 16, SEEDS_MAX = 1000 };
+enum { KEY_SCHEMES = 1024, KEY_SEEDS, KEY_JOBS, KEY_HTML, KEY_MEASURED, SCHEMES_MAX = 16, SEEDS_MAX = 1000 };
 
 typedef struct compare_options {
     replay_options replay;
     const char *schemes[SCHEMES_MAX];
     unsigned scheme_count;
     unsigned seeds, jobs;
-    const char *html;
+    const char *html, *measured;
 } compare_options;
 
 static const struct argp_option option_list[] = {
@@ -25,6 +26,7 @@ static const struct argp_option option_list[] = {
      0},
     {"seeds", KEY_SEEDS, "N", 0, "repeat with N seeds and report mean and 95 % interval", 0},
     {"jobs", KEY_JOBS, "N", 0, "runs at a time (default: one a processor)", 0},
+    {"measured", KEY_MEASURED, "FILE", 0, "a host's exits, as perf kvm stat prints them, to set beside the model's", 0},
     {"html", KEY_HTML, "FILE", 0, "write the report as one HTML file", 2},
     {0}};
 
@@ -60,6 +62,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_JOBS:
         o->jobs = small_count(state, "jobs", arg, 1024);
+        return 0;
+    case KEY_MEASURED:
+        o->measured = arg;
         return 0;
     case KEY_HTML:
         o->html = arg;
@@ -148,20 +153,35 @@ static vx_status write_reports(const compare_options *o, const json_t *document,
     return status;
 }
 
+/* What the runs were, as a document; a measured host beside them where one was read. */
+static vx_status make_document(json_t **made, vx_sim *first, bool complete, json_t *runs, json_t *measured, vx_msg *msg)
+{
+    json_t *document = vx_sim_document_of(first, "compare", complete, runs, msg);
+    if (!document) return VX_ERR_NOMEM;
+    vx_status status = vx_report_compare(document, msg);
+    if (status == VX_OK && measured) status = vx_measured_compare(document, json_incref(measured), msg);
+    if (status == VX_OK)
+        *made = document;
+    else
+        json_decref(document);
+    return status;
+}
+
 static vx_status compare(const compare_options *o, bool *interrupted, vx_msg *msg)
 {
     vx_sim *first = NULL;
-    json_t *runs = NULL;
+    json_t *runs = NULL, *measured = NULL, *document = NULL;
     vx_status status = verb_output_check(&o->replay.machine, &o->replay.sim, msg);
+    if (status == VX_OK && o->measured) status = vx_measured_read(&measured, o->measured, msg);
     if (status == VX_OK) status = open_all(o, &first, msg);
     if (status == VX_OK)
         status = worker_run_all(&runs, o->scheme_count * o->seeds, o->jobs, work, (void *)o, o->replay.sim.stop, msg);
     *interrupted = o->replay.sim.stop && *o->replay.sim.stop;
-    json_t *document = status == VX_OK ? vx_sim_document_of(first, "compare", !*interrupted, runs, msg) : NULL;
-    if (status == VX_OK) status = document ? vx_report_compare(document, msg) : VX_ERR_NOMEM;
+    if (status == VX_OK) status = make_document(&document, first, !*interrupted, runs, measured, msg);
     if (status == VX_OK) status = write_reports(o, document, msg);
     if (status == VX_OK) status = vx_report_identities(document, msg);
     json_decref(document);
+    json_decref(measured);
     vx_sim_close(first);
     return status;
 }

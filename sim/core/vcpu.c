@@ -43,11 +43,10 @@ static uint64_t root_of(const vx_registers *r, vx_paging_mode paging)
     }
 }
 
-void vx_vcpu_load(vx_vcpu *v)
+void vcpu_control(const vx_registers *r, const vx_vmcs *vmcs, const vx_vmcb *vmcb, vx_mmu_control *control)
 {
-    const vx_registers *r = &v->registers;
     vx_paging_mode paging = vx_registers_paging(r);
-    vx_mmu_control control = {
+    *control = (vx_mmu_control){
         .paging = paging,
         .root = root_of(r, paging),
         .wp = (r->cr0 & VX_CR0_WP) != 0,
@@ -59,26 +58,32 @@ void vx_vcpu_load(vx_vcpu *v)
         .ac = r->ac,
         .cpl = r->cpl,
         .pcid = (uint16_t)(r->cr4 & VX_CR4_PCIDE ? r->cr3 & 0xFFF : 0),
-        .shadow = v->shadow_tables,
     };
-    memcpy(control.pdpte, r->pdpte, sizeof control.pdpte);
-    if (v->vmcs) {
-        if (v->vmcs->cpu2 & VX_CPU2_VPID) control.vpid = v->vmcs->vpid;
-        if (v->vmcs->cpu2 & VX_CPU2_EPT) {
-            control.nested = VX_NESTED_EPT;
-            control.nested_root = v->vmcs->eptp & 0x000FFFFFFFFFF000ULL;
-            control.nested_levels = (uint8_t)(((v->vmcs->eptp >> 3) & 7) + 1);
-            control.nested_ad = (v->vmcs->eptp & (1U << 6)) != 0;
+    memcpy(control->pdpte, r->pdpte, sizeof control->pdpte);
+    if (vmcs) {
+        if (vmcs->cpu2 & VX_CPU2_VPID) control->vpid = vmcs->vpid;
+        if (vmcs->cpu2 & VX_CPU2_EPT) {
+            control->nested = VX_NESTED_EPT;
+            control->nested_root = vmcs->eptp & 0x000FFFFFFFFFF000ULL;
+            control->nested_levels = (uint8_t)(((vmcs->eptp >> 3) & 7) + 1);
+            control->nested_ad = (vmcs->eptp & (1U << 6)) != 0;
         }
-    } else if (v->vmcb) {
-        control.vpid = (uint16_t)v->vmcb->asid;
-        if (v->vmcb->nested_paging) {
-            control.nested = VX_NESTED_NPT;
-            control.nested_root = v->vmcb->nested_cr3 & 0x000FFFFFFFFFF000ULL;
-            control.nested_levels = 4;
+    } else if (vmcb) {
+        control->vpid = (uint16_t)vmcb->asid;
+        if (vmcb->nested_paging) {
+            control->nested = VX_NESTED_NPT;
+            control->nested_root = vmcb->nested_cr3 & 0x000FFFFFFFFFF000ULL;
+            control->nested_levels = vmcb->nested_levels;
         }
     }
-    v->translated = paging != VX_PAGING_NONE || control.nested != VX_NESTED_NONE;
+}
+
+void vx_vcpu_load(vx_vcpu *v)
+{
+    vx_mmu_control control;
+    vcpu_control(&v->registers, v->vmcs, v->vmcb, &control);
+    control.shadow = v->shadow_tables;
+    v->translated = control.paging != VX_PAGING_NONE || control.nested != VX_NESTED_NONE;
     vx_mmu_load(v->mmu, &control);
 }
 

@@ -3,6 +3,7 @@
  * SDM Vol. 3C 28.3.3.1: with VPID off, VM exits and VM entries drop all linear and combined mappings of VPID 0. On AMD
  * TLB_CONTROL says what each VMRUN flushes (APM Vol. 2, 15.16.1). */
 #include "vcpu_private.h"
+#include "vx_svm.h"
 
 static vx_exit_counts *row_of(vx_vcpu *v, uint32_t reason)
 {
@@ -12,18 +13,11 @@ static vx_exit_counts *row_of(vx_vcpu *v, uint32_t reason)
 
 static void flush_untagged(vx_vcpu *v, bool entry)
 {
-    vx_mmu_invalidation drop = {.op = VX_OP_VM_TRANSITION};
-    if (v->vmcs) {
-        if (v->vmcs->cpu2 & VX_CPU2_VPID) return;
-    } else {
-        if (!entry) return;
-        static const vx_mmu_op by_control[8] = {
-            [1] = VX_OP_FLUSH_ALL_ASIDS, [3] = VX_OP_FLUSH_ASID, [7] = VX_OP_FLUSH_ASID_KEEP_GLOBAL};
-        if ((v->vmcb->tlb_control & 7) == 0) return;
-        drop.op = by_control[v->vmcb->tlb_control & 7];
-        drop.vpid = (uint16_t)v->vmcb->asid;
+    if (v->vmcb) {
+        if (entry) vx_svm_tlb_control(v->mmu, v->vmcb->tlb_control, v->vmcb->asid);
+    } else if (!(v->vmcs->cpu2 & VX_CPU2_VPID)) {
+        vx_mmu_invalidate(v->mmu, &(vx_mmu_invalidation){.op = VX_OP_VM_TRANSITION});
     }
-    vx_mmu_invalidate(v->mmu, &drop);
 }
 
 void vx_vcpu_charge_software(vx_vcpu *v, uint32_t reason, uint64_t ticks)

@@ -62,6 +62,9 @@ struct vx_vcpu {
 
 static inline bool vcpu_virtualized(const vx_vcpu *vcpu) { return vcpu->vmcs || vcpu->vmcb || vcpu->deprivileged; }
 
+/* What registers, and a VMCS or VMCB (NULL: none), are to the MMU: vcpu.c. */
+void vcpu_control(const vx_registers *registers, const vx_vmcs *vmcs, const vx_vmcb *vmcb, vx_mmu_control *control);
+
 /* Ends the loop behind the record in progress where the tick limit is reached: called wherever ticks are charged in it.
  */
 void vcpu_note_time(vx_vcpu *vcpu);

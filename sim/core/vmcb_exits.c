@@ -1,15 +1,16 @@
 /* Does a record make the VMCB exit? AMD's twin of vmcs_exits.c.
  *
  * APM Vol. 2: 15.7 #VMEXIT, 15.9 instruction intercepts, 15.10 I/O permission map, 15.11 MSR permission map, 15.12
- * exception intercepts, 15.13 interrupt intercepts, 15.33 decode assists, Appendix B (VMCB), Appendix C (EXITCODE).
+ * exception intercepts, 15.13 interrupt intercepts, 15.8 decode assists, Appendix B (VMCB), Appendix C (EXITCODE).
  *
  * The intercept bits and the EXITCODEs are numbered alike: bit n of the word at VMCB offset 00Ch has EXITCODE 60h + n,
  * at 010h 80h + n, at 014h A0h + n, and CR reads, CR writes, DR reads, DR writes and exceptions have 00h, 10h, 20h, 30h
  * and 40h + n. So a record kind needs its EXITCODE only.
  *
  * NOT MODELLED: what the traces do not hold, and is therefore 0: the next rIP and the guest's instruction bytes, the
- * general-purpose register of MOV CR and MOV DR, the address-size and segment bits of IOIO, EXITINFO of a task switch.
- * Pause filter (a counter over time), write traps of CR0, CR4, CR8 and EFER, AVIC, FERR, ICEBP, RDPRU, INVLPGB. */
+ * general-purpose register of MOV CR and MOV DR, the address-size and segment bits of IOIO (svm_instructions.c adds
+ * what its caller knows), EXITINFO of a task switch. The pause filter is svm_pause.c's. AVIC, FERR, ICEBP, RDPRU,
+ * INVLPGB. */
 #include "vx_vmcs.h"
 
 typedef struct vmcb_rule vmcb_rule;
@@ -45,10 +46,13 @@ enum {
     CODE_IOIO = 0x7B,
     CODE_MSR = 0x7C,
     CODE_WORD2 = 0x80, /* 010h */
+    CODE_EFER_WRITE_TRAP = 0x8F,
+    CODE_CR_WRITE_TRAP = 0x90,
     CODE_MWAIT = 0x8B,
     CODE_MWAIT_ARMED = 0x8C,
     CODE_WORD3 = 0xA0, /* 014h */
     CODE_END = 0xC0,
+    CR0_TS = 8,
     CR0_TS_MP = 8 | 2,
 };
 #define DECODE_MOV_CR (1ULL << 63) /* EXITINFO1: MOV CRn, not CLTS, LMSW or SMSW */
@@ -94,7 +98,7 @@ static bool by_register(const question *q, vx_exit *exit)
     return intercepted(q->vmcb, exit->reason);
 }
 
-/* Decode assists (15.33): an operand in EXITINFO1. */
+/* Decode assists (15.8): an operand in EXITINFO1. */
 static bool with_address(const question *q, vx_exit *exit)
 {
     if (q->vmcb->decode_assists) exit->qualification = q->record->addr;
@@ -122,15 +126,34 @@ static bool selective_write(const question *q, uint64_t changed, vx_exit *exit)
     return intercepted(q->vmcb, CODE_CR0_SEL_WRITE) && (changed & ~(uint64_t)CR0_TS_MP) != 0;
 }
 
+/* A trap: the write has been done, and EXITINFO1 is the new value (KVM svm.c, cr_trap and efer_trap). */
+static bool write_trap(const question *q, uint32_t code, uint64_t value, vx_exit *exit)
+{
+    exit->reason = code;
+    exit->qualification = value;
+    return intercepted(q->vmcb, code);
+}
+
 static bool cr_write(const question *q, vx_exit *exit)
 {
     if (q->vmcb->decode_assists) exit->qualification = DECODE_MOV_CR;
     if (by_register(q, exit)) return true;
-    return q->record->size == 0 && selective_write(q, q->record->addr ^ q->context->cr0, exit);
+    if (q->record->size == 0 && selective_write(q, q->record->addr ^ q->context->cr0, exit)) return true;
+    return write_trap(q, CODE_CR_WRITE_TRAP + (q->record->size & 0xFU), q->record->addr, exit);
 }
 
-/* To LMSW the selective intercept is not selective: it exits whatever is written. */
-static bool lmsw(const question *q, vx_exit *exit) { return by_code(q, exit) || selective_write(q, UINT64_MAX, exit); }
+static bool clts(const question *q, vx_exit *exit)
+{
+    return by_code(q, exit) || write_trap(q, CODE_CR_WRITE_TRAP, q->context->cr0 & ~(uint64_t)CR0_TS, exit);
+}
+
+/* To LMSW the selective intercept is not selective: it exits whatever is written. PE stays set. */
+static bool lmsw(const question *q, vx_exit *exit)
+{
+    if (by_code(q, exit) || selective_write(q, UINT64_MAX, exit)) return true;
+    uint64_t value = (q->context->cr0 & ~0xEULL) | (q->record->addr & 0xF);
+    return write_trap(q, CODE_CR_WRITE_TRAP, value, exit);
+}
 
 static bool desc_table(const question *q, vx_exit *exit)
 {
@@ -184,7 +207,10 @@ static bool rdmsr(const question *q, vx_exit *exit) { return msr_exits(q, q->rec
 static bool wrmsr(const question *q, vx_exit *exit) { return msr_exits(q, q->record->addr, true, exit); }
 
 /* The record stands for the WRMSR that loads EFER. */
-static bool efer_load(const question *q, vx_exit *exit) { return msr_exits(q, MSR_EFER, true, exit); }
+static bool efer_load(const question *q, vx_exit *exit)
+{
+    return msr_exits(q, MSR_EFER, true, exit) || write_trap(q, CODE_EFER_WRITE_TRAP, q->record->addr, exit);
+}
 
 /* ---- events and the rest ---- */
 
@@ -253,7 +279,7 @@ static const vmcb_rule rules[VX_REC_KINDS] = {
     /* 15.9, in the order of the EXITCODEs */
     [VX_REC_CR_READ] = {cr_read, CODE_CR_READ},
     [VX_REC_CR_WRITE] = {cr_write, CODE_CR_WRITE},
-    [VX_REC_CLTS] = {by_code, CODE_CR_WRITE}, /* writes CR0, but TS only: never the selective intercept */
+    [VX_REC_CLTS] = {clts, CODE_CR_WRITE}, /* writes CR0, but TS only: never the selective intercept */
     [VX_REC_LMSW] = {lmsw, CODE_CR_WRITE},
     [VX_REC_DR_READ] = {by_register, CODE_DR_READ},
     [VX_REC_DR_WRITE] = {by_register, CODE_DR_WRITE},

@@ -109,6 +109,19 @@ enum { REPORT_EXITS_MAX = 256 }; /* no vendor has more reasons */
 /* Reasons that occurred, most frequent first (perf's order); equals stay as declared. How many. */
 unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX]);
 
+/* ---- report_measured.c: a measured host ---- */
+
+/* What the host counted of a reason of a run's; NULL: none. */
+const json_t *report_measured_of(const json_t *by_reason, const char *name);
+typedef void (*report_take_reason)(void *context, const char *name);
+/* Gives each reason that the host or a run has. False where memory is short. */
+bool report_measured_rows(const json_t *runs, const json_t *measured, report_take_reason take, void *context);
+/* A reason's share of all exits of `object` (of exits, of measured); a run's distance. As percent. */
+const char *report_measured_share(const json_t *reason, const json_t *object, char text[REPORT_NUMBER]);
+const char *report_share_difference(const json_t *run, const json_t *measured, char text[REPORT_NUMBER]);
+/* The text's table, where the document has a measured host. */
+vx_status report_measured(const json_t *document, const json_t *runs, FILE *out, vx_msg *msg);
+
 /* ---- report_notes.c ---- */
 
 /* What a flag of "approximate" means. */

@@ -176,14 +176,16 @@ static void walk_text(const json_t *document, const json_t *run, FILE *out)
     notes(json_object_get(document, "runs"), out);
 }
 
-static void run_text(const json_t *document, const json_t *run, FILE *out)
+static vx_status run_text(const json_t *document, const json_t *run, FILE *out, vx_msg *msg)
 {
     trace_lines(document, out);
     machine_line(run, out);
     counted_line(run, out);
     partial_line(document, out);
     report_run_tables(run, out);
+    vx_status status = report_measured(document, json_object_get(document, "runs"), out, msg);
     notes(json_object_get(document, "runs"), out);
+    return status;
 }
 
 /* Where figures are means of seeds. */
@@ -209,8 +211,9 @@ static vx_status runs_text(const json_t *document, const json_t *runs, FILE *out
     vx_status status = report_side_by_side(runs, out, msg);
     if (status != VX_OK) return status;
     report_bars(runs, out);
+    status = report_measured(document, runs, out, msg);
     notes(runs, out);
-    return VX_OK;
+    return status;
 }
 
 static vx_status compare_text(const json_t *document, FILE *out, vx_msg *msg)
@@ -232,6 +235,6 @@ vx_status vx_report_write_text(const json_t *document, FILE *out, vx_msg *msg)
     else if (verb && strcmp(verb, "walk") == 0)
         walk_text(document, json_array_get(runs, 0), out);
     else
-        run_text(document, json_array_get(runs, 0), out);
+        status = run_text(document, json_array_get(runs, 0), out, msg);
     return status == VX_OK ? report_end(out, msg) : status;
 }

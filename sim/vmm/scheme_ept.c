@@ -31,6 +31,7 @@ static void controls(vmm_vm *vm)
     if (is_npt(vm)) {
         vm->vmcb.nested_paging = true;
         vm->vmcb.nested_cr3 = state->table.root;
+        vm->vmcb.nested_levels = 4;
         return;
     }
     vm->vmcs.cpu2 |= VX_CPU2_EPT;

@@ -117,13 +117,39 @@ static void html_is_one_file(void **state)
     remove("r.html");
 }
 
+/* A measured host stands beside the runs; one that is none is refused before anything runs. */
+static void a_measured_host(void **state)
+{
+    (void)state;
+    static const char host[] = "VM-EXIT Samples Samples% Time% Min Time Max Time Avg time\n\n"
+                               "EPT_VIOLATION 30 75.00% 75.00% 1.00us 2.00us 1.50us ( +- 1.00% )\n"
+                               "HLT 10 25.00% 25.00% 1.00us 2.00us 1.50us ( +- 1.00% )\n\n"
+                               "Total Samples:40, Total events handled time:60.00us.\n";
+    cli_file("host.txt", host, sizeof host - 1);
+    json_t *document = cli_document(INTEL " --max 20k --schemes ept,shadow-wp --measured host.txt");
+    cli_check_document(document);
+    assert_int_equal(cli_count(document, "/measured/by_reason/EPT_VIOLATION/count"), 30);
+    assert_true(json_number_value(cli_at(document, "/measured/runs/0/share_difference")) == 0.25); /* the HLTs */
+    assert_true(json_number_value(cli_at(document, "/measured/runs/1/share_difference")) == 1.0);
+    json_decref(document);
+    assert_int_equal(cli_line(INTEL " --max 20k --schemes ept --measured host.txt"), 0);
+    assert_non_null(strstr(cli_out, "EXITS BESIDE A MEASURED HOST\nhost.txt\n"));
+    cli_file("host.txt", host, sizeof host - 40);
+    assert_int_equal(cli_line(INTEL " --measured host.txt"), 2);
+    assert_string_equal(cli_err, "vexit compare: host.txt:6: no line of totals of perf kvm stat\n");
+    assert_string_equal(cli_out, "");
+    remove("host.txt");
+    assert_int_equal(cli_line(INTEL " --measured host.txt"), 3);
+    assert_string_equal(cli_err, "vexit compare: cannot open host.txt: No such file or directory\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(five_schemes),     cmocka_unit_test(amd_compares_npt),
         cmocka_unit_test(older_processors), cmocka_unit_test(runs_stand_in_the_order_asked_for),
         cmocka_unit_test(several_seeds),    cmocka_unit_test(workers_change_nothing),
-        cmocka_unit_test(html_is_one_file),
+        cmocka_unit_test(html_is_one_file), cmocka_unit_test(a_measured_host),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

@@ -58,7 +58,7 @@ static void unknown_numbers_have_no_index(void **state)
     for (size_t i = 0; i < sizeof holes / sizeof holes[0]; i++)
         assert_int_equal(vx_exit_reason_index(VX_VENDOR_INTEL, holes[i]), -1);
     assert_int_equal(vx_exit_reason_index(VX_VENDOR_AMD, 0x3FF), -1);
-    assert_int_equal(vx_exit_reason_index(VX_VENDOR_AMD, 0xFFFFFFFE), -1);
+    assert_int_equal(vx_exit_reason_index(VX_VENDOR_AMD, 0xFFFFFFFB), -1);
     assert_int_not_equal(vx_exit_reason_index(VX_VENDOR_AMD, UINT32_MAX), -1); /* invalid guest state is -1 */
 }
 

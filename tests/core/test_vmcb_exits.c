@@ -186,7 +186,7 @@ static void set_bit(vx_vmcb *vmcb, intercept_word word, unsigned bit)
 }
 
 /* Every row under every single intercept bit: it exits by its own bit and by no other. (The selective intercept of CR0
- * writes, word 00Ch bit 5, has a test of its own.) */
+ * writes, word 00Ch bit 5, and the write traps, word 010h bits 15 to 31, have tests of their own.) */
 static void every_row_exits_by_its_own_bit_only(void **state)
 {
     (void)state;
@@ -194,7 +194,7 @@ static void every_row_exits_by_its_own_bit_only(void **state)
     for (int i = 0; i < ROWS; i++)
         for (unsigned word = CR_READ; word < NONE; word++)
             for (unsigned bit = 0; bit < (word < EXCEPTIONS ? 16U : 32U); bit++) {
-                if (word == WORD_00C && bit == 5) continue;
+                if ((word == WORD_00C && bit == 5) || (word == WORD_010 && bit >= 15)) continue;
                 vx_vmcb vmcb = {.decode_assists = true};
                 set_bit(&vmcb, (intercept_word)word, bit);
                 vx_exit exit;
@@ -283,6 +283,38 @@ static void lmsw_under_the_selective_intercept(void **state)
         assert_int_equal(exit.reason, 0x65);
         assert_int_equal(exit.qualification, 0);
     }
+}
+
+/* Bits 15 to 31 of word 010h: after the write of EFER and of CR0 to CR15, EXITINFO1 holding the new value, unless a
+ * fault-like intercept took the instruction first. */
+static void write_traps_by_their_own_bit_only(void **state)
+{
+    (void)state;
+    static const vmcb_row writers[] = {
+        {VX_REC_EFER_LOAD, 0, 0xD01, WORD_010, 15, 0x08F, 0xD01},
+        {VX_REC_CR_WRITE, 0, 0x80000013, WORD_010, 16, 0x090, 0x80000013},
+        {VX_REC_CLTS, 0, 0, WORD_010, 16, 0x090, 0x80000011},
+        {VX_REC_LMSW, 0, 0xE, WORD_010, 16, 0x090, 0x8000001F},
+        {VX_REC_CR_WRITE, 2, 0x77, WORD_010, 18, 0x092, 0x77},
+        {VX_REC_CR_WRITE, 3, 0x9000, WORD_010, 19, 0x093, 0x9000},
+        {VX_REC_CR_WRITE, 4, 0x20, WORD_010, 20, 0x094, 0x20},
+        {VX_REC_CR_WRITE, 8, 5, WORD_010, 24, 0x098, 5},
+    };
+    for (size_t i = 0; i < sizeof writers / sizeof writers[0]; i++)
+        for (unsigned bit = 15; bit < 32; bit++) {
+            vx_vmcb vmcb = {.intercepts2 = B(bit)};
+            vx_exit exit;
+            assert_int_equal(ask_in(&vmcb, &context, &writers[i], &exit), bit == writers[i].bit);
+            if (bit != writers[i].bit) continue;
+            assert_int_equal(exit.reason, writers[i].code);
+            assert_int_equal(exit.qualification, writers[i].info1);
+            assert_true(vx_exit_reason_at(VX_VENDOR_AMD, (unsigned)vx_exit_reason_index(VX_VENDOR_AMD, exit.reason))
+                            ->trap_like);
+            if (writers[i].kind == VX_REC_EFER_LOAD) continue;
+            vmcb.cr_write = UINT16_MAX;
+            assert_true(ask_in(&vmcb, &context, &writers[i], &exit));
+            assert_int_equal(exit.reason, 0x10 + writers[i].size);
+        }
 }
 
 static void mwait_with_the_monitor_armed(void **state)
@@ -420,6 +452,7 @@ int main(void)
         cmocka_unit_test(the_selective_intercept_ignores_ts_and_mp),
         cmocka_unit_test(the_general_intercept_comes_before_the_selective_one),
         cmocka_unit_test(lmsw_under_the_selective_intercept),
+        cmocka_unit_test(write_traps_by_their_own_bit_only),
         cmocka_unit_test(mwait_with_the_monitor_armed),
         cmocka_unit_test(ports_by_the_permission_map),
         cmocka_unit_test(ioio_reports_direction_size_and_port),

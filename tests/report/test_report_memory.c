@@ -5,6 +5,7 @@
 #include "golden_file.h"
 #include "sample_run.h"
 #include "test_support.h"
+#include "vx_measured.h"
 #include "vx_report.h"
 
 static void *give(size_t bytes) { return malloc(bytes); }
@@ -154,13 +155,49 @@ static void several_seeds(void **state)
     json_decref(document);
 }
 
+static const char host_text[] = "VM-EXIT Samples Samples% Time% Min Time Max Time Avg time\n"
+                                "HLT 3 1% 1% 1us 1us 1us\nEPT_VIOLATION 2 1% 1% 1us 1us 1us\n"
+                                "Total Samples:5, Total events handled time:5us.\n";
+
+static bool read_host(void *context, vx_msg *msg)
+{
+    (void)context;
+    json_t *measured = NULL;
+    vx_status status = vx_measured_parse(&measured, host_text, sizeof host_text - 1, "host", msg);
+    assert_true(status == VX_OK || (status == VX_ERR_NOMEM && !measured));
+    json_decref(measured);
+    return status == VX_OK;
+}
+
+static bool compare_with_host(void *context, vx_msg *msg)
+{
+    json_t *document = context, *measured = json_deep_copy(json_object_get(document, "host"));
+    if (!measured) return vx_fail_nomem(msg) == VX_OK;
+    return vx_measured_compare(document, measured, msg) == VX_OK;
+}
+
+static void a_measured_host(void **state)
+{
+    (void)state;
+    assert_true(fail_each(read_host, NULL) > 0);
+    json_t *document = golden_document("compare.json"), *measured = NULL;
+    vx_msg msg;
+    assert_int_equal(vx_measured_parse(&measured, host_text, sizeof host_text - 1, "host", &msg), VX_OK);
+    json_object_set_new(document, "host", measured);
+    assert_true(fail_each(compare_with_host, document) > 0);
+    rendering text = {document, vx_report_write_text}, html = {document, vx_report_write_html};
+    assert_true(fail_each(render, &text) > 0);
+    assert_true(fail_each(render, &html) > 0);
+    json_decref(document);
+}
+
 int main(void)
 {
     json_set_alloc_funcs(give, free);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_run_object),  cmocka_unit_test(a_run_object_with_configuration),
         cmocka_unit_test(a_document),    cmocka_unit_test(renderings),
-        cmocka_unit_test(several_seeds),
+        cmocka_unit_test(several_seeds), cmocka_unit_test(a_measured_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

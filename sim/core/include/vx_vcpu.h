@@ -201,7 +201,7 @@ vx_tick vx_vcpu_now(const vx_vcpu *vcpu);
 
 /* ---- counters ---- */
 
-enum { VX_EXIT_ROWS = 160 }; /* at least the reasons of either vendor */
+enum { VX_EXIT_ROWS = 192 }; /* at least the reasons of either vendor */
 
 typedef struct vx_exit_counts {
     uint64_t number; /* basic exit reason or EXITCODE */

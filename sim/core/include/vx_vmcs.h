@@ -167,6 +167,8 @@ typedef struct vx_vmcb {
     uint8_t tlb_control; /* at each VMRUN: 0 nothing, 1 all ASIDs, 3 this ASID, 7 this ASID but globals */
     bool nested_paging;
     uint64_t nested_cr3;
+    uint8_t nested_levels; /* of the nested tables, as the host's paging mode at VMRUN says: 4, or 5 with CR4.LA57 */
+    uint16_t pause_filter_count, pause_filter_threshold; /* 0 where the processor has no such filter: svm_pause.c */
 } vx_vmcb;
 
 /* Activity states (SDM 24.4.2). */

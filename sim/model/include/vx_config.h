@@ -128,7 +128,8 @@ typedef struct vx_cfg_vmx {
 } vx_cfg_vmx;
 
 typedef struct vx_cfg_svm {
-    bool svm, npt, npt_1g, npt_5level, flush_by_asid, decode_assists, nrips, vmcb_clean, pause_filter, avic;
+    bool svm, npt, npt_1g, npt_5level, flush_by_asid, decode_assists, nrips, vmcb_clean, pause_filter, pause_threshold;
+    bool avic, vgif, vnmi, virtual_vmload, lbr_virtualization, svm_lock, tsc_ratio, spec_ctrl, bus_lock_threshold;
     uint32_t asids;
 } vx_cfg_svm;
 

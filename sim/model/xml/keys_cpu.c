@@ -194,7 +194,16 @@ static const vx_key svm[] = {
     FEATURE(nrips, "next-RIP save"),
     FEATURE(vmcb_clean, "VMCB clean bits"),
     FEATURE(pause_filter, "PAUSE filter"),
+    FEATURE(pause_threshold, "PAUSE filter cycle threshold"),
     FEATURE(avic, "AVIC"),
+    FEATURE(vgif, "virtual GIF"),
+    FEATURE(vnmi, "virtual NMI"),
+    FEATURE(virtual_vmload, "virtualized VMLOAD and VMSAVE"),
+    FEATURE(lbr_virtualization, "LBR virtualization"),
+    FEATURE(svm_lock, "VM_CR.LOCK and the SVM_KEY MSR"),
+    FEATURE(tsc_ratio, "TSC_RATIO MSR"),
+    FEATURE(spec_ctrl, "SPEC_CTRL virtualization"),
+    FEATURE(bus_lock_threshold, "bus-lock threshold"),
     NUMBER("asids", asids, "ASIDs", 0, 1 << 20, 0, VX_NEED_SOURCE, "address-space identifiers (CPUID 8000000A, EBX)"),
 };
 #undef TYPE
