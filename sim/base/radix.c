@@ -52,8 +52,8 @@ const vx_radix vx_radix_5level = {
     .large = VX_PTE_PS,
 };
 
-/* EPT: SDM Vol. 3C, 28.3.2. An entry is present where it grants anything. NOT MODELLED: mode-based execute control,
- * whose bit 10 counts as a right too. */
+/* EPT: SDM Vol. 3C, 28.3.2. An entry is present where it grants anything; bit 10 counts too under mode-based execute
+ * control, which is the walker's to know. */
 const vx_radix vx_radix_ept4 = {
     .name = "ept-4",
     .top = 4,

@@ -43,7 +43,26 @@ static uint64_t root_of(const vx_registers *r, vx_paging_mode paging)
     }
 }
 
-void vcpu_control(const vx_registers *r, const vx_vmcs *vmcs, const vx_vmcb *vmcb, vx_mmu_control *control)
+/* The EPT pointer and the controls that change a nested walk (SDM Vol. 3C, tables 24-7 to 24-9). */
+static void control_ept(vx_vmcs *vmcs, vx_mmu_control *control)
+{
+    uint32_t cpu2 = vx_vmcs_cpu2(vmcs);
+    uint64_t cpu3 = vx_vmcs_cpu3(vmcs);
+    control->nested = VX_NESTED_EPT;
+    control->nested_root = vmcs->eptp & 0x000FFFFFFFFFF000ULL;
+    control->nested_levels = (uint8_t)(((vmcs->eptp >> 3) & 7) + 1);
+    control->nested_ad = (vmcs->eptp & (1U << 6)) != 0;
+    control->supervisor_shadow_stack = (vmcs->eptp & (1U << 7)) != 0;
+    control->mode_based_execute = (cpu2 & VX_CPU2_MODE_BASED_EXECUTE) != 0;
+    control->sub_page_write = (cpu2 & VX_CPU2_SUB_PAGE_WRITE) != 0;
+    control->sppt = vmcs->sppt_pointer;
+    control->paging_write = (cpu3 & VX_CPU3_EPT_PAGING_WRITE) != 0;
+    control->guest_paging_verification = control->paging_write && (cpu3 & VX_CPU3_GUEST_PAGING_VERIFICATION);
+    control->pml_address = vmcs->pml_address;
+    control->pml_index = cpu2 & VX_CPU2_PML ? &vmcs->pml_index : NULL;
+}
+
+void vcpu_control(const vx_registers *r, vx_vmcs *vmcs, const vx_vmcb *vmcb, vx_mmu_control *control)
 {
     vx_paging_mode paging = vx_registers_paging(r);
     *control = (vx_mmu_control){
@@ -62,12 +81,7 @@ void vcpu_control(const vx_registers *r, const vx_vmcs *vmcs, const vx_vmcb *vmc
     memcpy(control->pdpte, r->pdpte, sizeof control->pdpte);
     if (vmcs) {
         if (vmcs->cpu2 & VX_CPU2_VPID) control->vpid = vmcs->vpid;
-        if (vmcs->cpu2 & VX_CPU2_EPT) {
-            control->nested = VX_NESTED_EPT;
-            control->nested_root = vmcs->eptp & 0x000FFFFFFFFFF000ULL;
-            control->nested_levels = (uint8_t)(((vmcs->eptp >> 3) & 7) + 1);
-            control->nested_ad = (vmcs->eptp & (1U << 6)) != 0;
-        }
+        if (vmcs->cpu2 & VX_CPU2_EPT) control_ept(vmcs, control);
     } else if (vmcb) {
         control->vpid = (uint16_t)vmcb->asid;
         if (vmcb->nested_paging) {

@@ -89,13 +89,21 @@ void vx_vcpu_inject_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_code)
     v->injected_error = error_code;
 }
 
+vx_exit_context vcpu_exit_context(const vx_vcpu *v)
+{
+    return (vx_exit_context){.cr0 = v->registers.cr0,
+                             .cr3 = v->registers.cr3,
+                             .cr4 = v->registers.cr4,
+                             .cpl = v->registers.cpl,
+                             .monitor_armed = v->monitor_armed,
+                             .long_mode = (v->registers.efer & VX_EFER_LMA) != 0,
+                             .memory = v->memory,
+                             .physical_bits = v->cpu->paging.physical_bits};
+}
+
 bool vcpu_record_exits(const vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_exit *exit)
 {
-    vx_exit_context context = {.cr0 = v->registers.cr0,
-                               .cr3 = v->registers.cr3,
-                               .cr4 = v->registers.cr4,
-                               .cpl = v->registers.cpl,
-                               .monitor_armed = v->monitor_armed};
+    const vx_exit_context context = vcpu_exit_context(v);
     if (v->deprivileged) {
         *exit = (vx_exit){.linear = {record->addr}};
         return v->hooks.sensitive(v->hooks.hypervisor, v, record);

@@ -2,6 +2,7 @@
 #ifndef VX_VCPU_PRIVATE_H
 #define VX_VCPU_PRIVATE_H
 
+#include "vx_nested_exit.h"
 #include "vx_nonroot.h"
 #include "vx_vcpu.h"
 
@@ -63,7 +64,7 @@ struct vx_vcpu {
 static inline bool vcpu_virtualized(const vx_vcpu *vcpu) { return vcpu->vmcs || vcpu->vmcb || vcpu->deprivileged; }
 
 /* What registers, and a VMCS or VMCB (NULL: none), are to the MMU: vcpu.c. */
-void vcpu_control(const vx_registers *registers, const vx_vmcs *vmcs, const vx_vmcb *vmcb, vx_mmu_control *control);
+void vcpu_control(const vx_registers *registers, vx_vmcs *vmcs, const vx_vmcb *vmcb, vx_mmu_control *control);
 
 /* Ends the loop behind the record in progress where the tick limit is reached: called wherever ticks are charged in it.
  */
@@ -85,6 +86,7 @@ void vcpu_note_view(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payl
 vx_resume vcpu_take_exit(vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record, const uint64_t *payload);
 /* What the VM entry drops where nothing tags the TLB. */
 void vcpu_flush_at_entry(vx_vcpu *vcpu);
+vx_exit_context vcpu_exit_context(const vx_vcpu *vcpu);
 bool vcpu_record_exits(const vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_exit *exit);
 
 /* Features of VMX non-root operation: vcpu_nonroot.c. */

@@ -26,16 +26,27 @@ static vx_exit page_fault_exit(const vx_vcpu *v, vx_gva gva, uint32_t error_code
                      .linear = gva};
 }
 
-static vx_exit nested_exit(const vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault *fault)
+/* AMD: VMEXIT_NPF, whose EXITINFO2 is the guest-physical address. */
+static vx_outcome nested_exit(const vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault *fault, vx_exit *exit)
 {
-    vx_exit exit = {.qualification = fault->qualification, .linear = fault->gva, .physical = fault->gpa};
     if (v->vmcb) {
-        exit.reason = 0x400; /* VMEXIT_NPF: EXITINFO2 is the guest-physical address */
-        exit.information2 = fault->gpa.v;
-    } else {
-        exit.reason = result == VX_MMU_EPT_MISCONFIG ? VX_EXIT_EPT_MISCONFIG : VX_EXIT_EPT_VIOLATION;
+        *exit = (vx_exit){.reason = 0x400,
+                          .qualification = fault->qualification,
+                          .information2 = fault->gpa.v,
+                          .linear = fault->gva,
+                          .physical = fault->gpa};
+        return VX_OUTCOME_EXIT;
     }
-    return exit;
+    const vx_exit_context context = vcpu_exit_context(v);
+    return vx_vmcs_nested_exit(v->vmcs, &context, v->memory, result, fault, exit);
+}
+
+/* A virtualization exception: the guest's handler, of which a trace knows nothing, returns at once and leaves the
+ * information area busy, so that the same violation exits when the reference is made again. */
+static void deliver_ve(vx_vcpu *v)
+{
+    v->counts.exceptions++;
+    vx_ledger_charge(v->ledger, VX_CAUSE_INTERRUPT, v->cpu->cost.interrupt_ticks);
 }
 
 /* To the guest's own fault handler: a modelled OS queues what it does; a system trace has it recorded behind. What the
@@ -79,7 +90,11 @@ static vcpu_settled settle(vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault 
         vx_exit exit = page_fault_exit(v, fault->gva, fault->error_code);
         if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return emulated(v, status, msg);
     } else {
-        vx_exit exit = nested_exit(v, result, fault);
+        vx_exit exit;
+        if (nested_exit(v, result, fault, &exit) == VX_OUTCOME_FAULT) {
+            deliver_ve(v);
+            return VCPU_TRANSLATED;
+        }
         if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return VCPU_EMULATED;
     }
     if (!v->injected) return VCPU_TRANSLATED;

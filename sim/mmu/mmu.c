@@ -201,9 +201,12 @@ static void load_nested_dimension(vx_mmu *mmu, const vx_mmu_control *control)
         vx_reserved_npt(mmu->cpu, &setup->nested_reserved);
     } else {
         setup->nested = five ? &vx_radix_ept5 : &vx_radix_ept4;
-        vx_reserved_ept(mmu->cpu, &setup->nested_reserved);
+        vx_reserved_ept(mmu->cpu, control, &setup->nested_reserved);
     }
     setup->nested_top = setup->nested->top;
+    setup->nested_present = setup->nested->present | (!npt && control->mode_based_execute ? VX_EPT_USER_X : 0);
+    setup->user_execute_bit = control->mode_based_execute ? 10 : 2;
+    setup->paging_write_bit = control->paging_write ? VX_EPT_PAGING_WRITE : 0;
     setup->nested_flags = npt || control->nested_ad;
     setup->table_writes = setup->nested_flags;
     setup->nested_accessed = npt ? VX_PTE_A : VX_EPT_A;
@@ -211,13 +214,20 @@ static void load_nested_dimension(vx_mmu *mmu, const vx_mmu_control *control)
 }
 
 /* Only who asks changed, or nothing: the translations stay what they are. */
+static bool same_ept_controls(const vx_mmu_control *a, const vx_mmu_control *b)
+{
+    return a->supervisor_shadow_stack == b->supervisor_shadow_stack && a->mode_based_execute == b->mode_based_execute &&
+           a->paging_write == b->paging_write && a->guest_paging_verification == b->guest_paging_verification &&
+           a->sub_page_write == b->sub_page_write && a->sppt == b->sppt;
+}
+
 static bool same_but_for_cpl(const vx_mmu_control *a, const vx_mmu_control *b)
 {
     return a->paging == b->paging && a->root == b->root && memcmp(a->pdpte, b->pdpte, sizeof a->pdpte) == 0 &&
            a->wp == b->wp && a->pse == b->pse && a->pge == b->pge && a->smep == b->smep && a->smap == b->smap &&
            a->nxe == b->nxe && a->pcid == b->pcid && a->vpid == b->vpid && a->nested == b->nested &&
            a->nested_root == b->nested_root && a->nested_levels == b->nested_levels && a->nested_ad == b->nested_ad &&
-           a->shadow == b->shadow;
+           a->shadow == b->shadow && same_ept_controls(a, b);
 }
 
 void vx_mmu_load(vx_mmu *mmu, const vx_mmu_control *control)

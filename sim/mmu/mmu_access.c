@@ -12,9 +12,16 @@ static void count_walk(vx_mmu *mmu, const vx_walk *walk, vx_mmu_result result)
 /* A fault that rests on remembered entries is looked for again in memory before it is raised: hardware may also fault
  * and drop them (SDM Vol. 3A, 4.10.4.3, optional invalidation), but a replayed guest has no handler for a fault that
  * its recording did not see. The accesses of both attempts count. */
-static vx_mmu_result walk_linear(vx_mmu *mmu, uint64_t gva, vx_access access, vx_walk_leaf *leaf, vx_mmu_fault *fault)
+static vx_mmu_result walk_linear(vx_mmu *mmu, uint64_t gva, vx_access access, bool shadow_stack, vx_walk_leaf *leaf,
+                                 vx_mmu_fault *fault)
 {
-    vx_walk walk = {.mmu = mmu, .access = access, .linear = true, .caches = true, .fault = {.gva = {gva}}};
+    /* Guest-paging verification looks at the nested leaf of each guest entry, which nothing remembers. */
+    vx_walk walk = {.mmu = mmu,
+                    .access = access,
+                    .linear = true,
+                    .caches = !mmu->control.guest_paging_verification,
+                    .shadow_stack = shadow_stack,
+                    .fault = {.gva = {gva}}};
     vx_mmu_result result = mmu->walk(&walk, gva, leaf);
     if (result != VX_MMU_DONE && walk.remembered) {
         walk.caches = false;
@@ -31,7 +38,7 @@ static void drop_faulted(vx_mmu *mmu, vx_mmu_result result, const vx_mmu_fault *
 {
     if (result == VX_MMU_PAGE_FAULT)
         vx_mmu_invalidate(mmu, &(vx_mmu_invalidation){.op = VX_OP_PAGE_FAULT, .gva = fault->gva});
-    else
+    else if (result == VX_MMU_NESTED_FAULT || result == VX_MMU_EPT_MISCONFIG)
         vx_mmu_drop_violation(mmu, fault->gva.v, fault->gpa.v, linear && !fault->table);
 }
 
@@ -93,7 +100,7 @@ vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_tr
     }
     vx_walk_leaf leaf;
     vx_mmu_fault raised;
-    vx_mmu_result result = walk_linear(mmu, gva.v, access, &leaf, &raised);
+    vx_mmu_result result = walk_linear(mmu, gva.v, access, false, &leaf, &raised);
     if (result != VX_MMU_DONE) {
         drop_faulted(mmu, result, &raised, true);
         *fault = raised;
@@ -102,6 +109,22 @@ vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_tr
     if (second) fill(mmu, second, gva.v, &leaf, in_second == VX_TLB_INSUFFICIENT);
     fill(mmu, first, gva.v, &leaf, in_first == VX_TLB_INSUFFICIENT);
     *translation = last_of(first, gva.v);
+    return VX_MMU_DONE;
+}
+
+vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
+                                         vx_mmu_fault *fault)
+{
+    vx_walk_leaf leaf;
+    vx_mmu_fault raised;
+    if (!mmu->translated) return untranslated(gva.v, translation);
+    vx_mmu_result result = walk_linear(mmu, gva.v, access, true, &leaf, &raised);
+    if (result != VX_MMU_DONE) {
+        drop_faulted(mmu, result, &raised, true);
+        *fault = raised;
+        return result;
+    }
+    *translation = (vx_mmu_translation){.hpa = {leaf.hpa}, .page = leaf.size};
     return VX_MMU_DONE;
 }
 

@@ -49,6 +49,9 @@ typedef struct vx_walk_setup {
     bool table_writes; /* reading a guest table entry is a write to its page */
     bool nested_flags; /* A and D flags of the nested tables are kept */
     uint64_t nested_accessed, nested_dirty;
+    uint64_t nested_present;       /* an entry of the nested tables is present where it has any of these bits */
+    uint64_t paging_write_bit;     /* EPT: VX_EPT_PAGING_WRITE where its control is 1 */
+    uint8_t user_execute_bit;      /* EPT: the bit that lets user-mode linear addresses execute, 2 or 10 */
     uint64_t guest_physical_owner; /* tag bits of guest-physical mappings */
     vx_reserved_bits guest_reserved, nested_reserved;
 } vx_walk_setup;

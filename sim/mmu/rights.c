@@ -1,5 +1,4 @@
-/* NOT MODELLED: protection keys, mode-based execute control, shadow stacks, HLAT, sub-page write permissions, implicit
- * supervisor accesses (SMAP with CPL 3), the advanced exit information in bits 11:9 of the qualification. */
+/* NOT MODELLED: protection keys, HLAT, implicit supervisor accesses (SMAP with CPL 3). */
 #include "rights.h"
 
 #include "tlb_tag.h"
@@ -110,7 +109,7 @@ void vx_reserved_guest(const vx_cfg_paging *cpu, const vx_mmu_control *control, 
 }
 
 /* SDM Vol. 3C, tables 28-1 to 28-6. A leaf's bits below its page are reserved, bit 12 among them. */
-void vx_reserved_ept(const vx_cfg_cpu *cpu, vx_reserved_bits *reserved)
+void vx_reserved_ept(const vx_cfg_cpu *cpu, const vx_mmu_control *control, vx_reserved_bits *reserved)
 {
     *reserved = (vx_reserved_bits){0};
     for (unsigned level = 1; level <= VX_RADIX_LEVELS_MAX; level++) {
@@ -120,6 +119,9 @@ void vx_reserved_ept(const vx_cfg_cpu *cpu, vx_reserved_bits *reserved)
     }
     reserved->leaf[2] |= bits(20, 12);
     reserved->leaf[3] |= bits(29, 12) | (cpu->vmx.ept_1g ? 0 : VX_EPT_PS);
+    uint64_t fetches = VX_EPT_X | (control->mode_based_execute ? VX_EPT_USER_X : 0);
+    reserved->table_needs_read = VX_EPT_W | (cpu->vmx.ept_execute_only ? 0 : fetches);
+    reserved->leaf_needs_read = reserved->table_needs_read | (control->paging_write ? VX_EPT_PAGING_WRITE : 0);
 }
 
 /* Nested tables are long-mode tables of the host (APM Vol. 2, 15.25.3), with its EFER.NXE taken as 1. */
@@ -132,22 +134,36 @@ void vx_reserved_npt(const vx_cfg_cpu *cpu, vx_reserved_bits *reserved)
 /* ---- the second dimension's faults ---- */
 
 /* SDM Vol. 3C, 28.2.3.1. */
-bool vx_ept_misconfigured(uint64_t entry, bool leaf, uint64_t reserved, bool execute_only)
+bool vx_ept_misconfigured(uint64_t entry, bool leaf, unsigned level, const vx_reserved_bits *reserved)
 {
-    bool readable = (entry & VX_EPT_R) != 0;
-    if (!readable && (entry & VX_EPT_W)) return true;
-    if (!readable && (entry & VX_EPT_X) && !execute_only) return true;
-    if (entry & reserved) return true;
+    if (!(entry & VX_EPT_R) && (entry & (leaf ? reserved->leaf_needs_read : reserved->table_needs_read))) return true;
+    if (entry & (leaf ? reserved->leaf[level] : reserved->table[level])) return true;
     unsigned type = (unsigned)(entry >> 3) & 7;
     return leaf && (type == 2 || type == 3 || type == 7);
 }
 
-/* SDM Vol. 3C, table 27-7. */
-uint64_t vx_ept_qualification(uint64_t use, uint64_t allowed, bool linear, bool table)
+/* Bits 11:9: what paging says of the linear address, where the access is to its translation. */
+static uint64_t advanced_bits(uint64_t rights)
 {
-    uint64_t qualification = use | allowed << 3;
-    if (linear) qualification |= 1ULL << 7;
-    if (linear && !table) qualification |= 1ULL << 8;
+    return (rights & VX_TLB_U ? 1ULL << 9 : 0) | (rights & VX_TLB_W ? 1ULL << 10 : 0) |
+           (rights & VX_TLB_NX ? 1ULL << 11 : 0);
+}
+
+uint64_t vx_ept_qualification(const vx_mmu_control *control, const vx_violation *v)
+{
+    uint64_t wanted = v->use & (VX_USE_READ | VX_USE_WRITE);
+    if (v->use & VX_USE_PAGING_WRITE) wanted |= VX_USE_WRITE;
+    if (v->use & (VX_USE_FETCH | VX_USE_FETCH_USER)) wanted |= VX_USE_FETCH;
+    uint64_t qualification = wanted | (v->allowed & 7) << 3;
+    if (control->mode_based_execute && (v->allowed & VX_USE_FETCH_USER)) qualification |= 1ULL << 6;
+    if (v->linear) qualification |= 1ULL << 7;
+    if (v->linear && !v->table) {
+        qualification |= 1ULL << 8;
+        if (control->advanced_information) qualification |= advanced_bits(v->rights);
+    }
+    if (v->shadow_stack) qualification |= 1ULL << 13;
+    if (control->supervisor_shadow_stack && (v->leaf & VX_EPT_SHADOW_STACK)) qualification |= 1ULL << 14;
+    if (v->verification) qualification |= 1ULL << 15;
     return qualification;
 }
 
@@ -156,8 +172,8 @@ uint64_t vx_npt_information(uint64_t use, bool present, bool reserved, bool tabl
 {
     uint64_t information = VX_PF_U;
     if (present) information |= VX_PF_P;
-    if (use & VX_USE_WRITE) information |= VX_PF_W;
+    if (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE)) information |= VX_PF_W;
     if (reserved) information |= VX_PF_RSVD;
-    if (use & VX_USE_FETCH) information |= VX_PF_I;
+    if (use & (VX_USE_FETCH | VX_USE_FETCH_USER)) information |= VX_PF_I;
     return information | (table ? 1ULL << 33 : 1ULL << 32);
 }

@@ -15,7 +15,9 @@ typedef struct guest_place {
     bool in_host;     /* `table` is a host-physical address, and `allowed` known: no nested walk for this table */
     uint64_t table;   /* else as the guest spells it */
     uint64_t flags;   /* VX_TLB_W, U, NX over the entries so far */
-    uint64_t allowed; /* VX_USE bits of the table's page in the second dimension */
+    uint64_t above;   /* the same without the entry read last */
+    uint64_t allowed; /* VX_USE bits of the table's page in the second dimension ... */
+    uint64_t mapping; /* ... and the entry that maps it; 0: unknown */
     uint64_t ends;    /* see vx_psc_entry */
 } guest_place;
 
@@ -30,6 +32,7 @@ typedef struct guest_entry {
 static vx_mmu_result page_fault(vx_walk *walk, uint32_t cause)
 {
     walk->fault.error_code = vx_page_fault_code(&walk->mmu->control, walk->access, cause);
+    if (walk->shadow_stack) walk->fault.error_code |= VX_PF_SS;
     return VX_MMU_PAGE_FAULT;
 }
 
@@ -75,17 +78,18 @@ static void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool two)
                            .in_host = true,
                            .table = entry.table,
                            .flags = entry.flags & (VX_TLB_W | VX_TLB_U | VX_TLB_NX),
-                           .allowed = entry.flags >> VX_TLB_NESTED_SHIFT & 7,
+                           .allowed = entry.flags >> VX_PSC_ALLOWED_SHIFT & VX_PSC_ALLOWED,
                            .ends = entry.ends};
 }
 
 static void remember_table(vx_mmu *mmu, uint64_t gva, const guest_place *place, uint64_t table)
 {
-    vx_psc_prefix_fill(mmu->psc_guest, mmu->setup.guest, gva, mmu->front.owner,
-                       &(vx_psc_entry){.level = place->level + 1,
-                                       .table = table,
-                                       .flags = place->flags | place->allowed << VX_TLB_NESTED_SHIFT,
-                                       .ends = place->ends});
+    vx_psc_prefix_fill(
+        mmu->psc_guest, mmu->setup.guest, gva, mmu->front.owner,
+        &(vx_psc_entry){.level = place->level + 1,
+                        .table = table,
+                        .flags = place->flags | (place->allowed & VX_PSC_ALLOWED) << VX_PSC_ALLOWED_SHIFT,
+                        .ends = place->ends});
 }
 
 /* Finds the host-physical address of the entry. A combined paging-structure entry needs the table's, so it is made here
@@ -99,12 +103,15 @@ static inline vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *pla
     entry->at = place->table + offset;
     if (kind == VX_NESTED_NONE || place->in_host) return VX_MMU_DONE;
     entry->gpa = place->table + offset;
-    uint64_t use = setup->table_writes ? VX_USE_READ | VX_USE_WRITE : VX_USE_READ;
+    uint64_t use = setup->table_writes ? VX_USE_READ | VX_USE_PAGING_WRITE : VX_USE_READ;
     vx_nested_leaf leaf;
     vx_mmu_result result = nested(walk, entry->gpa, place->level, use, &leaf, kind);
     if (result != VX_MMU_DONE) return result;
     entry->at = leaf.hpa;
     place->allowed = leaf.allowed;
+    place->mapping = leaf.entry;
+    walk->verify = (leaf.entry & VX_EPT_VERIFY_PAGING) != 0;
+    walk->unverified |= !(leaf.entry & VX_EPT_PAGING_WRITE);
     place->ends |= (uint64_t)leaf.level << 2 * (place->level - 1);
     if (place->level < setup->guest_top) remember_table(walk->mmu, gva, place, leaf.hpa);
     return VX_MMU_DONE;
@@ -156,8 +163,9 @@ static inline vx_mmu_result set_flags(vx_walk *walk, const guest_place *place, g
 {
     vx_mmu *mmu = walk->mmu;
     if ((entry->value & flags) == flags || plain(mmu->setup.guest, place->level)) return VX_MMU_DONE;
-    if (kind != VX_NESTED_NONE && !(place->allowed & VX_USE_WRITE))
-        return vx_nested_denied(walk, entry->gpa, place->level, VX_USE_READ | VX_USE_WRITE, place->allowed);
+    if (kind != VX_NESTED_NONE && !(place->allowed & VX_USE_PAGING_WRITE))
+        return vx_nested_denied(walk, entry->gpa, place->level, VX_USE_READ | VX_USE_PAGING_WRITE,
+                                &(vx_nested_leaf){.entry = place->mapping, .allowed = place->allowed});
     entry->value |= flags;
     vx_radix_write(mmu->setup.guest, mmu->memory, (vx_hpa){entry->at}, entry->value);
     mmu->counts.ad_writes++;
@@ -181,6 +189,7 @@ static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *pl
         read_entry(walk, gva, place->level, entry);
         result = check(walk, place->level, entry);
         if (result != VX_MMU_DONE) return result;
+        place->above = place->flags;
         place->flags = combine(format, place->level, place->flags, entry->value);
         if (entry->leaf) return VX_MMU_DONE;
         result = set_flags(walk, place, entry, VX_PTE_A, kind);
@@ -193,6 +202,31 @@ static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *pl
     }
 }
 
+/* The use that the second dimension is asked for; `user`: the linear address is a user-mode one. */
+static inline uint64_t data_use(const vx_walk *walk, bool user)
+{
+    if (walk->access == VX_ACCESS_FETCH && user) return VX_USE_FETCH_USER;
+    bool supervisor_stack = walk->shadow_stack && walk->mmu->control.cpl != 3;
+    uint64_t stack = supervisor_stack && walk->mmu->control.supervisor_shadow_stack ? VX_USE_SHADOW_STACK : 0;
+    return vx_use_of(walk->access) | stack;
+}
+
+/* Rights of the second dimension as a TLB entry holds them: fetches by the mode of the linear address. */
+static inline uint64_t data_rights(uint64_t allowed, bool user)
+{
+    bool fetch = (allowed & (user ? VX_USE_FETCH_USER : VX_USE_FETCH)) != 0;
+    return ((allowed & (VX_USE_READ | VX_USE_WRITE)) | (fetch ? VX_USE_FETCH : 0)) << VX_TLB_NESTED_SHIFT;
+}
+
+/* SDM Vol. 3C, 28.2.3.2 and 28.2.3.3: once the translation of the data's address is known to be allowed. The manual
+ * leaves open which address such a violation reports: it is the data's here. */
+static inline vx_mmu_result verify_paging(vx_walk *walk, uint64_t gpa, uint64_t use, const vx_nested_leaf *data)
+{
+    if (!walk->mmu->control.guest_paging_verification || !walk->verify || !walk->unverified) return VX_MMU_DONE;
+    walk->verification = true;
+    return vx_nested_denied(walk, gpa, VX_DATA_ROW, use, data);
+}
+
 /* The second dimension of the data's address, into `leaf`. */
 static inline vx_mmu_result translate_data(vx_walk *walk, uint64_t gpa, vx_page_size page, vx_walk_leaf *leaf,
                                            vx_nested_kind kind)
@@ -202,13 +236,31 @@ static inline vx_mmu_result translate_data(vx_walk *walk, uint64_t gpa, vx_page_
         return VX_MMU_DONE;
     }
     vx_nested_leaf data;
-    vx_mmu_result result = nested(walk, gpa, VX_DATA_ROW, vx_use_of(walk->access), &data, kind);
+    bool user = (walk->rights & VX_TLB_U) != 0;
+    uint64_t use = data_use(walk, user);
+    vx_mmu_result result = nested(walk, gpa, VX_DATA_ROW, use, &data, kind);
+    if (result == VX_MMU_DONE) result = verify_paging(walk, gpa, use, &data);
     if (result != VX_MMU_DONE) return result;
     *leaf = (vx_walk_leaf){.hpa = data.hpa,
-                           .flags = data.allowed << VX_TLB_NESTED_SHIFT | (data.dirty ? VX_TLB_DIRTY : 0),
+                           .flags = data_rights(data.allowed, user) | (data.dirty ? VX_TLB_DIRTY : 0),
                            .size = data.size < page ? data.size : page};
     if (data.size < page) leaf->flags |= VX_TLB_SPLINTERED;
     return VX_MMU_DONE;
+}
+
+/* A shadow stack's page is read-only and dirty, below writable entries, and of the mode of the access (SDM Vol. 3A,
+ * 4.6.1). */
+static bool is_shadow_stack_of(const vx_walk *walk, const guest_place *place, const guest_entry *entry)
+{
+    bool page = (place->above & VX_TLB_W) && !(entry->value & VX_PTE_W) && (entry->value & VX_PTE_D);
+    return page && ((place->flags & VX_TLB_U) != 0) == (walk->mmu->control.cpl == 3);
+}
+
+static inline bool allowed_by_tables(const vx_walk *walk, const guest_place *place, const guest_entry *entry)
+{
+    if (walk->shadow_stack) return is_shadow_stack_of(walk, place, entry);
+    const vx_mmu_lane *lane = &walk->mmu->front.lane[walk->access];
+    return !((place->flags ^ lane->want) & lane->need & (VX_TLB_W | VX_TLB_U | VX_TLB_NX));
 }
 
 static inline __attribute__((always_inline)) vx_mmu_result walk_tables(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf,
@@ -221,8 +273,8 @@ static inline __attribute__((always_inline)) vx_mmu_result walk_tables(vx_walk *
     if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, kind != VX_NESTED_NONE);
     vx_mmu_result result = descend(walk, gva, &place, &entry, kind);
     if (result != VX_MMU_DONE) return result;
-    uint64_t wrong = (place.flags ^ mmu->front.lane[walk->access].want) & mmu->front.lane[walk->access].need;
-    if (wrong & (VX_TLB_W | VX_TLB_U | VX_TLB_NX)) return page_fault(walk, VX_PF_P);
+    if (!allowed_by_tables(walk, &place, &entry)) return page_fault(walk, VX_PF_P);
+    walk->rights = place.flags;
 
     vx_page_size page = (vx_page_size)mmu->setup.guest->page[place.level];
     uint64_t frame = vx_radix_frame(mmu->setup.guest, entry.value, place.level, true);
@@ -242,6 +294,7 @@ static inline __attribute__((always_inline)) vx_mmu_result walk_tables(vx_walk *
  * in the first dimension (SDM Vol. 3C, 28.2.3.3). */
 static inline vx_mmu_result walk_unpaged(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf, vx_nested_kind kind)
 {
+    walk->rights = VX_TLB_W | VX_TLB_U;
     vx_mmu_result result = translate_data(walk, gva, VX_PAGE_1G, leaf, kind);
     if (result != VX_MMU_DONE) return result;
     leaf->flags &= ~VX_TLB_SPLINTERED; /* there is no page of the guest's to be splintered */

@@ -11,6 +11,12 @@ struct vx_walk {
     bool linear;     /* the walk translates a linear address (not a guest-physical one alone) */
     bool caches;     /* paging-structure caches and nested TLB may answer */
     bool remembered; /* one of them did: a fault must be confirmed from memory */
+    bool shadow_stack;
+    /* Of the first dimension, for what the second reports and verifies. */
+    uint64_t rights;   /* of the linear address: VX_TLB_W, U, NX, once its last entry is read */
+    bool verification; /* the second dimension's fault is of guest-paging verification */
+    bool verify;       /* the page of the last guest entry asks for it */
+    bool unverified;   /* a guest entry lies on a page without paging-write access */
     uint32_t accesses;
     vx_mmu_fault fault;
 };
@@ -41,6 +47,7 @@ static inline void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx
 
 typedef struct vx_nested_leaf {
     uint64_t hpa;     /* of the very address */
+    uint64_t entry;   /* that maps the page; 0: unknown, from the nested TLB */
     uint64_t allowed; /* VX_USE bits: AND over the entries */
     vx_page_size size;
     uint8_t level; /* at which the walk ended, 1 to 3 */
@@ -51,16 +58,30 @@ typedef struct vx_nested_leaf {
 vx_mmu_result vx_nested_ept(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf);
 vx_mmu_result vx_nested_npt(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf);
 /* The fault of a use that the page does not allow, where all entries were present. */
-vx_mmu_result vx_nested_denied(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t allowed);
+vx_mmu_result vx_nested_denied(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, const vx_nested_leaf *leaf);
+
+/* ---- sub_page.c ---- */
+
+typedef enum vx_sub_page {
+    VX_SUB_PAGE_DENIES,
+    VX_SUB_PAGE_ALLOWS,
+    VX_SUB_PAGE_MISSES,       /* an entry is not valid */
+    VX_SUB_PAGE_MISCONFIGURED /* a reserved bit is set */
+} vx_sub_page;
+
+/* What the sub-page permission tables say of a write to a guest-physical address that is eligible for them. */
+vx_sub_page vx_sub_page_write(const vx_mmu *mmu, uint64_t gpa);
 
 /* ---- psc_prefix.c (Intel) ---- */
+
+enum { VX_PSC_ALLOWED_SHIFT = 4, VX_PSC_ALLOWED = 31 };
 
 /* A remembered table: what an entry of level `level` leads to. */
 typedef struct vx_psc_entry {
     unsigned level;
     uint64_t table; /* host-physical address of the next table */
-    uint64_t flags; /* what the entries up to here allow: VX_TLB_W, U, NX; the table's page: VX_USE bits <<
-                       VX_TLB_NESTED_SHIFT */
+    uint64_t flags; /* what the entries up to here allow: VX_TLB_W, U, NX; the table's page: the lowest five VX_USE bits
+                       << VX_PSC_ALLOWED_SHIFT */
     uint64_t ends;  /* combined: level at which each guest level's nested walk ended, 2 bits a level from level 1 */
 } vx_psc_entry;
 

@@ -229,18 +229,7 @@ static void single_pauses_have_their_own_time(void **state)
 
 enum { LIST = 0x8000, GPA = 0x200000 };
 
-static uint64_t ept_to(vcpu_world *world, uint64_t frame)
-{
-    vx_radix_table table = {.format = &vx_radix_ept4, .root = vcpu_page(world), .memory = &world->memory};
-    uint64_t at = table.root, all = VX_EPT_R | VX_EPT_W | VX_EPT_X;
-    for (unsigned level = 4; level > 1; level--) {
-        uint64_t next = vcpu_page(world);
-        vx_physmem_write64(&world->memory, (vx_hpa){at + 8 * vx_radix_index(table.format, level, GPA)}, next | all);
-        at = next;
-    }
-    vx_physmem_write64(&world->memory, (vx_hpa){at + 8 * vx_radix_index(table.format, 1, GPA)}, frame | all | 6 << 3);
-    return table.root | 0x1E;
-}
+static uint64_t ept_to(vcpu_world *world, uint64_t frame) { return vcpu_ept(world, GPA, frame | 7 | 6 << 3); }
 
 static uint64_t vmfunc(uint64_t function, uint64_t index) { return function | index << 32; }
 

@@ -28,6 +28,18 @@ uint64_t vcpu_map(vcpu_world *world, uint64_t gva)
     return frame;
 }
 
+uint64_t vcpu_ept(vcpu_world *world, uint64_t gpa, uint64_t leaf)
+{
+    uint64_t root = vcpu_page(world), at = root, all = VX_EPT_R | VX_EPT_W | VX_EPT_X;
+    for (unsigned level = 4; level > 1; level--) {
+        uint64_t next = vcpu_page(world);
+        vx_physmem_write64(&world->memory, (vx_hpa){at + 8 * vx_radix_index(&vx_radix_ept4, level, gpa)}, next | all);
+        at = next;
+    }
+    vx_physmem_write64(&world->memory, (vx_hpa){at + 8 * vx_radix_index(&vx_radix_ept4, 1, gpa)}, leaf);
+    return root | 0x1E;
+}
+
 /* ---- software ---- */
 
 static vx_resume handle_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
@@ -87,7 +99,7 @@ static void make_vcpu(vcpu_world *world, const vcpu_world_options *options)
                            .queue = &world->queue};
     if (options->hypervisor) {
         setup.hooks.hypervisor = world;
-        setup.hooks.on_exit = handle_exit;
+        setup.hooks.on_exit = options->on_exit ? options->on_exit : handle_exit;
         setup.hooks.on_state = on_state;
     }
     if (options->os) {

@@ -43,6 +43,8 @@ typedef struct vcpu_world {
 
 typedef struct vcpu_world_options {
     bool hypervisor; /* VMX operation with world->vmcs, which the test sets up */
+    vx_resume (*on_exit)(void *world, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
+                         const uint64_t *payload); /* NULL: keeps the exit and answers world->resume */
     bool os;
     bool checker;
     vx_cache_mode caches;
@@ -57,6 +59,8 @@ void vcpu_world_boot(vcpu_world *world);
 uint64_t vcpu_page(vcpu_world *world);
 /* Maps a page for everybody; returns its frame. */
 uint64_t vcpu_map(vcpu_world *world, uint64_t gva);
+/* EPT of one 4K page at `gpa`, with this leaf entry; returns its EPTP (write-back, 4 levels). */
+uint64_t vcpu_ept(vcpu_world *world, uint64_t gpa, uint64_t leaf);
 
 /* Runs a batch from `position`, without limits. */
 vx_stop vcpu_run_all(vcpu_world *world, const vx_record *records, size_t count, const uint64_t *payload, size_t words);

@@ -373,7 +373,9 @@ static void access_once(run *r)
             over = nested_fault(r, &ref, &walk, &fault);
             break;
         case VX_MMU_EPT_MISCONFIG:
-            FAIL(r, "EPT misconfiguration at %#" PRIx64, fault.gpa.v);
+        case VX_MMU_PML_FULL:
+        case VX_MMU_SPP_EVENT:
+            FAIL(r, "EPT misconfiguration or another event at %#" PRIx64, fault.gpa.v);
             break;
         }
         if (over) return;

@@ -57,7 +57,17 @@ typedef struct vx_mmu_control {
     uint64_t nested_root;  /* EPTP[51:12] << 12, or nCR3 */
     uint8_t nested_levels; /* 4 or 5 */
     bool nested_ad;        /* EPTP bit 6: EPT A and D flags */
-    bool shadow;           /* ledger only: charge one-dimensional walks to walk.shadow */
+    /* EPT, by control of the VMCS (SDM Vol. 3C tables 24-7 to 24-9). */
+    bool supervisor_shadow_stack;   /* EPTP bit 7 */
+    bool mode_based_execute;        /* bit 10 of an entry is execute access for user-mode linear addresses */
+    bool paging_write;              /* bit 58 of a leaf allows the processor's own writes to guest tables */
+    bool guest_paging_verification; /* bit 57 of a leaf; needs paging_write */
+    bool sub_page_write;            /* bit 61 of a 4K leaf: 128-byte sub-pages, through the tables at `sppt` */
+    uint64_t sppt;
+    bool advanced_information; /* of the processor: bits 11:9 of a violation's qualification */
+    uint64_t pml_address;      /* page-modification log, host-physical */
+    uint16_t *pml_index;       /* its index, counted down by the MMU; NULL: no logging */
+    bool shadow;               /* ledger only: charge one-dimensional walks to walk.shadow */
 } vx_mmu_control;
 
 /* Loads the whole control state. Drops nothing by itself: invalidations are operations of their own. Cheap enough for
@@ -72,14 +82,18 @@ typedef enum vx_mmu_result {
     VX_MMU_PAGE_FAULT,    /* #PF of the first dimension: guest's, or hidden where the tables are shadows */
     VX_MMU_NESTED_FAULT,  /* EPT violation or nested page fault */
     VX_MMU_EPT_MISCONFIG, /* SDM Vol. 3C 28.2.3.1 */
+    VX_MMU_PML_FULL,      /* page-modification log full (28.2.6): the access has not happened, no flag was set */
+    VX_MMU_SPP_EVENT,     /* sub-page permission miss, or misconfiguration (28.2.4) */
 } vx_mmu_result;
 
 typedef struct vx_mmu_fault {
     vx_gva gva;
-    uint32_t error_code;    /* PAGE_FAULT: P 0, W 1, U 2, RSVD 3, I 4 (SDM Vol. 3A, 4.7) */
+    uint32_t error_code;    /* PAGE_FAULT: P 0, W 1, U 2, RSVD 3, I 4, SS 6 (SDM Vol. 3A, 4.7) */
     vx_gpa gpa;             /* nested: the guest-physical address that failed */
-    uint64_t qualification; /* EPT violation: SDM Vol. 3C Table 27-7; NPT: EXITINFO1 (APM Vol. 2, 15.25.6) */
+    uint64_t qualification; /* EPT violation: SDM Vol. 3C Table 27-7, without bits 12 and 16; SPP_EVENT: bit 11; NPT:
+                               EXITINFO1 (APM Vol. 2, 15.25.6) */
     bool table;             /* nested: the failing access was to a guest table entry, not to the data */
+    bool convertible;       /* EPT violation: the entry that decides has bit 63, suppress #VE, clear (25.5.7.1) */
 } vx_mmu_fault;
 
 typedef struct vx_mmu_translation {
@@ -94,6 +108,11 @@ typedef struct vx_mmu_translation {
  * up or counted. */
 vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                             vx_mmu_fault *fault);
+
+/* The same for a shadow-stack access (SDM Vol. 3A, 4.6.1 and CET's page faults; Vol. 3C 28.2.3.2). LOAD or STORE;
+ * CR4.CET and CR0.WP are taken as 1. Always a walk, which looks nothing up in the TLBs and fills none. */
+vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
+                                         vx_mmu_fault *fault);
 
 /* A nested translation alone (page-table store of a trace, MMIO): does the guest-physical address translate with these
  * rights? A walk of its own in the grid's data row; uses and fills the guest-physical caches, no TLB. A violation's
