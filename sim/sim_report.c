@@ -40,6 +40,9 @@ static void declare_derived(vx_sim *sim)
     declare_ratio(sim, "derived.cycles_per_instruction", &sim->cycles_total, &cpu->instructions, 1.0, "ticks",
                   "all cycles over instructions");
     if (sim->vmm)
+        declare_ratio(sim, "derived.tpr_exit_share", &cpu->tpr_exit_ticks, &sim->cycles_total, 1.0, "1",
+                      "share of all cycles that exits about the task priority take");
+    if (sim->vmm)
         declare_ratio(sim, "derived.exits_per_million_instructions", &cpu->exits, &cpu->instructions, 1e6, "exits",
                       "VM exits per million instructions");
 }

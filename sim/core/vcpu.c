@@ -15,6 +15,7 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
     v->queue = setup->queue;
     v->hooks = setup->hooks;
     v->timer_deadline = VX_TICK_NEVER;
+    v->apic = setup->apic;
     v->data_cached = setup->cpu->memory.caches == VX_CACHES_ALL;
     for (unsigned i = 0; i < vx_exit_reason_count(v->cpu->vendor); i++)
         v->counts.by_reason[i].number = vx_exit_reason_at(v->cpu->vendor, i)->number;
@@ -107,6 +108,7 @@ void vx_vcpu_virtualize(vx_vcpu *v, vx_vmcs *vmcs, const vx_vmcb *vmcb, bool sha
     v->vmcb = vmcb;
     v->shadow_tables = shadow_tables;
     v->deprivileged = !vmcs && !vmcb;
+    vcpu_enter_interrupts(v);
     vx_vcpu_load(v);
     vcpu_nonroot_entered(v);
 }

@@ -83,7 +83,10 @@ static void effect_cr_write(vx_vcpu *v, const vx_record *record, const uint64_t 
     case 4:
         write_cr4(v, record->addr);
         break;
-    default: /* CR8 is the APIC's */
+    case 8:
+        vcpu_set_cr8(v, record->addr & 0xF);
+        break;
+    default:
         break;
     }
 }
@@ -201,6 +204,19 @@ static void effect_signal(vx_vcpu *v, const vx_record *record, const uint64_t *p
     if (record->size == VX_SIGNAL_NMI) effect_interrupt(v, record, payload);
 }
 
+static void effect_interrupts_off(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    v->interrupts_off = true;
+}
+
+/* STI; and IRET, which returns to where interrupts were taken. */
+static void effect_interrupts_on(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    v->interrupts_off = false;
+}
+
 static void effect_state(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
     vx_registers guest = {.cr0 = payload[0],
@@ -258,6 +274,16 @@ static void effect_mwait(vx_vcpu *v, const vx_record *record, const uint64_t *pa
     v->monitor_armed = false;
 }
 
+static void effect_apic_write(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    vcpu_apic_write(v, (uint32_t)record->addr & 0xFFF, record->size, (uint32_t)payload[0]);
+}
+
+static void effect_wrmsr(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    vcpu_apic_wrmsr(v, record->addr, payload[0]);
+}
+
 typedef void (*effect_fn)(vx_vcpu *v, const vx_record *record, const uint64_t *payload);
 
 static const effect_fn effects[VX_REC_KINDS] = {
@@ -274,12 +300,17 @@ static const effect_fn effects[VX_REC_KINDS] = {
     [VX_REC_EXCEPTION] = effect_exception,
     [VX_REC_INTERRUPT] = effect_interrupt,
     [VX_REC_SIGNAL] = effect_signal,
+    [VX_REC_CLI] = effect_interrupts_off,
+    [VX_REC_STI] = effect_interrupts_on,
+    [VX_REC_IRET] = effect_interrupts_on,
     [VX_REC_INT_N] = effect_to_kernel,
     [VX_REC_SYSCALL] = effect_to_kernel,
     [VX_REC_SYSRET] = effect_to_user,
     [VX_REC_SYSENTER] = effect_to_kernel,
     [VX_REC_SYSEXIT] = effect_to_user,
     [VX_REC_CPL] = effect_cpl,
+    [VX_REC_WRMSR] = effect_wrmsr,
+    [VX_REC_APIC_WRITE] = effect_apic_write,
     [VX_REC_MONITOR] = effect_monitor,
     [VX_REC_MWAIT] = effect_mwait,
 };

@@ -53,6 +53,26 @@ void vx_vcpu_emulated(vx_vcpu *v, vx_gva gva, vx_access access, vx_hpa hpa)
 
 void vx_vcpu_emulate_ahead(vx_vcpu *v, unsigned instructions) { v->ahead_limit = v->instructions + instructions; }
 
+/* Is the exit about the task priority: an access to it by page, MSR or CR8, or its fall below the threshold? */
+static bool concerns_tpr(const vx_vcpu *v, const vx_exit *exit, const vx_record *record)
+{
+    bool intel = v->cpu->vendor == VX_VENDOR_INTEL;
+    if (!record) return intel && exit->reason == VX_EXIT_TPR_BELOW_THRESHOLD;
+    switch (record->kind) {
+    case VX_REC_CR_READ:
+    case VX_REC_CR_WRITE:
+        return record->size == 8;
+    case VX_REC_APIC_READ:
+    case VX_REC_APIC_WRITE:
+        return (record->addr & 0xFFC) == VX_APIC_TPR;
+    case VX_REC_RDMSR:
+    case VX_REC_WRMSR:
+        return record->addr == vx_apic_msr(VX_APIC_TPR);
+    default:
+        return false;
+    }
+}
+
 vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     v->emulated = false;
@@ -70,8 +90,13 @@ vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *recor
     flush_untagged(v, false);
     vx_resume resume = v->hooks.on_exit(v->hooks.hypervisor, v, exit, record, payload);
     flush_untagged(v, true);
+    vcpu_enter_interrupts(v);
 
     uint64_t all = hardware + v->software_ticks;
+    if (concerns_tpr(v, exit, record)) {
+        v->counts.tpr_exits++;
+        v->counts.tpr_exit_ticks += all;
+    }
     if (row->count == 1 || all < row->least_ticks) row->least_ticks = all;
     if (all > row->most_ticks) row->most_ticks = all;
     vcpu_nonroot_entered(v);
@@ -95,6 +120,7 @@ vx_exit_context vcpu_exit_context(const vx_vcpu *v)
                              .cr3 = v->registers.cr3,
                              .cr4 = v->registers.cr4,
                              .cpl = v->registers.cpl,
+                             .svi = v->virtual_apic.svi,
                              .monitor_armed = v->monitor_armed,
                              .long_mode = (v->registers.efer & VX_EFER_LMA) != 0,
                              .memory = v->memory,

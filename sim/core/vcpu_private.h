@@ -2,6 +2,9 @@
 #ifndef VX_VCPU_PRIVATE_H
 #define VX_VCPU_PRIVATE_H
 
+#include <assert.h>
+#include <string.h>
+
 #include "vx_nested_exit.h"
 #include "vx_nonroot.h"
 #include "vx_vcpu.h"
@@ -56,6 +59,13 @@ struct vx_vcpu {
     vx_ledger at_root;       /* the ledger when software entered root operation */
     uint64_t software_ticks; /* charged by the handler of the exit in progress */
 
+    vx_apic *apic; /* NULL: none. The rest is vcpu_interrupts.c's */
+    vx_virtual_apic virtual_apic;
+    vx_svm_interrupt svm_interrupt;
+    uint8_t injected_vector; /* waits for the VM entry; 0: none */
+    bool interrupts_off;     /* RFLAGS.IF is 0 */
+    bool entered;            /* VM entry, and no instruction boundary since */
+
     uint64_t instructions_base; /* absolute count at the last reset of counters */
     uint64_t charged_ticks;     /* guest.instructions charged since then */
     vx_vcpu_counts counts;
@@ -102,6 +112,16 @@ void vcpu_note_event(vx_vcpu *vcpu, const vx_record *record);
 /* VMFUNC of an enabled EPTP switching: switches, or exits. */
 bool vcpu_switches_eptp(const vx_vcpu *vcpu, const vx_record *record);
 void vcpu_switch_eptp(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+
+/* vcpu_interrupts.c. What a VM entry loads for the guest's APIC. */
+void vcpu_enter_interrupts(vx_vcpu *vcpu);
+/* Accesses to the APIC that did not exit. */
+void vcpu_apic_write(vx_vcpu *vcpu, uint32_t offset, uint32_t bytes, uint32_t value);
+void vcpu_apic_wrmsr(vx_vcpu *vcpu, uint64_t msr, uint64_t value);
+void vcpu_set_cr8(vx_vcpu *vcpu, uint8_t priority);
+/* An instruction boundary outside of handlers: takes the exits that are due, then at most one interrupt, whose handler
+ * is queued. Nothing while anything is queued. */
+vx_status vcpu_boundary(vx_vcpu *vcpu, vx_msg *msg);
 
 /* The outcome of a reference or a page-table store that was not a first-level hit. */
 typedef enum vcpu_settled {

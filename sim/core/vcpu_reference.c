@@ -67,6 +67,7 @@ static vcpu_settled deliver_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_co
             vx_fail(msg, VX_ERR_CHECK, "the guest OS faults at 0x%llx in its own handler", (unsigned long long)gva.v);
         return VCPU_FAILED;
     }
+    v->interrupts_off = true;
     *status = v->hooks.on_page_fault(v->hooks.guest, gva, error_code, v->queue, msg);
     if (*status == VX_OK) *status = vx_vcpu_drain(v, msg);
     return *status == VX_OK ? VCPU_TRANSLATED : VCPU_FAILED;

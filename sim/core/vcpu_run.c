@@ -222,6 +222,7 @@ static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop,
     const vx_record *record = &batch->records[run->position++];
     const uint64_t *payload = batch->payload ? batch->payload + record->arg : NULL;
     run->status = vcpu_event(v, record, payload, msg);
+    if (v->apic && run->status == VX_OK) run->status = vx_vcpu_drain(v, msg);
     switch (run->status != VX_OK ? VX_REC_NONE : record->kind) {
     case VX_REC_NONE:
         *stop = VX_STOP_ERROR;
@@ -264,7 +265,7 @@ vx_stop vx_vcpu_run(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
     return stop;
 }
 
-vx_status vx_vcpu_drain(vx_vcpu *v, vx_msg *msg)
+static vx_status drain_queue(vx_vcpu *v, vx_msg *msg)
 {
     vx_status status = VX_OK;
     v->draining = true;
@@ -279,4 +280,14 @@ vx_status vx_vcpu_drain(vx_vcpu *v, vx_msg *msg)
     if (v->queue->overflowed)
         return vx_fail(msg, VX_ERR_CHECK, "the vCPU's queue of %zu records overflowed", v->queue->room);
     return VX_OK;
+}
+
+vx_status vx_vcpu_drain(vx_vcpu *v, vx_msg *msg)
+{
+    vx_status status;
+    do { /* a handler's end is a boundary, at which the next interrupt may queue its own */
+        status = drain_queue(v, msg);
+        if (status == VX_OK) status = vcpu_boundary(v, msg);
+    } while (status == VX_OK && v->queue->count != 0);
+    return status;
 }

@@ -57,12 +57,18 @@ void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part)
     total->interrupts += part->interrupts;
     for (unsigned i = 0; i < VX_REC_KINDS; i++) total->events[i] += part->events[i];
     total->exits += part->exits;
+    total->tpr_exits += part->tpr_exits;
+    total->tpr_exit_ticks += part->tpr_exit_ticks;
     for (unsigned i = 0; i < VX_EXIT_ROWS; i++) add_row(&total->by_reason[i], &part->by_reason[i]);
 }
 
 static void declare_exits(vx_vcpu_counts *counts, vx_vendor vendor, vx_stats *stats)
 {
     vx_stats_scalar(stats, &counts->exits, "exits", "VM exits", "exits.total");
+    vx_stats_scalar(stats, &counts->tpr_exits, "exits",
+                    "of these, about the task priority: accesses, and its threshold", "exits.tpr.count");
+    vx_stats_scalar(stats, &counts->tpr_exit_ticks, "ticks", "what these cost, hardware and handler",
+                    "exits.tpr.cycles");
     for (unsigned i = 0; i < vx_exit_reason_count(vendor); i++) {
         const vx_exit_reason *reason = vx_exit_reason_at(vendor, i);
         vx_exit_counts *row = &counts->by_reason[i];

@@ -46,7 +46,7 @@ static bool cr3_load_exits(const vmcs_question *q)
 static bool cr8_load(const vmcs_question *q, vx_exit *exit)
 {
     if (q->vmcs->cpu & VX_CPU_CR8_LOAD_EXITING) return true;
-    return vx_vmcs_cr8_write_exits(q->vmcs, q->cpu2, q->event->value & 0xF, exit);
+    return vx_vmcs_cr8_write_exits(q->vmcs, q->event->value & 0xF, exit);
 }
 
 bool vmcs_cr_write(const vmcs_question *q, vx_exit *exit)
@@ -164,7 +164,7 @@ bool vmcs_wrmsr(const vmcs_question *q, vx_exit *exit)
 {
     const vx_guest_event *event = q->event;
     if (msr_bitmap_exits(q->vmcs, event->selector, true)) return true;
-    return vx_vmcs_x2apic_write_exits(q->vmcs, q->cpu2, event->selector, event->value, exit);
+    return vx_vmcs_x2apic_write_exits(q->vmcs, q->context->svi, event->selector, event->value, exit);
 }
 
 /* ---- the local APIC's page, 29.4 ---- */
@@ -182,12 +182,12 @@ static bool as_delivered(const vmcs_question *q, bool exits, vx_exit *exit)
 bool vmcs_apic_read(const vmcs_question *q, vx_exit *exit)
 {
     const vx_guest_event *event = q->event;
-    return as_delivered(q, vx_vmcs_apic_read_exits(q->vmcs, q->cpu2, event->selector, event->bytes, exit), exit);
+    return as_delivered(q, vx_vmcs_apic_read_exits(q->vmcs, event->selector, event->bytes, exit), exit);
 }
 
 bool vmcs_apic_write(const vmcs_question *q, vx_exit *exit)
 {
     const vx_guest_event *event = q->event;
-    bool exits = vx_vmcs_apic_write_exits(q->vmcs, q->cpu2, event->selector, event->bytes, event->value, exit);
+    bool exits = vx_vmcs_apic_write_exits(q->vmcs, q->context->svi, event->selector, event->bytes, event->value, exit);
     return as_delivered(q, exits, exit);
 }

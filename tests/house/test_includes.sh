@@ -23,7 +23,7 @@ allowed() {
   iommu) echo base model iommu ;;
   core) echo base model mmu apic core ;;
   vmm) echo base model mmu apic iommu core dev vmm ;;
-  guest) echo base model mmu core guest ;;
+  guest) echo base model mmu apic core guest ;;
   report) echo base model model/xml report ;;
   *) return 1 ;;
   esac

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "vx_addr.h"
+#include "vx_apic.h"
 #include "vx_arena.h"
 #include "vx_config.h"
 #include "vx_exit.h"
@@ -93,6 +94,9 @@ typedef struct vx_vcpu_hooks {
     void *guest; /* modelled guest OS; NULL: a system trace brings its own */
     /* A page fault reached the guest; queues what its handler does. */
     vx_status (*on_page_fault)(void *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg);
+    /* An interrupt of the APIC reached the guest through its IDT; queues what the handler does from its first
+     * instruction on. Needed with vx_vcpu_setup.apic. */
+    vx_status (*on_interrupt)(void *guest, uint8_t vector, vx_queue *queue, vx_msg *msg);
 
     /* --check: told of every translation that a reference uses, first-level hits too; NULL: off, at no cost. */
     void *checker;
@@ -107,6 +111,8 @@ typedef struct vx_vcpu_setup {
     const vx_gpa_map *ram; /* where this guest's RAM lies in `memory` */
     vx_ledger *ledger;     /* of the physical CPU */
     vx_queue *queue;       /* drained by this vCPU */
+    vx_apic *apic;         /* the guest's local APIC; the caller's. NULL: none, interrupts are the recorded ones. The
+                              virtual-APIC page of the VMCS is its page */
     vx_vcpu_hooks hooks;
 } vx_vcpu_setup;
 
@@ -132,6 +138,16 @@ void vx_vcpu_emulated(vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa);
  * performed one more page-table store (hooks.emulate) or something else exits. References of the instructions in
  * between are made as always. Instructions count by the block that they were fetched in. */
 void vx_vcpu_emulate_ahead(vx_vcpu *vcpu, unsigned instructions);
+
+/* The same of an interrupt (not 0), where vx_vcpu_can_inject: it goes through the guest's IDT after that entry. One at
+ * a time. */
+void vx_vcpu_inject_interrupt(vx_vcpu *vcpu, uint8_t vector);
+/* Whether it may be now: RFLAGS.IF is 1 (it is 0 in the modelled OS's handlers) and nothing is being injected. */
+bool vx_vcpu_can_inject(const vx_vcpu *vcpu);
+/* The guest's APIC as given at construction, or NULL; and the TPR's upper half as the hardware holds it (V_TPR, VTPR).
+ */
+vx_apic *vx_vcpu_apic(vx_vcpu *vcpu);
+uint8_t vx_vcpu_cr8(const vx_vcpu *vcpu);
 
 const vx_registers *vx_vcpu_registers(const vx_vcpu *vcpu);
 /* Loads registers as VM entry does: no cached translation is dropped by it (VPID off has its own flush at each
@@ -166,6 +182,11 @@ uint64_t vx_vcpu_leave_root(vx_vcpu *vcpu, uint32_t reason, uint64_t references)
 /* An exit that no record and no reference causes (external interrupt of the host, preemption at the end of a slice):
  * charges and counts exit and entry, calls on_exit with record NULL. */
 void vx_vcpu_exit(vx_vcpu *vcpu, const vx_exit *exit);
+
+/* An interrupt arrives for this guest, between two runs: at its APIC without a hypervisor; posted where the VMCS
+ * processes posted interrupts; else as an external interrupt, which exits with its vector in the interruption
+ * information. It is taken at the next instruction boundary that lets it in: drain or run. */
+void vx_vcpu_interrupt(vx_vcpu *vcpu, uint8_t vector);
 
 /* ---- running ---- */
 
@@ -219,6 +240,7 @@ typedef struct vx_vcpu_counts {
     uint64_t guest_faults, exceptions, interrupts;
     uint64_t events[VX_REC_KINDS];
     uint64_t exits;
+    uint64_t tpr_exits, tpr_exit_ticks;     /* exits of accesses to the TPR, and below its threshold; whole cost */
     vx_exit_counts by_reason[VX_EXIT_ROWS]; /* by vx_exit_reason index of the CPU's vendor */
 } vx_vcpu_counts;
 

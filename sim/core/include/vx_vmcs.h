@@ -19,6 +19,8 @@
 #include "vx_exit.h"
 #include "vx_physmem.h"
 #include "vx_record.h"
+#include "vx_svm_interrupts.h"
+#include "vx_virtual_apic.h"
 
 /* Pin-based controls, SDM Table 24-5. */
 #define VX_PIN_EXTERNAL_INTERRUPT_EXITING (1U << 0)
@@ -138,6 +140,9 @@ typedef struct vx_vmcs {
     uint64_t pasid_directory_low, pasid_directory_high;  /* 24.6.24, host-physical */
     uint64_t spec_ctrl_mask, spec_ctrl_shadow;           /* 24.6.26 */
     uint16_t posted_interrupt_notification_vector;       /* 24.6.8 */
+    uint64_t eoi_exit_bitmap[4];                         /* 24.6.8: bit n is vector n */
+    uint16_t guest_interrupt_status;                     /* 24.4.2: RVI, and SVI in bits 15:8; loaded by VM entry */
+    vx_posted *posted; /* what the posted-interrupt descriptor address names; NULL: none. The caller's */
 } vx_vmcs;
 
 /* The controls in effect: without the control that activates them, secondary and tertiary ones are all 0 (24.6.2). */
@@ -169,6 +174,7 @@ typedef struct vx_vmcb {
     uint64_t nested_cr3;
     uint8_t nested_levels; /* of the nested tables, as the host's paging mode at VMRUN says: 4, or 5 with CR4.LA57 */
     uint16_t pause_filter_count, pause_filter_threshold; /* 0 where the processor has no such filter: svm_pause.c */
+    vx_svm_interrupt interrupt; /* offset 060h: V_TPR, V_IRQ, ...; loaded by VMRUN */
 } vx_vmcb;
 
 /* Activity states (SDM 24.4.2). */
@@ -185,6 +191,7 @@ typedef struct vx_exit_context {
     uint64_t cr0, cr3, cr4; /* the registers as the hardware holds them before the record */
     uint8_t cpl;
     uint8_t vtpr;       /* virtual TPR where the TPR shadow is used */
+    uint8_t svi;        /* guest interrupt status: the vector in service */
     bool monitor_armed; /* a MONITOR that did not exit has armed the address-range monitor */
     bool virtual_8086;  /* RFLAGS.VM */
     bool interrupts_on; /* RFLAGS.IF */
