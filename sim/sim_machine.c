@@ -6,6 +6,34 @@ static vx_status guest_page_fault(void *guest, vx_gva gva, uint32_t error_code, 
     return vx_guest_page_fault(guest, gva, error_code, queue, msg);
 }
 
+static vx_status guest_interrupt(void *guest, uint8_t vector, vx_queue *queue, vx_msg *msg)
+{
+    (void)msg;
+    vx_guest_interrupt(guest, vector, queue);
+    return VX_OK;
+}
+
+static void send_interrupt(void *bus, const vx_interrupt_message *message) { (void)vx_apic_bus_deliver(bus, message); }
+
+/* The local APIC of a modelled OS that uses one. A count of its timer is one tick. */
+static vx_status make_apic(vx_sim *sim, sim_vm *vm, vx_vcpu_setup *setup, vx_msg *msg)
+{
+    if (!vm->guest || sim->guest_config.priority.apic == VX_APIC_ACCESS_NONE) return VX_OK;
+    vx_apic_setup apic = {.page = vx_arena_alloc(&sim->arena, VX_APIC_PAGE_BYTES),
+                          .bootstrap = true,
+                          .x2apic = true,
+                          .physical_bits = sim->cpu.paging.physical_bits,
+                          .timer_ticks = 1,
+                          .send = send_interrupt,
+                          .bus = &vm->bus};
+    if (!apic.page) return vx_fail_nomem(msg);
+    vx_apic_init(&vm->apic, &apic);
+    vm->bus.apic[vm->bus.count++] = &vm->apic;
+    setup->apic = &vm->apic;
+    setup->hooks.on_interrupt = guest_interrupt;
+    return VX_OK;
+}
+
 /* The OS's own bound on what it queues at once; a system trace queues nothing, and one record is enough. */
 static vx_status make_queue(sim_vm *vm, vx_arena *arena, vx_msg *msg)
 {
@@ -36,6 +64,8 @@ static vx_status build_vm(vx_sim *sim, sim_vm *vm, vx_msg *msg)
         setup.hooks.checker = vm;
         setup.hooks.on_translation = sim_check_translation;
     }
+    status = make_apic(sim, vm, &setup, msg);
+    if (status != VX_OK) return status;
     if (sim->vmm) vx_vmm_hooks(sim->vmm, vm->index, &setup.hooks);
     status = vx_vcpu_init(&vm->vcpu, &sim->arena, &setup, msg);
     if (status == VX_OK && sim->vmm) vx_vmm_attach(sim->vmm, vm->index, vm->vcpu);

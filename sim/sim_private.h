@@ -3,6 +3,7 @@
 #define VX_SIM_PRIVATE_H
 
 #include "vexit.h"
+#include "vx_apic.h"
 #include "vx_arena.h"
 #include "vx_clk.h"
 #include "vx_guest.h"
@@ -35,6 +36,8 @@ typedef struct sim_vm {
     vx_vcpu *vcpu;
     vx_guest *guest; /* NULL: a system trace */
     vx_queue queue;
+    vx_apic apic; /* the modelled OS's, where it uses one */
+    vx_apic_bus bus;
     sim_feed *feed;
     unsigned feeds;
     bool stateful; /* of a system trace: its first STATE has been read */

@@ -68,7 +68,10 @@ static vx_status attend(sim_vm *vm, vx_msg *msg)
     vx_status status = sim_phase_reached(sim, msg);
     if (status != VX_OK || sim->phase == SIM_DONE) return status;
     if (!vm->guest || guest_time(vm) < vx_guest_next_event(vm->guest)) return VX_OK;
-    vx_guest_event(vm->guest, guest_time(vm), &vm->queue);
+    bool interrupt = vx_guest_event(vm->guest, guest_time(vm), &vm->queue);
+    status = vx_vcpu_drain(vm->vcpu, msg);
+    if (status != VX_OK || !interrupt) return status;
+    vx_vcpu_interrupt(vm->vcpu, VX_GUEST_TIMER_VECTOR);
     return vx_vcpu_drain(vm->vcpu, msg);
 }
 

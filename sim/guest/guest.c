@@ -9,6 +9,7 @@
 
 #include "guest_state.h"
 #include "paging_policy.h"
+#include "priority_habits.h"
 #include "vx_vcpu.h"
 
 enum { RAM_BYTES_MIN = 1 << 20, USER = 3 };
@@ -69,13 +70,16 @@ void vx_guest_fini(vx_guest *guest)
 void vx_guest_queue_bound(unsigned processes, size_t *records, size_t *words)
 {
     /* A page fault of 5-level tables: EXCEPTION, CPL, SKIPPED, an unmapping of 2 records, 4 new tables of 2 records
-     * each, the leaf, IRET, CPL: 16. A new process and the switch to it are fewer: PAE tables, CPL, CR_WRITE,
+     * each, the leaf, IRET, CPL: 16. An interrupt: CPL, SKIPPED, the switch to another process (CR_WRITE, PDPTE_LOAD),
+     * what it does to its APIC, IRET, CPL. A new process and the switch to it are fewer: PAE tables, CPL, CR_WRITE,
      * PDPTE_LOAD, CPL. Only boot grows with the number of processes. */
-    enum { FAULT = 16, FAULT_WORDS = 1 + 4 + 2 * 6, ROOT_WORDS = 2 * VX_GUEST_PDPTES, STATE_WORDS = 13 };
-    size_t boot = (size_t)processes * VX_GUEST_ROOT_PAGES + 1;
-    size_t boot_words = (size_t)processes * ROOT_WORDS + STATE_WORDS;
-    *records = boot > FAULT ? boot : FAULT;
-    *words = boot_words > FAULT_WORDS ? boot_words : FAULT_WORDS;
+    enum { FAULT_WORDS = 1 + 4 + 2 * 6, ROOT_WORDS = 2 * VX_GUEST_PDPTES, STATE_WORDS = 13 };
+    enum { HANDLER = 6 + VX_PRIORITY_RECORDS, HANDLER_WORDS = 4 + VX_GUEST_PDPTES + VX_PRIORITY_WORDS };
+    size_t boot = (size_t)processes * VX_GUEST_ROOT_PAGES + 1 + VX_PRIORITY_BOOT_RECORDS;
+    size_t boot_words = (size_t)processes * ROOT_WORDS + STATE_WORDS + VX_PRIORITY_BOOT_WORDS;
+    _Static_assert((int)HANDLER > 16 && (int)HANDLER_WORDS > (int)FAULT_WORDS, "an interrupt queues more than a fault");
+    *records = boot > HANDLER ? boot : HANDLER;
+    *words = boot_words > HANDLER_WORDS ? boot_words : HANDLER_WORDS;
 }
 
 /* ---- boot ---- */
@@ -125,6 +129,7 @@ vx_status vx_guest_boot(vx_guest *guest, vx_queue *queue, vx_msg *msg)
         guest->of_trace[trace] = trace;
     }
     queue_state(guest, queue);
+    vx_priority_boot(guest, queue);
     return VX_OK;
 }
 
@@ -227,20 +232,53 @@ bool vx_guest_exit(vx_guest *guest, vx_queue *queue)
 
 uint64_t vx_guest_next_event(const vx_guest *guest) { return vx_schedule_next(&guest->schedule); }
 
-void vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
+static bool has_apic(const vx_guest *guest) { return guest->config.priority.apic != VX_APIC_ACCESS_NONE; }
+
+static void switch_slice(vx_guest *guest, vx_queue *queue)
 {
-    vx_schedule_due due = vx_schedule_advance(&guest->schedule, instructions);
-    bool interrupt = due.tick || due.slice, unmap = due.unmap && vx_guest_may_unmap(guest);
+    vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
+}
+
+/* Tick, end of slice and unmapping without an APIC: one interrupt, which is taken at once. */
+static void act(vx_guest *guest, const vx_schedule_due *due, vx_queue *queue)
+{
+    bool interrupt = due->tick || due->slice, unmap = due->unmap && vx_guest_may_unmap(guest);
     if (!interrupt && !unmap) return;
     if (interrupt) vx_queue_put(queue, VX_REC_INTERRUPT, VX_GUEST_TIMER_VECTOR, 0, NULL, 0);
     vx_guest_enter_kernel(guest, queue);
     if (unmap) vx_guest_unmap_oldest(guest, queue);
-    if (due.slice) vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
+    if (due->slice) switch_slice(guest, queue);
     if (interrupt)
         vx_guest_leave_kernel(queue);
     else
         queue_cpl(queue, USER); /* back from a system call such as munmap */
     if (interrupt) guest->counts.ticks++;
+}
+
+bool vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
+{
+    vx_schedule_due due = vx_schedule_advance(&guest->schedule, instructions);
+    if (!has_apic(guest)) {
+        act(guest, &due, queue);
+        return false;
+    }
+    bool arrives = due.tick || due.slice;
+    guest->slice_ended |= due.slice;
+    due.tick = due.slice = false;
+    act(guest, &due, queue);
+    if (due.lower) vx_priority_lower(guest, queue);
+    if (due.raise) vx_priority_raise(guest, queue);
+    return arrives;
+}
+
+void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue)
+{
+    vx_guest_enter_kernel(guest, queue);
+    if (guest->slice_ended && guest->schedule.running_traces > 1) switch_slice(guest, queue);
+    guest->slice_ended = false;
+    vx_priority_of_handler(guest, vector, queue);
+    vx_guest_leave_kernel(queue);
+    guest->counts.ticks++;
 }
 
 /* ---- counters ---- */
@@ -258,6 +296,7 @@ void vx_guest_counts_add(vx_guest_counts *total, const vx_guest_counts *part)
     total->switches += part->switches;
     total->ticks += part->ticks;
     total->unmaps += part->unmaps;
+    total->tpr_writes += part->tpr_writes;
 }
 
 void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats)
@@ -272,4 +311,11 @@ void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats)
     vx_stats_scalar(stats, &counts->ticks, "interrupts", "timer interrupts of the guest OS", "paging.os.ticks");
     vx_stats_scalar(stats, &counts->unmaps, "pages", "pages that the guest OS unmapped, with INVLPG",
                     "paging.os.unmaps");
+    vx_stat writes = {.path = "paging.os.tpr_writes",
+                      .kind = VX_STAT_SCALAR,
+                      .unit = "writes",
+                      .doc = "writes of the task priority by the guest OS",
+                      .shown_if = &counts->tpr_writes};
+    writes.of.scalar = &counts->tpr_writes;
+    vx_stats_add(stats, &writes);
 }

@@ -20,6 +20,12 @@ vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_
         status = check_period("unmap_instructions", config->unmap_instructions, config->fault_instructions, msg);
     if (status == VX_OK && traces > 1)
         status = check_period("slice_instructions", config->slice_instructions, config->fault_instructions, msg);
+    const vx_cfg_priority *priority = &config->priority;
+    if (status == VX_OK && priority->raise_instructions && priority->hold_instructions >= priority->raise_instructions)
+        status = vx_fail(msg, VX_ERR_INPUT,
+                         "vm.priority.hold_instructions=%" PRIu64
+                         ": must be less than vm.priority.raise_instructions=%" PRIu64,
+                         priority->hold_instructions, priority->raise_instructions);
     if (status != VX_OK) return status;
     bool *ended = vx_arena_array(arena, traces, sizeof *ended);
     if (!ended) return vx_fail_nomem(msg);
@@ -27,6 +33,9 @@ vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_
         .tick = {config->tick_instructions, config->tick_instructions},
         .slice = {config->slice_instructions, config->slice_instructions},
         .unmap = {config->unmap_instructions, config->unmap_instructions},
+        .raise = {priority->raise_instructions, priority->raise_instructions},
+        .hold = priority->hold_instructions,
+        .lower = UINT64_MAX,
         .ended = ended,
         .traces = traces,
         .running_traces = traces,
@@ -45,8 +54,10 @@ static uint64_t slice_end(const vx_schedule *schedule)
 uint64_t vx_schedule_next(const vx_schedule *schedule)
 {
     uint64_t next = next_of(&schedule->tick), slice = slice_end(schedule), unmap = next_of(&schedule->unmap);
-    if (slice < next) next = slice;
-    return unmap < next ? unmap : next;
+    const uint64_t others[] = {slice, unmap, next_of(&schedule->raise), schedule->lower};
+    for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
+        if (others[i] < next) next = others[i];
+    return next;
 }
 
 /* The first multiple of the period beyond `now`; UINT64_MAX where there is none. */
@@ -61,10 +72,16 @@ vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions
 {
     vx_schedule_due due = {.tick = next_of(&schedule->tick) <= instructions,
                            .slice = slice_end(schedule) <= instructions,
-                           .unmap = next_of(&schedule->unmap) <= instructions};
+                           .unmap = next_of(&schedule->unmap) <= instructions,
+                           .lower = schedule->lower <= instructions};
+    /* A fall lets interrupts in before the next raise, which is due again at once. */
+    due.raise = !due.lower && next_of(&schedule->raise) <= instructions;
+    if (due.lower) schedule->lower = UINT64_MAX;
+    if (due.raise) schedule->lower = instructions + schedule->hold;
     step_beyond(&schedule->tick, instructions);
     step_beyond(&schedule->slice, instructions);
     step_beyond(&schedule->unmap, instructions);
+    if (due.raise) step_beyond(&schedule->raise, instructions);
     return due;
 }
 

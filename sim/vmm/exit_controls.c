@@ -55,6 +55,8 @@ static void intel(vmm_vm *vm)
     c->cpu2 = VX_CPU2_WBINVD_EXITING;
     if (vmm->config->flexpriority && has->tpr_shadow && has->virtualize_apic_accesses)
         c->cpu2 |= VX_CPU2_VIRTUALIZE_APIC_ACCESSES;
+    if (vmm->config->apicv && has->tpr_shadow && has->apic_register_virtualization && has->virtual_interrupt_delivery)
+        c->cpu2 |= VX_CPU2_APIC_REGISTER_VIRTUALIZATION | VX_CPU2_VIRTUAL_INTERRUPT_DELIVERY;
     if (vmm->vpid) {
         c->cpu2 |= VX_CPU2_VPID;
         c->vpid = (uint16_t)(vm->index + 1);
@@ -87,8 +89,7 @@ static void amd(vmm_vm *vm)
     c->intercepts2 = SVM2_VM_INSTRUCTIONS | SVM2_WBINVD | SVM2_MONITOR | SVM2_MWAIT | SVM2_XSETBV;
     c->io_bitmap = vm->vmm->all_ports;
     c->msr_bitmap = vm->vmm->msrpm;
-    c->cr_write = 1U << 8;
-    c->cr_read = 1U << 8;
+    if (vm->vmm->config->tpr_trap == VX_TPR_TRAP_ALL) c->cr_write = c->cr_read = 1U << 8;
     c->asid = vm->index + 1;
     if (!vm->vmm->vpid) c->tlb_control = vm->vmm->cpu->svm.flush_by_asid ? 3 : 1;
 }

@@ -39,15 +39,26 @@ vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg)
     return VX_OK;
 }
 
-void handler_cost_charge(vmm_vm *vm, uint32_t reason)
+/* An EOI by the APIC-access page, where the hypervisor knows it without decoding the instruction (Table 27-6: the
+ * qualification has offset and direction). */
+static bool is_quick_eoi(const vx_vmm *vmm, const vx_exit *exit)
+{
+    enum { WRITE_OF_EOI = 1 << 12 | VX_APIC_EOI };
+    return vmm->config->eoi_ticks && vmm->cpu->vendor == VX_VENDOR_INTEL && exit->reason == VX_EXIT_APIC_ACCESS &&
+           exit->qualification == WRITE_OF_EOI;
+}
+
+void handler_cost_charge(vmm_vm *vm, const vx_exit *exit)
 {
     vx_vmm *vmm = vm->vmm;
+    uint32_t reason = exit->reason;
     int index = vx_exit_reason_index(vmm->cpu->vendor, reason);
     const handler_cost *cost = &vmm->cost[index >= 0 ? index : VX_EXIT_ROWS - 1];
+    uint64_t ticks = is_quick_eoi(vmm, exit) ? vmm->config->eoi_ticks : cost->ticks;
     vmm->counts.vmreads += cost->vmreads;
     vmm->counts.vmwrites += cost->vmwrites;
     vx_vcpu_charge_software(vm->vcpu, reason,
-                            cost->ticks + (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
+                            ticks + (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
                                 (uint64_t)cost->vmwrites * vmm->cpu->cost.vmwrite_ticks);
     handler_touch(vm, cost, reason);
 }

@@ -1,5 +1,6 @@
 /* Life of the hypervisor, and the way of an exit: scheme first, else the common handler, which pays its cost and lets
  * the instruction through. */
+#include "guest_apic.h"
 #include "guest_registers.h"
 #include "handler_touch.h"
 
@@ -22,7 +23,7 @@ static bool is_apic_access(const vx_exit *exit, const vx_record *record)
 static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     vx_resume resume = VX_RESUME_RETRY;
-    if (!vm->vmm->scheme->deprivileged) handler_cost_charge(vm, exit->reason);
+    if (!vm->vmm->scheme->deprivileged) handler_cost_charge(vm, exit);
     if (vm->vmm->out_of_tables) return VX_RESUME_RETRY; /* the run is over: vx_vmm_status */
     if (!vm->vmm->scheme->deprivileged && (is_device_access(record) || is_apic_access(exit, record)))
         return vm->vmm->config->exits == VX_EXITS_KVM ? device_access_kvm(vm, exit, record) : VX_RESUME_NEXT;
@@ -38,7 +39,7 @@ static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, c
     vmm_vm *vm = hypervisor;
     vx_resume resume = handle(vm, exit, record, payload);
     if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_handled(vm, exit, record, payload);
-    return resume;
+    return guest_apic_handle(vm, exit, record, payload, resume);
 }
 
 static void on_state(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest)
@@ -93,6 +94,7 @@ void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu)
 {
     vmm_vm *v = &vmm->vm[vm];
     v->vcpu = vcpu;
+    guest_apic_attach(v);
     bool vmx = !vmm->scheme->deprivileged, amd = vmm->cpu->vendor == VX_VENDOR_AMD;
     vx_vcpu_virtualize(vcpu, vmx && !amd ? &v->vmcs : NULL, vmx && amd ? &v->vmcb : NULL, vmm->scheme->shadow_tables);
 }

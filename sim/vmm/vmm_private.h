@@ -54,6 +54,7 @@ struct vmm_vm {
     vx_vmcb vmcb;
     vx_registers guest;  /* what the guest believes its registers hold */
     void *state;         /* the scheme's */
+    vx_posted posted;    /* where posted interrupts are used */
     bool device_retried; /* policy "kvm": the read that has exited is being made again */
 };
 
@@ -100,8 +101,8 @@ const vmm_scheme *vmm_scheme_of(vx_scheme scheme);
 
 /* handler_cost.c */
 vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg);
-/* Charges the handler of `reason`: its ticks and VMCS accesses. */
-void handler_cost_charge(vmm_vm *vm, uint32_t reason);
+/* Charges the handler of the exit: its ticks and VMCS accesses. */
+void handler_cost_charge(vmm_vm *vm, const vx_exit *exit);
 
 /* exit_controls.c: what every scheme of this model intercepts. */
 void exit_controls_common(vmm_vm *vm);

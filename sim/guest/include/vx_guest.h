@@ -75,8 +75,14 @@ uint64_t vx_guest_next_event(const vx_guest *guest);
  * as that of a page fault. An unmapping that is due (the running process's oldest page: PT_STORE, INVLPG) goes into the
  * interrupt's handler, or is a system call of its own: CPL 0, SKIPPED, PT_STORE, INVLPG, CPL 3. A process that has no
  * more pages than it keeps unmaps nothing then. Call when `instructions` has reached vx_guest_next_event; earlier it
- * does nothing. */
-void vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue);
+ * does nothing.
+ * With a local APIC (vm.priority.apic) the interrupt is not queued: true says that VX_GUEST_TIMER_VECTOR arrives at the
+ * APIC now. Raises and falls of the task priority are queued as CPL 0, the write, CPL 3. */
+bool vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue);
+
+/* The interrupt of a true vx_guest_event, or another one, was delivered: queues its handler, CPL 0, SKIPPED, MOV to CR3
+ * where a slice has ended, TPR writes, EOI, IRET, CPL 3. */
+void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue);
 
 /* Which of the initial processes runs (index of its trace). */
 unsigned vx_guest_current(const vx_guest *guest);
@@ -94,6 +100,7 @@ typedef struct vx_guest_counts {
     uint64_t switches; /* MOVs to CR3 */
     uint64_t ticks;    /* timer interrupts */
     uint64_t unmaps;
+    uint64_t tpr_writes;
 } vx_guest_counts;
 const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest);
 

@@ -181,6 +181,13 @@ typedef enum vx_exit_policy {
     VX_EXIT_POLICIES
 } vx_exit_policy; /* "plain" "kvm" */
 
+/* When a guest's writes of its task priority reach the hypervisor where the processor's help lets it choose (V_TPR of
+ * AMD; the TPR shadow of Intel has the threshold instead). */
+typedef enum vx_tpr_policy {
+    VX_TPR_TRAP_ALL,   /* always */
+    VX_TPR_TRAP_MASKED /* only while an interrupt is pending that the task priority holds back: Xen's rule, and KVM's */
+} vx_tpr_policy;       /* "all" "masked" */
+
 /* How a shadow scheme with out-of-sync leaf tables behaves (shadow-kvm). */
 typedef struct vx_cfg_shadow {
     uint32_t prefetch;     /* aligned window of entries that one fill looks at; 1: no prefetch */
@@ -227,6 +234,8 @@ typedef struct vx_cfg_vmm {
     vx_cfg_xen_shadow xen;
     bool vpid; /* uses VPID where the CPU has it */
     bool flexpriority, apicv;
+    vx_tpr_policy tpr_trap;
+    uint32_t eoi_ticks;    /* handler of an EOI by a path of its own; 0: none, it is emulated as any access */
     bool apic_page_mapped; /* exit policy kvm: the APIC-access page is mapped without APICv as well */
     bool ept_ad;
     uint32_t asids;
@@ -260,6 +269,23 @@ typedef enum vx_scheme {
 
 /* ---- the modelled guest OS (user-level traces) ---- */
 
+/* How a guest OS reaches its local APIC. */
+typedef enum vx_apic_access {
+    VX_APIC_ACCESS_NONE,  /* not at all: its timer tick needs no APIC */
+    VX_APIC_ACCESS_PAGE,  /* TPR and EOI by the APIC's page: 32-bit Windows */
+    VX_APIC_ACCESS_CR8,   /* TPR by CR8, EOI by the page: 64-bit Windows */
+    VX_APIC_ACCESS_X2APIC /* both by MSRs */
+} vx_apic_access;         /* "none" "page" "cr8" "x2apic" */
+
+/* Interrupt-priority habits. */
+typedef struct vx_cfg_priority {
+    vx_apic_access apic;
+    uint64_t raise_instructions; /* the OS raises its task priority at each multiple of this; 0: never */
+    uint64_t hold_instructions;  /* ... and lowers it so many instructions later */
+    uint8_t level;               /* task priority while raised, TPR bits 7:4 */
+    uint8_t per_interrupt;       /* TPR writes that an interrupt handler makes */
+} vx_cfg_priority;
+
 typedef enum vx_table_placement {
     VX_TABLES_CLUSTERED,   /* table pages together, apart from data */
     VX_TABLES_INTERLEAVED, /* allocated from the same pool as data, in order of need */
@@ -278,6 +304,7 @@ typedef struct vx_cfg_guest {
     uint64_t unmap_every;        /* unmap the oldest page after this many faults (with INVLPG); 0: never */
     uint64_t unmap_instructions; /* unmap the oldest page whenever this many instructions have passed; 0: never */
     bool pcid;                   /* the guest OS uses PCIDs; levels 4 and 5 only */
+    vx_cfg_priority priority;
     uint32_t fault_instructions; /* length of the guest's page-fault and timer handlers */
 } vx_cfg_guest;
 

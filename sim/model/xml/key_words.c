@@ -15,6 +15,8 @@ const char *const vx_words_scheme[] = {
     "npt",    "trap",      "bt",          NULL};
 const char *const vx_words_unshadow[] = {"off", "lower", "all", NULL};
 const char *const vx_words_exits[] = {"plain", "kvm", NULL};
+const char *const vx_words_tpr_trap[] = {"all", "masked", NULL};
+const char *const vx_words_apic_access[] = {"none", "page", "cr8", "x2apic", NULL};
 
 enum { WORDS_WITHOUT_END = 1 };
 #define HAS(list, count) _Static_assert(sizeof(list) / sizeof *(list)-WORDS_WITHOUT_END == (count), #list)

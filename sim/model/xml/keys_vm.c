@@ -23,6 +23,22 @@ static const vx_key vm[] = {
     NUMBER("fault_instructions", fault_instructions, "instructions", 0, 1000000, 1000, VX_NEED_NOTHING,
            "length of the guest's page-fault and timer handlers"),
 };
+static const vx_key priority[] = {
+    WORD("apic", priority.apic, vx_words_apic_access, VX_APIC_ACCESS_NONE, VX_NEED_NOTHING, false,
+         "how the OS reaches its local APIC; none: its timer tick needs none"),
+    NUMBER("raise_instructions", priority.raise_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
+           "instructions between raises of the task priority; 0: it stays at 0"),
+    NUMBER("hold_instructions", priority.hold_instructions, "instructions", 1, UINT64_MAX, 100, VX_NEED_NOTHING,
+           "instructions until it is lowered again; less than between raises"),
+    NUMBER("level", priority.level, "priority class", 1, 15, 4, VX_NEED_NOTHING,
+           "task priority while raised: interrupts of no higher class wait (Windows: DISPATCH_LEVEL is 4)"),
+    NUMBER("per_interrupt", priority.per_interrupt, "writes", 0, 16, 0, VX_NEED_NOTHING,
+           "TPR writes of an interrupt handler, raising and lowering"),
+};
+static const vx_key_group vm_children[] = {
+    {.name = "priority", .doc = "interrupt-priority habits of the OS", KEYS(priority)},
+};
 #undef TYPE
 
-const vx_key_group vx_keys_vm = {.name = "vm", .doc = "a guest machine and the modelled guest OS", KEYS(vm)};
+const vx_key_group vx_keys_vm = {
+    .name = "vm", .doc = "a guest machine and the modelled guest OS", KEYS(vm), CHILDREN(vm_children)};

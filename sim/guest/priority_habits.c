@@ -1,0 +1,60 @@
+/* Interrupt priorities as guests use them. 64-bit Linux leaves the task priority alone and only dismisses its
+ * interrupts. Windows raises and lowers IRQL around everything that an interrupt must not see half done, and a 32-bit
+ * HAL writes the TPR each time: that is what FlexPriority was made for.
+ *
+ * The references of the program between a raise and its fall stand for the kernel code that runs at that priority.
+ *
+ * NOT MODELLED: reads of the TPR; the values of single IRQLs beyond one level; lazy IRQL, by which later HALs write the
+ * TPR only when an interrupt comes. */
+#include "priority_habits.h"
+
+#include "vx_apic_page.h"
+
+enum { KERNEL = 0, USER = 3, SVR_ENABLED = 0x1FF };
+#define APIC_GVA 0xFEE00000ULL
+#define BASE_X2APIC 0xFEE00C00ULL
+
+static void write_register(vx_guest *guest, uint32_t offset, uint32_t value, vx_queue *queue)
+{
+    if (guest->config.priority.apic == VX_APIC_ACCESS_X2APIC)
+        vx_queue_put(queue, VX_REC_WRMSR, 0, vx_apic_msr(offset), (uint64_t[]){value}, 1);
+    else
+        vx_queue_put(queue, VX_REC_APIC_WRITE, 4, offset, (uint64_t[]){value, APIC_GVA | offset}, 2);
+}
+
+static void write_tpr(vx_guest *guest, uint8_t level, vx_queue *queue)
+{
+    guest->counts.tpr_writes++;
+    if (guest->config.priority.apic == VX_APIC_ACCESS_CR8)
+        vx_queue_put(queue, VX_REC_CR_WRITE, 8, level, NULL, 0);
+    else
+        write_register(guest, VX_APIC_TPR, (uint32_t)level << 4, queue);
+}
+
+void vx_priority_boot(vx_guest *guest, vx_queue *queue)
+{
+    if (guest->config.priority.apic == VX_APIC_ACCESS_NONE) return;
+    vx_queue_put(queue, VX_REC_CPL, KERNEL, 0, NULL, 0);
+    if (guest->config.priority.apic == VX_APIC_ACCESS_X2APIC)
+        vx_queue_put(queue, VX_REC_WRMSR, 0, VX_MSR_APIC_BASE, (uint64_t[]){BASE_X2APIC}, 1);
+    write_register(guest, VX_APIC_SVR, SVR_ENABLED, queue);
+    vx_queue_put(queue, VX_REC_CPL, USER, 0, NULL, 0);
+}
+
+static void change(vx_guest *guest, uint8_t level, vx_queue *queue)
+{
+    guest->level = level;
+    vx_queue_put(queue, VX_REC_CPL, KERNEL, 0, NULL, 0);
+    write_tpr(guest, level, queue);
+    vx_queue_put(queue, VX_REC_CPL, USER, 0, NULL, 0);
+}
+
+void vx_priority_raise(vx_guest *guest, vx_queue *queue) { change(guest, guest->config.priority.level, queue); }
+void vx_priority_lower(vx_guest *guest, vx_queue *queue) { change(guest, 0, queue); }
+
+void vx_priority_of_handler(vx_guest *guest, uint8_t vector, vx_queue *queue)
+{
+    for (unsigned left = guest->config.priority.per_interrupt; left > 0; left--)
+        write_tpr(guest, left % 2 ? guest->level : vector >> 4, queue);
+    write_register(guest, VX_APIC_EOI, 0, queue);
+}

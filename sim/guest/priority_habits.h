@@ -1,0 +1,25 @@
+/* How the modelled OS uses its local APIC: private to the room. */
+#ifndef VX_PRIORITY_HABITS_H
+#define VX_PRIORITY_HABITS_H
+
+#include "guest_state.h"
+
+/* The most that an interrupt's handler queues of it, TPR writes and EOI; and boot: CPL, mode, enabling, CPL. */
+enum {
+    VX_PRIORITY_RECORDS = 17,
+    VX_PRIORITY_WORDS = 2 * VX_PRIORITY_RECORDS,
+    VX_PRIORITY_BOOT_RECORDS = 4,
+    VX_PRIORITY_BOOT_WORDS = 4
+};
+
+/* Queues what the OS does to its APIC at boot: x2APIC mode where it uses that, and enabling it. */
+void vx_priority_boot(vx_guest *guest, vx_queue *queue);
+
+/* Queues the raise or the fall of the task priority, in the kernel. */
+void vx_priority_raise(vx_guest *guest, vx_queue *queue);
+void vx_priority_lower(vx_guest *guest, vx_queue *queue);
+
+/* Queues the accesses of a handler of `vector`: its TPR writes, the last of which restores what was, and the EOI. */
+void vx_priority_of_handler(vx_guest *guest, uint8_t vector, vx_queue *queue);
+
+#endif

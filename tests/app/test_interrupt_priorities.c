@@ -1,0 +1,179 @@
+/* A guest OS that uses its local APIC, on every kind of processor and hypervisor: the same interrupts reach it, and
+ * each kind of help saves the exits that it is for. */
+#include "test_support.h"
+#include "vexit.h"
+
+static const char *const generated[] = {"gen:random:bytes=256k,refs=30k"};
+
+typedef struct outcome {
+    uint64_t interrupts, ticks, tpr_writes, tpr_exits, instructions, exits;
+    uint64_t below, window, access, access_software, external, cr8, guest_faults;
+} outcome;
+
+static uint64_t value_or_0(const vx_sim *sim, const char *path)
+{
+    uint64_t got = 0;
+    (void)vx_sim_value(sim, path, &got);
+    return got;
+}
+
+typedef struct guest_habits {
+    const char *apic;
+    unsigned raise, hold, level, tick, per_interrupt;
+} guest_habits;
+
+static outcome run(const char *cpu, const char *vmm, const char *scheme, const guest_habits *habits, const char *set)
+{
+    char text[7][80];
+    const char *sets[7];
+    snprintf(text[0], sizeof text[0], "vm.priority.apic=%s", habits->apic);
+    snprintf(text[1], sizeof text[1], "vm.priority.raise_instructions=%u", habits->raise);
+    snprintf(text[2], sizeof text[2], "vm.priority.hold_instructions=%u", habits->hold);
+    snprintf(text[3], sizeof text[3], "vm.priority.level=%u", habits->level);
+    snprintf(text[4], sizeof text[4], "vm.tick_instructions=%u", habits->tick);
+    snprintf(text[5], sizeof text[5], "vm.priority.per_interrupt=%u", habits->per_interrupt);
+    snprintf(text[6], sizeof text[6], "%s", set ? set : "vm.fault_instructions=1000");
+    for (unsigned i = 0; i < 7; i++) sets[i] = text[i];
+    vx_sim_options options = {.cpu = cpu,
+                              .vmm = vmm,
+                              .scheme = scheme,
+                              .traces = generated,
+                              .trace_count = 1,
+                              .seed = 1,
+                              .sets = sets,
+                              .set_count = 7};
+    vx_sim *sim;
+    vx_msg msg = {{0}};
+    if (vx_sim_open(&sim, &options, &msg) != VX_OK || vx_sim_run(sim, &msg) != VX_OK) fail_msg("%s", msg.text);
+    bool amd = vx_sim_cpu(sim)->vendor == VX_VENDOR_AMD;
+    outcome o = {
+        .interrupts = value_or_0(sim, "events.interrupts"),
+        .ticks = value_or_0(sim, "paging.os.ticks"),
+        .tpr_writes = value_or_0(sim, "paging.os.tpr_writes"),
+        .tpr_exits = value_or_0(sim, "exits.tpr.count"),
+        .instructions = value_or_0(sim, "instructions"),
+        .exits = value_or_0(sim, "exits.total"),
+        .below = value_or_0(sim, "exits.by_reason.TPR_BELOW_THRESHOLD.count"),
+        .window = value_or_0(sim, amd ? "exits.by_reason.vintr.count" : "exits.by_reason.INTERRUPT_WINDOW.count"),
+        .access = value_or_0(sim, "exits.by_reason.APIC_ACCESS.count"),
+        .access_software = value_or_0(sim, "exits.by_reason.APIC_ACCESS.software_cycles"),
+        .external =
+            value_or_0(sim, amd ? "exits.by_reason.interrupt.count" : "exits.by_reason.EXTERNAL_INTERRUPT.count"),
+        .cr8 = value_or_0(sim, "exits.by_reason.write_cr8.count"),
+        .guest_faults = value_or_0(sim, "paging.guest_faults"),
+    };
+    vx_sim_close(sim);
+    return o;
+}
+
+static const struct {
+    const char *cpu, *vmm, *scheme;
+} machines[] = {
+    {"penryn", "textbook", "native"}, {"merom", "textbook", "shadow-wp"},   {"penryn", "textbook", "shadow-vtlb"},
+    {"penryn", "textbook", "trap"},   {"penryn", "textbook", "bt"},         {"nehalem", "textbook", "ept"},
+    {"nehalem", "kvm-6.1", "ept"},    {"nehalem", "kvm-6.1", "shadow-kvm"}, {"skylake", "kvm-6.1", "ept"},
+    {"haswell", "textbook", "ept"},   {"zen", "textbook", "npt"},           {"zen", "kvm-6.1", "npt"},
+    {"zen", "kvm-6.1", "shadow-kvm"},
+};
+
+/* What the guest does and gets depends on its own instructions alone. */
+static void every_machine_delivers_the_same(void **state)
+{
+    (void)state;
+    static const char *const ways[] = {"page", "cr8", "x2apic"};
+    for (unsigned level = 4; level <= 15; level += 11)
+        for (unsigned w = 0; w < 3; w++) {
+            guest_habits habits = {ways[w], 3000, 1500, level, 5100, 2};
+            outcome first = {0};
+            for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+                outcome o = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
+                if (m == 0) first = o;
+                assert_true(o.interrupts > 20);
+                assert_int_equal(o.interrupts, o.ticks);
+                assert_int_equal(o.interrupts, first.interrupts);
+                assert_int_equal(o.tpr_writes, first.tpr_writes);
+                assert_int_equal(o.instructions, first.instructions);
+            }
+        }
+}
+
+/* Intel's threshold and AMD's interception of CR8 while an interrupt is held back are the same rule: one exit an
+ * interrupt that the task priority has held back; trapping all exits at every write. */
+static void help_saves_what_it_is_for(void **state)
+{
+    (void)state;
+    guest_habits masked = {"cr8", 3000, 1500, 15, 5100, 0}, unmasked = {"cr8", 3000, 1500, 4, 5100, 0};
+    outcome shadow = run("penryn", "textbook", "shadow-wp", &masked, NULL);
+    outcome rule = run("zen", "textbook", "npt", &masked, "vmm.apic.tpr_trap=masked");
+    outcome all = run("zen", "textbook", "npt", &masked, "vmm.apic.tpr_trap=all");
+    outcome none = run("merom", "textbook", "shadow-wp", &masked, "vmm.apic.flexpriority=no");
+    assert_true(shadow.below > 5 && shadow.below < shadow.interrupts);
+    assert_int_equal(shadow.tpr_exits, shadow.below);
+    assert_int_equal(rule.cr8, shadow.below);
+    assert_int_equal(all.cr8, all.tpr_writes);
+    assert_int_equal(none.tpr_exits, none.tpr_writes);
+    assert_int_equal(shadow.window + rule.window + all.window + none.window, 0); /* IF was on */
+    assert_int_equal(shadow.access, shadow.interrupts);                          /* EOI */
+    /* Nothing held back: nothing about the TPR exits. */
+    shadow = run("penryn", "textbook", "shadow-wp", &unmasked, NULL);
+    rule = run("zen", "textbook", "npt", &unmasked, "vmm.apic.tpr_trap=masked");
+    assert_int_equal(shadow.tpr_exits + rule.tpr_exits, 0);
+    assert_int_equal(shadow.external, shadow.interrupts);
+    /* With virtual-interrupt delivery and posting only first touches of memory exit. */
+    outcome apicv = run("skylake", "kvm-6.1", "ept", &masked, NULL);
+    assert_int_equal(apicv.external + apicv.below + apicv.access + apicv.window + apicv.tpr_exits, 0);
+}
+
+/* One interrupt arrives while the task priority holds it back: lowering it is one exit, and then the delivery; with
+ * virtual-interrupt delivery none. */
+static void one_interrupt_held_back(void **state)
+{
+    (void)state;
+    guest_habits once = {"page", 95000, 50000, 15, 100000, 0};
+    outcome o = run("penryn", "textbook", "shadow-wp", &once, NULL);
+    assert_int_equal(o.interrupts, 1);
+    assert_int_equal(o.tpr_writes, 2);
+    assert_int_equal(o.below, 1);
+    assert_int_equal(o.external, 1);
+    assert_int_equal(o.window, 0);
+    o = run("skylake", "kvm-6.1", "ept", &once, NULL);
+    assert_int_equal(o.interrupts, 1);
+    assert_int_equal(o.tpr_exits + o.external + o.window, 0);
+}
+
+/* An interrupt that comes in a handler waits for a window: fault handlers are longer than a tick here. */
+static void a_window_opens_behind_handlers(void **state)
+{
+    (void)state;
+    guest_habits busy = {"page", 0, 1, 15, 2000, 0};
+    outcome intel = run("penryn", "textbook", "shadow-wp", &busy, "vm.fault_instructions=1900");
+    outcome amd = run("zen", "textbook", "npt", &busy, "vm.fault_instructions=1900");
+    assert_int_equal(intel.interrupts, amd.interrupts);
+    assert_int_equal(intel.external, amd.external);
+    assert_int_equal(intel.window, amd.window);
+}
+
+/* Software cycles of an EOI with the fast path: the row of APIC_ACCESS no longer counts. */
+static void eoi_fast_path(void **state)
+{
+    (void)state;
+    guest_habits quiet = {"page", 0, 1, 15, 5100, 0};
+    outcome slow = run("penryn", "textbook", "shadow-wp", &quiet, "vmm.apic.eoi_ticks=0");
+    outcome fast = run("penryn", "textbook", "shadow-wp", &quiet, "vmm.apic.eoi_ticks=1");
+    assert_int_equal(slow.access, slow.interrupts);
+    assert_int_equal(slow.exits, fast.exits);
+    assert_true(slow.access_software > fast.access_software);
+    assert_int_equal((slow.access_software - fast.access_software) % slow.interrupts, 0); /* the same for each */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_machine_delivers_the_same),
+        cmocka_unit_test(help_saves_what_it_is_for),
+        cmocka_unit_test(one_interrupt_held_back),
+        cmocka_unit_test(a_window_opens_behind_handlers),
+        cmocka_unit_test(eoi_fast_path),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
