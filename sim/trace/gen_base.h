@@ -79,5 +79,8 @@ GEN_DECLARE(sequential);
 GEN_DECLARE(zipf);
 GEN_DECLARE(chase);
 GEN_DECLARE(mix);
+GEN_DECLARE(nic);
+GEN_DECLARE(nvme);
+GEN_DECLARE(tenants);
 
 #endif

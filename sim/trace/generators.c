@@ -7,6 +7,6 @@
     }
 
 const vx_generator vx_generators[] = {
-    GENERATOR(random), GENERATOR(sequential), GENERATOR(zipf),
-    GENERATOR(chase),  GENERATOR(mix),        {NULL, NULL, NULL, NULL},
+    GENERATOR(random), GENERATOR(sequential), GENERATOR(zipf),    GENERATOR(chase),         GENERATOR(mix),
+    GENERATOR(nic),    GENERATOR(nvme),       GENERATOR(tenants), {NULL, NULL, NULL, NULL},
 };

@@ -33,12 +33,18 @@ static vx_status open_vxt0(vx_source **source, const char *path, vx_msg *msg)
     return open_path(source, path, vx_import_vxt0, msg);
 }
 
+static vx_status open_qemu_vtd(vx_source **source, const char *path, vx_msg *msg)
+{
+    return open_path(source, path, vx_import_qemu_vtd, msg);
+}
+
 const vx_importer vx_importers[] = {
     {"lackey", "Valgrind lackey --trace-mem=yes text", open_lackey},
     {"champsim", "ChampSim 64-byte instruction records", open_champsim},
     {"champsim-cloudsuite", "ChampSim 96-byte instruction records (CloudSuite)", open_cloudsuite},
     {"drmemtrace", "DynamoRIO drmemtrace offline traces", open_drmemtrace},
     {"vxt0", "recordings of the prototype QEMU recorder", open_vxt0},
+    {"qemu-vtd", "QEMU's log of its vtd_* trace events: DMA through VT-d", open_qemu_vtd},
     {NULL, NULL, NULL},
 };
 

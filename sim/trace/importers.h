@@ -12,6 +12,7 @@ vx_status vx_import_champsim(vx_source **source, vx_input *input, vx_msg *msg);
 vx_status vx_import_cloudsuite(vx_source **source, vx_input *input, vx_msg *msg);
 vx_status vx_import_drmemtrace(vx_source **source, vx_input *input, vx_msg *msg);
 vx_status vx_import_vxt0(vx_source **source, vx_input *input, vx_msg *msg);
+vx_status vx_import_qemu_vtd(vx_source **source, vx_input *input, vx_msg *msg);
 
 /* "; it looks like ...: use --from ...", where these first bytes betray another format than `wanted`; else "". */
 const char *vx_import_hint(const uint8_t *head, size_t bytes, const char *wanted);

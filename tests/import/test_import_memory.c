@@ -89,10 +89,28 @@ static void vxt0(void **state)
     bytes_free(&file);
 }
 
+/* Enough pages that their table grows, and an invalidation of all. */
+static void qemu_vtd(void **state)
+{
+    (void)state;
+    bytes file = {0};
+    char line[160];
+    for (unsigned i = 1; i <= 600; i++) {
+        int length = snprintf(line, sizeof line,
+                              "vtd_iotlb_page_update IOTLB page update sid 0x8 iova 0x%x slpte 0x1003 domain 0x3\n",
+                              i << 12);
+        bytes_put(&file, line, (size_t)length);
+    }
+    static const char all[] = "vtd_inv_desc_iotlb_global iotlb invalidate global\n";
+    bytes_put(&file, all, sizeof all - 1);
+    fail_each_allocation(vx_import_qemu_vtd, &file);
+    bytes_free(&file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lackey),
+        cmocka_unit_test(qemu_vtd), cmocka_unit_test(lackey),
         cmocka_unit_test(champsim),
         cmocka_unit_test(drmemtrace),
         cmocka_unit_test(vxt0),

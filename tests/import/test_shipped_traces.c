@@ -60,8 +60,27 @@ static void traces_checked(void **state)
     assert_true(bytes <= 8u << 20);
 }
 
+/* DMA of a guest, imported from QEMU's log: as many accesses as the log has hits and fills. */
+static void dma_trace(void **state)
+{
+    (void)state;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/traces/vtd-e1000.vxt", VX_SOURCE_DIR);
+    vx_msg msg = {""};
+    vx_source *source = NULL;
+    assert_int_equal(vx_trace_open(&source, path, NULL, &msg), VX_OK);
+    vx_trace_totals totals = {0};
+    add_all(source, &totals);
+    assert_int_equal(source->header.kind, VX_TRACE_DMA);
+    assert_int_equal(totals.by_kind[VX_REC_DMA], 3015 + 1010);
+    assert_int_equal(totals.by_kind[VX_REC_DMA_MAP], 1010);
+    assert_int_equal(totals.by_kind[VX_REC_DMA_UNMAP], 1008);
+    assert_int_equal(totals.records, 6043);
+    vx_source_close(source);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(traces_checked)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(traces_checked), cmocka_unit_test(dma_trace)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

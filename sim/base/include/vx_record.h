@@ -92,7 +92,8 @@ typedef enum vx_record_kind {
                         (VMREAD, VMWRITE: the field; VMFUNC: EAX, and ECX in bits 63:32) */
     VX_REC_SVM = 83, /* size: low byte of the intercept's EXITCODE; addr: operand */
     /* Devices. */
-    VX_REC_DMA = 96,       /* addr: iova; size: 0 device reads memory, 1 writes; payload: source-id, PASID, bytes */
+    VX_REC_DMA = 96,       /* addr: iova; size: 0 device reads memory, 1 writes; payload: source-id, PASID
+                             (UINT32_MAX: none), bytes (0: not known) */
     VX_REC_DMA_MAP = 97,   /* addr: iova; payload: source-id, gpa, bytes, rights (1 read, 2 write) */
     VX_REC_DMA_UNMAP = 98, /* addr: iova; payload: source-id, bytes */
     VX_REC_MSI = 99,       /* addr: message address; payload: source-id, data */

@@ -180,7 +180,7 @@ vx_status vx_trace_check_translations(vx_source *source, vx_translations *result
 /* ---- importers and generators: one file each, one line each in a const table ---- */
 
 typedef struct vx_importer {
-    const char *name; /* "lackey", "champsim", "drmemtrace", "vxt0" */
+    const char *name; /* "lackey", "champsim", "drmemtrace", "vxt0", "qemu-vtd" */
     const char *doc;
     /* Opens an input file as a source. Decompression (gz, xz, zst, lz4, zip) is by content, not by name. */
     vx_status (*open)(vx_source **source, const char *path, vx_msg *msg);
@@ -190,7 +190,7 @@ typedef struct vx_importer {
 extern const vx_importer vx_importers[];
 
 typedef struct vx_generator {
-    const char *name; /* "random", "sequential", "zipf", "chase", "mix" */
+    const char *name; /* "random", "sequential", "zipf", "chase", "mix"; of DMA "nic", "nvme", "tenants" */
     const char *doc;
     const char *parameters; /* "bytes=1g,refs=10m,stride=64": names with their defaults */
     /* `arguments`: "name=value,..." over the defaults. Same seed, same records. */
