@@ -96,9 +96,9 @@ static void qemu_vtd(void **state)
     bytes file = {0};
     char line[160];
     for (unsigned i = 1; i <= 600; i++) {
-        int length = snprintf(line, sizeof line,
-                              "vtd_iotlb_page_update IOTLB page update sid 0x8 iova 0x%x slpte 0x1003 domain 0x3\n",
-                              i << 12);
+        int length =
+            snprintf(line, sizeof line,
+                     "vtd_iotlb_page_update IOTLB page update sid 0x8 iova 0x%x slpte 0x1003 domain 0x3\n", i << 12);
         bytes_put(&file, line, (size_t)length);
     }
     static const char all[] = "vtd_inv_desc_iotlb_global iotlb invalidate global\n";
@@ -110,10 +110,8 @@ static void qemu_vtd(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(qemu_vtd), cmocka_unit_test(lackey),
-        cmocka_unit_test(champsim),
-        cmocka_unit_test(drmemtrace),
-        cmocka_unit_test(vxt0),
+        cmocka_unit_test(qemu_vtd),   cmocka_unit_test(lackey), cmocka_unit_test(champsim),
+        cmocka_unit_test(drmemtrace), cmocka_unit_test(vxt0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
