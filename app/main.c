@@ -17,6 +17,7 @@ static const verb verbs[] = {
     {"run", "replay a trace under one scheme and report what it costs", vx_verb_run},
     {"compare", "replay a trace under several schemes, side by side", vx_verb_compare},
     {"walk", "show one page walk, access by access", vx_verb_walk},
+    {"io", "replay devices' DMA through the IOMMU", vx_verb_io},
     {"trace", "import, generate, look at, check and cut traces", vx_verb_trace},
     {"model", "list, show, check and compare machine models", vx_verb_model},
     {"list", "list schemes, models, causes, exit reasons, importers, generators", vx_verb_list},

@@ -7,7 +7,8 @@
 static vx_status assign(vx_model *const models[VX_MODEL_KINDS], const char *assignment, vx_msg *msg)
 {
     for (unsigned kind = 0; kind < VX_MODEL_KINDS; kind++)
-        if (vx_model_takes((vx_model_kind)kind, assignment)) return vx_model_set(models[kind], assignment, msg);
+        if (models[kind] && vx_model_takes((vx_model_kind)kind, assignment))
+            return vx_model_set(models[kind], assignment, msg);
     if (!strchr(assignment, '=')) return vx_fail(msg, VX_ERR_INPUT, "--set %s: not of the form path=value", assignment);
     return vx_fail(msg, VX_ERR_INPUT, "--set %s: paths begin with 'cpu.', 'vmm.' or 'vm.'", assignment);
 }
@@ -20,7 +21,8 @@ vx_status sim_models_open(vx_model *models[VX_MODEL_KINDS], const sim_model_name
         status = vx_model_open(&models[VX_MODEL_VMM], VX_MODEL_VMM, names->vmm ? names->vmm : "textbook", msg);
     if (status == VX_OK) status = vx_model_open(&models[VX_MODEL_VM], VX_MODEL_VM, names->vm, msg);
     for (unsigned i = 0; status == VX_OK && i < names->set_count; i++) status = assign(models, names->sets[i], msg);
-    for (unsigned i = 0; status == VX_OK && i < VX_MODEL_KINDS; i++) status = vx_model_check(models[i], msg);
+    for (unsigned i = 0; status == VX_OK && i < VX_MODEL_KINDS; i++)
+        if (models[i]) status = vx_model_check(models[i], msg);
     return status;
 }
 

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "vx_config.h"
+#include "vx_iommu_driver.h"
 #include "vx_ledger.h"
 #include "vx_mmu.h"
 #include "vx_record.h"
@@ -129,6 +130,27 @@ typedef struct vx_walk_options {
 
 /* The document of `vexit walk --json`: one run with "accesses". The text of the verb is rendered from it. */
 vx_status vx_walk_document(json_t **document, const vx_walk_options *options, vx_msg *msg);
+
+/* ---- DMA through the IOMMU ---- */
+
+/* Replays a trace of devices' accesses (kind dma) against a chipset, once for each policy. */
+typedef struct vx_io_options {
+    const char *chipset; /* model name or file; required */
+    const char *trace;   /* a .vxt file of kind dma, or "gen:NAME:arguments"; required */
+    const vx_iommu_policy *policies;
+    unsigned policy_count;           /* at least 1 */
+    unsigned flush_unmaps, flush_us; /* deferred: a batch; 0: Linux's 250 unmaps, 10 ms */
+    bool drop_upper; /* unmaps invalidate upper table entries too; Linux says that they have not changed */
+    const char *const *sets;
+    unsigned set_count;
+    uint64_t seed;
+    bool whole_chunks;
+    const volatile sig_atomic_t *stop; /* not 0: end early with partial results; NULL: never */
+} vx_io_options;
+
+/* The document of `vexit io` (docs/schema/vexit-io-1.json). VX_ERR_INTERRUPTED where `stop` was set: *document is made
+ * and says so. On other errors it is untouched. */
+vx_status vx_io_document(json_t **document, const vx_io_options *options, vx_msg *msg);
 
 #ifdef __cplusplus
 }

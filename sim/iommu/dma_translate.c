@@ -208,7 +208,7 @@ static vx_dma_outcome finish(vx_iommu *iommu, const vx_dma_request *request, con
                              vx_dma_translation *out)
 {
     out->accesses = work->accesses;
-    out->ticks = iommu->config.hit_ticks + (vx_tick)work->accesses * iommu->config.read_ticks;
+    out->ticks = iommu->hit_ticks + work->accesses * iommu->read_ticks;
     if (!out->fault) {
         iommu->counts.done++;
         return VX_DMA_DONE;

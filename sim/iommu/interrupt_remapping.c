@@ -162,6 +162,6 @@ vx_interrupt_outcome vx_iommu_interrupt(vx_iommu *iommu, const vx_interrupt_requ
     vx_io_work work = {0};
     vx_interrupt_outcome outcome = remap(iommu, request, &work, interrupt);
     interrupt->accesses = work.accesses;
-    interrupt->ticks = iommu->config.hit_ticks + (vx_tick)work.accesses * iommu->config.read_ticks;
+    interrupt->ticks = iommu->hit_ticks + work.accesses * iommu->read_ticks;
     return outcome;
 }

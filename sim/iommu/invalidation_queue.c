@@ -1,7 +1,7 @@
 /* The invalidation queue: descriptors in memory, executed in order.
  *
  * VT-d specification, 6.5.2 (queued invalidation interface), 11.4.9 (registers). A descriptor takes effect when it is
- * complete, `descriptor_ticks` after it was begun; the head moves then. An invalid descriptor stops the queue (IQE)
+ * complete, `descriptor_ns` after it was begun; the head moves then. An invalid descriptor stops the queue (IQE)
  * until software clears it, as does a device that never answers (ITE). NOT MODELLED: execution out of order, so that a
  * fence (FN) changes nothing. */
 #include "iommu_private.h"
@@ -153,7 +153,7 @@ static void complete_one(vx_iommu *iommu)
     if (error == QUEUE_OK) error = execute(iommu, word[0], word[1]);
     if (error == QUEUE_OK || error == QUEUE_TIME_OUT) {
         iommu->counts.descriptors[word[0] & 0xF]++;
-        iommu->counts.invalidation_ticks += iommu->config.descriptor_ticks;
+        iommu->counts.invalidation_ticks += iommu->descriptor_ticks;
         iommu->iqh = (uint32_t)((iommu->iqh + vx_io_descriptor_bytes(iommu)) & (queue_bytes(iommu) - 1));
     }
     if (error == QUEUE_OK) return;
@@ -174,7 +174,7 @@ vx_tick vx_iommu_queue_step(void *self, vx_tick now, vx_tick horizon)
     while (has_work(iommu)) {
         if (!iommu->descriptor_running) {
             iommu->descriptor_running = true;
-            iommu->descriptor_due = now + iommu->config.descriptor_ticks;
+            iommu->descriptor_due = now + iommu->descriptor_ticks;
         }
         if (iommu->descriptor_due > horizon) return iommu->descriptor_due;
         if (iommu->descriptor_due > now) now = iommu->descriptor_due;

@@ -66,6 +66,18 @@ static uint64_t extended_capabilities(const vx_cfg_iommu *config)
 
 /* ---- construction ---- */
 
+static void set_times(vx_iommu *iommu)
+{
+    const vx_cfg_iommu *config = &iommu->config;
+    uint64_t rate = config->ticks_per_us ? config->ticks_per_us : 1000;
+    iommu->hit_ticks = config->hit_ns * rate / 1000;
+    iommu->read_ticks = config->read_ns * rate / 1000;
+    iommu->descriptor_ticks = config->descriptor_ns * rate / 1000;
+    iommu->register_ticks = config->register_ns * rate / 1000;
+}
+
+vx_tick vx_iommu_read_ticks(const vx_iommu *iommu) { return iommu->read_ticks; }
+
 static vx_status make_caches(vx_iommu *iommu, vx_arena *arena, vx_msg *msg)
 {
     const vx_cfg_iommu *config = &iommu->config;
@@ -96,6 +108,7 @@ vx_status vx_iommu_init(vx_iommu **iommu, vx_arena *arena, const vx_cfg_iommu *c
     vx_iommu *made = vx_arena_alloc(arena, sizeof *made);
     if (!made) return vx_fail_nomem(msg);
     made->config = *config;
+    set_times(made);
     made->memory = memory;
     if (hooks) made->hooks = *hooks;
     made->cap = capabilities(config);

@@ -119,6 +119,7 @@ struct vx_iommu {
     vx_physmem *memory;
     vx_iommu_hooks hooks;
     uint64_t cap, ecap;
+    vx_tick hit_ticks, read_ticks, descriptor_ticks, register_ticks;
     /* Registers. Root and interrupt tables take effect when GCMD says so. */
     uint32_t gsts, fsts, ics, prs;
     uint64_t rtaddr, root, irta, interrupt_table;

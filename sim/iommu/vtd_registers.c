@@ -1,7 +1,7 @@
 /* The register page: what software reads and what its writes start.
  *
  * VT-d specification, 11.4. Commands complete at once: software that polls a status bit finds it at its first look;
- * what an invalidation takes is counted (`register_ticks`), and the queue's descriptors take time of their own. */
+ * what an invalidation takes is counted (`register_ns`), and the queue's descriptors take time of their own. */
 #include "iommu_private.h"
 
 static uint32_t *event_word(vx_iommu *iommu, uint32_t offset)
@@ -150,7 +150,7 @@ static void context_command(vx_iommu *iommu)
     iommu->ccmd &= ~(VX_VTD_GO | 3ULL << VX_VTD_CCMD_DONE_SHIFT);
     iommu->ccmd |= (uint64_t)done << VX_VTD_CCMD_DONE_SHIFT;
     iommu->counts.register_commands++;
-    iommu->counts.invalidation_ticks += iommu->config.register_ticks;
+    iommu->counts.invalidation_ticks += iommu->register_ticks;
 }
 
 /* An address mask that is too large is carried out as domain-selective (vx_io_drop_pages). */
@@ -164,7 +164,7 @@ static void iotlb_command(vx_iommu *iommu)
     iommu->iotlb_command &= ~(VX_VTD_GO | 3ULL << VX_VTD_IOTLB_DONE_SHIFT);
     iommu->iotlb_command |= (uint64_t)done << VX_VTD_IOTLB_DONE_SHIFT;
     iommu->counts.register_commands++;
-    iommu->counts.invalidation_ticks += iommu->config.register_ticks;
+    iommu->counts.invalidation_ticks += iommu->register_ticks;
 }
 
 static void set_tail(vx_iommu *iommu, uint64_t value)

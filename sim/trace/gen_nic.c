@@ -6,14 +6,14 @@
  * Every `ack` packets the stack sends an acknowledgement: a buffer is mapped, read by the device and, `pending`
  * acknowledgements later, when the driver cleans its send ring, unmapped. The device also reads the descriptor as it
  * begins it and writes a completion for each packet; the memory of rings and completion queues stays mapped. Flows
- * share the wire at random, in runs of `burst` packets on average, as segmentation offload of the senders makes them.
+ * share the wire at random, in runs of `burst` packets on average (1: no locality between packets).
  */
 #include <stdlib.h>
 
 #include "gen_dma.h"
 
 const char vx_gen_nic_doc[] = "a NIC's receive rings and acknowledgements: buffers mapped, used once, unmapped";
-const char vx_gen_nic_parameters[] = "packets=1m,flows=5,cpus=5,ring=1024,batch=64,bytes=4096,ack=2,pending=16,burst=8,"
+const char vx_gen_nic_parameters[] = "packets=1m,flows=5,cpus=5,ring=1024,batch=64,bytes=4096,ack=2,pending=16,burst=1,"
                                      "deferred=0,source=256";
 
 enum { FLOWS_MAX = 256, RING_MAX = 8192, PENDING_MAX = 256, ENTRY_BYTES = 64 };

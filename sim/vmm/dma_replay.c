@@ -8,7 +8,7 @@ static void advance(vx_dma_replay *replay, uint64_t bytes, uint32_t accesses)
 {
     uint64_t parts = replay->remainder + bytes * replay->page_ticks;
     replay->remainder = parts % VX_PAGE_BYTES;
-    replay->counts.ticks += parts / VX_PAGE_BYTES + (uint64_t)accesses * vx_iommu_config(replay->iommu)->read_ticks;
+    replay->counts.ticks += parts / VX_PAGE_BYTES + accesses * vx_iommu_read_ticks(replay->iommu);
 }
 
 /* Page by page, as requests may not cross one. */

@@ -245,7 +245,8 @@ static void missing_files_and_folders_are_io_errors(void **state)
 static void every_importer_has_a_name_and_a_line(void **state)
 {
     (void)state;
-    static const char *const expected[] = {"lackey", "champsim", "champsim-cloudsuite", "drmemtrace", "vxt0"};
+    static const char *const expected[] = {"lackey",     "champsim", "champsim-cloudsuite",
+                                           "drmemtrace", "vxt0",     "qemu-vtd"};
     size_t count = 0;
     for (; vx_importers[count].name; count++) {
         assert_true(count < sizeof expected / sizeof expected[0]);

@@ -30,10 +30,10 @@ vx_cfg_iommu io_world_config(void)
                            .context = {32, 8, VX_REPLACE_LRU},
                            .pasid = {32, 8, VX_REPLACE_LRU},
                            .interrupts = {32, 8, VX_REPLACE_LRU},
-                           .hit_ticks = 1,
-                           .read_ticks = 100,
-                           .descriptor_ticks = 50,
-                           .register_ticks = 500};
+                           .hit_ns = 1,
+                           .read_ns = 100,
+                           .descriptor_ns = 50,
+                           .register_ns = 500};
     for (unsigned level = 2; level <= 5; level++) config.paging[level] = (vx_cfg_io_cache){16, 16, VX_REPLACE_LRU};
     return config;
 }

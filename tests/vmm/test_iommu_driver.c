@@ -36,7 +36,7 @@ static vx_cfg_iommu hardware(void)
                            .fault_records = 1,
                            .iotlb = {64, 64, VX_REPLACE_LRU},
                            .context = {16, 16, VX_REPLACE_LRU},
-                           .read_ticks = 10};
+                           .read_ns = 10};
     for (unsigned level = 2; level <= 4; level++) config.paging[level] = (vx_cfg_io_cache){16, 16, VX_REPLACE_LRU};
     return config;
 }

@@ -43,6 +43,8 @@ vx_status vx_iommu_init(vx_iommu **iommu, vx_arena *arena, const vx_cfg_iommu *c
                         const vx_iommu_hooks *hooks, vx_msg *msg);
 
 const vx_cfg_iommu *vx_iommu_config(const vx_iommu *iommu);
+/* What one read of a table takes. */
+vx_tick vx_iommu_read_ticks(const vx_iommu *iommu);
 
 /* ---- registers (specification, chapter 11) ---- */
 

@@ -37,10 +37,22 @@ typedef struct vx_cfg_iommu {
     vx_io_granularity granularity;
     vx_cfg_io_cache iotlb, context, pasid, interrupts;
     vx_cfg_io_cache paging[6]; /* [n]: paging-structure cache of level-n entries, n = 2 to 5; others unused */
-    uint32_t hit_ticks;        /* a translation that the IOTLB answers */
-    uint32_t read_ticks;       /* one read of a table entry in memory */
-    uint32_t descriptor_ticks; /* one descriptor of the invalidation queue, with its invalidation */
-    uint32_t register_ticks;   /* an invalidation through the registers, until its bit is clear again */
+    /* Times; a tick is a cycle of the CPU, of which there are ticks_per_us in a microsecond (0: 1000, a tick is 1 ns).
+     */
+    uint32_t hit_ns;        /* a translation that the IOTLB answers */
+    uint32_t read_ns;       /* one read of a table entry in memory */
+    uint32_t descriptor_ns; /* one descriptor of the invalidation queue, with its invalidation */
+    uint32_t register_ns;   /* an invalidation through the registers, until its bit is clear again */
+    uint32_t ticks_per_us;
 } vx_cfg_iommu;
+
+/* ---- the chipset: what lies between devices and memory ---- */
+
+typedef struct vx_cfg_chipset {
+    char name[VX_CFG_NAME];
+    char title[64];
+    uint32_t dma_page_ns; /* a DMA of 4 KiB that no translation delays */
+    vx_cfg_iommu iommu;
+} vx_cfg_chipset;
 
 #endif

@@ -78,6 +78,8 @@ vx_status vx_model_check(const vx_model *model, vx_msg *msg)
         return vx_check_cpu(model, msg);
     case VX_MODEL_VMM:
         return vx_check_vmm(model, msg);
+    case VX_MODEL_CHIPSET:
+        return vx_check_chipset(model, msg);
     default:
         return check_guest(model, msg);
     }

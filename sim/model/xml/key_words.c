@@ -18,6 +18,9 @@ const char *const vx_words_exits[] = {"plain", "kvm", NULL};
 const char *const vx_words_tpr_trap[] = {"all", "masked", NULL};
 const char *const vx_words_apic_access[] = {"none", "page", "cr8", "x2apic", NULL};
 
+const char *const vx_words_granularity[] = {"page", "domain", "all", NULL};
+const char *const vx_words_levels[] = {"0", "1", "2", "3", "4", "5", NULL};
+
 enum { WORDS_WITHOUT_END = 1 };
 #define HAS(list, count) _Static_assert(sizeof(list) / sizeof *(list)-WORDS_WITHOUT_END == (count), #list)
 HAS(vx_words_tlb_class, VX_TLB_CLASSES);
@@ -35,6 +38,8 @@ const vx_key_group *vx_keys_root(vx_model_kind kind)
         return &vx_keys_cpu;
     case VX_MODEL_VMM:
         return &vx_keys_vmm;
+    case VX_MODEL_CHIPSET:
+        return &vx_keys_chipset;
     default:
         return &vx_keys_vm;
     }

@@ -69,8 +69,8 @@ struct vx_key_group {
 
 enum { VX_KEY_PATH = 128 };
 
-/* The roots, one a kind: groups "cpu", "vmm", "vm". */
-extern const vx_key_group vx_keys_cpu, vx_keys_vmm, vx_keys_vm;
+/* The roots, one a kind: groups "cpu", "vmm", "vm", "chipset". */
+extern const vx_key_group vx_keys_cpu, vx_keys_vmm, vx_keys_vm, vx_keys_chipset;
 const vx_key_group *vx_keys_root(vx_model_kind kind);
 
 /* Word lists, NULL-terminated; positions are the enums' values. */
@@ -85,6 +85,7 @@ extern const char *const vx_words_vendor[],
                                                                                       *const vx_words_exits[],
                                                                                           *const vx_words_unshadow[];
 extern const char *const vx_words_tpr_trap[], *const vx_words_apic_access[];
+extern const char *const vx_words_granularity[], *const vx_words_levels[];
 
 /* ---- one value (key_value.c) ---- */
 

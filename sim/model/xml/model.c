@@ -103,6 +103,10 @@ const vx_cfg_guest *vx_model_guest(const vx_model *model)
 {
     return model->kind == VX_MODEL_VM ? &model->config.guest : NULL;
 }
+const vx_cfg_chipset *vx_model_chipset(const vx_model *model)
+{
+    return model->kind == VX_MODEL_CHIPSET ? &model->config.chipset : NULL;
+}
 
 /* ---- --set ---- */
 

@@ -14,6 +14,7 @@ typedef union vx_model_config {
     vx_cfg_cpu cpu;
     vx_cfg_vmm vmm;
     vx_cfg_guest guest;
+    vx_cfg_chipset chipset;
 } vx_model_config;
 
 /* Where values came from. One origin serves all values of an element. */
@@ -85,5 +86,6 @@ vx_status vx_check_fail(const vx_model *model, const void *field, vx_msg *msg, c
     __attribute__((format(printf, 4, 5)));
 vx_status vx_check_cpu(const vx_model *model, vx_msg *msg);
 vx_status vx_check_vmm(const vx_model *model, vx_msg *msg);
+vx_status vx_check_chipset(const vx_model *model, vx_msg *msg);
 
 #endif

@@ -1,0 +1,202 @@
+/* DMA traces: one replay for each policy of the IOMMU's driver, and the document of `vexit io`. */
+#include "vexit.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "vx_dma_replay.h"
+#include "vx_model.h"
+#include "vx_report.h"
+#include "vx_trace.h"
+
+enum {
+    IDENTITIES_MAX = 24,
+    SMALL_BYTES = 64,
+    LINUX_UNMAPS = 250,
+    LINUX_FLUSH_US = 10000,
+    TICKS_PER_US = 1000 /* a tick is 1 ns: no CPU takes part */
+};
+
+/* Tables lie in simulated memory of their own, reserved and committed on touch; data has no bytes. */
+static const uint64_t tables_bytes = 1ULL << 32;
+
+/* One replay. */
+typedef struct io_run {
+    const vx_io_options *options;
+    const vx_cfg_chipset *chipset;
+    const vx_model *model;
+    vx_iommu_policy policy;
+    vx_arena arena;
+    vx_physmem memory;
+    vx_iommu *iommu;
+    vx_dma_replay replay;
+    vx_stats stats;
+    vx_trace_header header;
+    vx_trace_totals totals;
+    bool stopped;
+} io_run;
+
+static vx_status build(io_run *run, vx_msg *msg)
+{
+    const vx_io_options *o = run->options;
+    vx_cfg_iommu hardware = run->chipset->iommu;
+    hardware.ticks_per_us = TICKS_PER_US;
+    const vx_iommu_driver_config driver = {.policy = run->policy,
+                                           .tables = VX_PAGE_BYTES,
+                                           .table_bytes = tables_bytes - VX_PAGE_BYTES,
+                                           .flush_unmaps = o->flush_unmaps ? o->flush_unmaps : LINUX_UNMAPS,
+                                           .flush_ticks =
+                                               (vx_tick)(o->flush_us ? o->flush_us : LINUX_FLUSH_US) * TICKS_PER_US,
+                                           .leaf_hint = !o->drop_upper};
+    vx_status status = vx_physmem_init(&run->memory, tables_bytes, msg);
+    if (!status) status = vx_iommu_init(&run->iommu, &run->arena, &hardware, &run->memory, NULL, msg);
+    if (!status)
+        status = vx_iommu_driver_init(&run->replay.driver, &run->arena, run->iommu, &run->memory, &driver, msg);
+    if (status) return status;
+    run->replay.iommu = run->iommu;
+    run->replay.page_ticks = run->chipset->dma_page_ns * TICKS_PER_US / 1000;
+    run->replay.small_bytes = SMALL_BYTES;
+    vx_iommu_counts_reset(run->iommu); /* what the driver's own beginning cost is no DMA's */
+    vx_iommu_driver_counts_reset(run->replay.driver);
+    return VX_OK;
+}
+
+static vx_status replay(io_run *run, vx_msg *msg)
+{
+    const vx_io_options *o = run->options;
+    const vx_trace_options options = {.whole_chunks = o->whole_chunks};
+    vx_source *source;
+    vx_status status = vx_source_open(&source, o->trace, &options, o->seed, msg);
+    if (status) return status;
+    run->header = source->header;
+    if (run->header.kind != VX_TRACE_DMA)
+        status = vx_fail(msg, VX_ERR_INPUT, "%s: no trace of devices' accesses: vexit run replays it", o->trace);
+    for (vx_batch batch = {.count = 1}; !status && batch.count > 0 && !run->stopped;) {
+        status = vx_source_next(source, &batch, msg);
+        if (!status) status = vx_dma_replay_batch(&run->replay, &batch, msg);
+        for (size_t i = 0; !status && i < batch.count; i++)
+            vx_trace_totals_add(&run->totals, &batch.records[i], batch.payload);
+        run->stopped = o->stop && *o->stop;
+    }
+    vx_source_close(source);
+    return status;
+}
+
+/* ---- the report ---- */
+
+static void ratio(io_run *run, const char *path, const uint64_t *num, const uint64_t *den, const char *unit,
+                  const char *doc)
+{
+    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
+    stat.of.ratio.num = num;
+    stat.of.ratio.den = den;
+    stat.of.ratio.scale = 1;
+    snprintf(stat.path, sizeof stat.path, "%s", path);
+    vx_stats_add(&run->stats, &stat);
+}
+
+static vx_status declare(io_run *run, vx_msg *msg)
+{
+    const vx_iommu_counts *iommu = vx_iommu_counted(run->iommu);
+    const vx_dma_replay_counts *dma = &run->replay.counts;
+    vx_stats_init(&run->stats);
+    vx_dma_replay_declare(&run->replay, &run->stats);
+    vx_iommu_declare(run->iommu, &run->stats);
+    vx_iommu_driver_declare(run->replay.driver, &run->stats);
+    ratio(run, "derived.table_reads_per_page", &dma->page_reads, &dma->pages, "accesses",
+          "M: reads of tables for a page of data, those for rings included");
+    ratio(run, "derived.ticks_per_page", &dma->ticks, &dma->pages, "ticks", "time of the devices for a page of data");
+    ratio(run, "derived.iotlb_hit_rate", &iommu->iotlb.hits, &iommu->iotlb.lookups, "1",
+          "IOTLB lookups that it answered");
+    ratio(run, "derived.accesses_per_walk", &iommu->accesses, &iommu->walks, "accesses",
+          "reads of tables, over walks of page tables");
+    return vx_stats_ok(&run->stats, msg);
+}
+
+static json_t *run_json(io_run *run, vx_msg *msg)
+{
+    static const char *const approximate[] = {"latency", NULL};
+    vx_identity identities[IDENTITIES_MAX];
+    unsigned count = vx_iommu_identities(run->iommu, identities, IDENTITIES_MAX);
+    const char *name = vx_iommu_policy_name(run->policy);
+    vx_report_run report = {.name = name,
+                            .scheme = name,
+                            .cpu = run->chipset->name,
+                            .seed = run->options->seed,
+                            .models = {run->model},
+                            .approximate = approximate,
+                            .stats = &run->stats,
+                            .identities = identities,
+                            .identity_count = count};
+    json_t *object = vx_report_run_json(&report, msg);
+    if (!object) return NULL;
+    /* Of the contract's members those that speak of a CPU have no meaning here. */
+    static const char *const foreign[] = {"scheme", "cpu", "vmm", "vpid", "class"};
+    for (unsigned i = 0; i < sizeof foreign / sizeof *foreign; i++) json_object_del(object, foreign[i]);
+    if (json_object_set_new(object, "policy", json_string(name)) == 0 &&
+        json_object_set_new(object, "chipset", json_string(run->chipset->name)) == 0)
+        return object;
+    json_decref(object);
+    (void)vx_fail_nomem(msg);
+    return NULL;
+}
+
+static json_t *trace_json(const vx_io_options *options, const io_run *run)
+{
+    const uint64_t *kinds = run->totals.by_kind;
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "path", options->trace, "recipe", run->header.recipe,
+                     "records", (json_int_t)run->totals.records, "dmas", (json_int_t)kinds[VX_REC_DMA], "maps",
+                     (json_int_t)kinds[VX_REC_DMA_MAP], "unmaps", (json_int_t)kinds[VX_REC_DMA_UNMAP], "messages",
+                     (json_int_t)kinds[VX_REC_MSI]);
+}
+
+static vx_status one_policy(io_run *run, json_t *runs, json_t **trace, vx_msg *msg)
+{
+    vx_arena_init(&run->arena);
+    vx_status status = build(run, msg);
+    if (!status) status = replay(run, msg);
+    if (!status) status = declare(run, msg);
+    if (!status) {
+        json_t *object = run_json(run, msg);
+        if (!object || json_array_append_new(runs, object) != 0) status = VX_ERR_NOMEM;
+    }
+    if (!status && !*trace) *trace = trace_json(run->options, run);
+    vx_stats_fini(&run->stats);
+    vx_physmem_fini(&run->memory);
+    vx_arena_fini(&run->arena);
+    return status;
+}
+
+static vx_status all_policies(const vx_io_options *options, const vx_model *model, json_t **document, vx_msg *msg)
+{
+    json_t *runs = json_array(), *trace = NULL;
+    vx_status status = runs ? VX_OK : vx_fail_nomem(msg);
+    bool stopped = false;
+    for (unsigned i = 0; i < options->policy_count && !status && !stopped; i++) {
+        io_run run = {
+            .options = options, .chipset = vx_model_chipset(model), .model = model, .policy = options->policies[i]};
+        status = one_policy(&run, runs, &trace, msg);
+        stopped = run.stopped;
+    }
+    if (!status) {
+        *document = json_pack("{s:s, s:s, s:b, s:{s:s}, s:O, s:O}", "schema", "vexit-io/1", "verb", "io", "complete",
+                              !stopped, "tool", "version", VEXIT_VERSION, "trace", trace, "runs", runs);
+        if (!*document) status = vx_fail_nomem(msg);
+    }
+    json_decref(trace);
+    json_decref(runs);
+    return !status && stopped ? VX_ERR_INTERRUPTED : status;
+}
+
+vx_status vx_io_document(json_t **document, const vx_io_options *options, vx_msg *msg)
+{
+    if (!options->chipset) return vx_fail(msg, VX_ERR_INPUT, "no chipset given: --chipset NAME (vexit model list)");
+    if (!options->trace) return vx_fail(msg, VX_ERR_INPUT, "no trace given: --trace FILE or gen:NAME");
+    vx_model *model = NULL;
+    vx_status status = vx_model_open(&model, VX_MODEL_CHIPSET, options->chipset, msg);
+    for (unsigned i = 0; i < options->set_count && !status; i++) status = vx_model_set(model, options->sets[i], msg);
+    if (!status) status = vx_model_check(model, msg);
+    if (!status) status = all_policies(options, model, document, msg);
+    vx_model_close(model);
+    return status;
+}
