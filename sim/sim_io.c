@@ -74,8 +74,7 @@ static vx_status replay(io_run *run, vx_msg *msg)
     for (vx_batch batch = {.count = 1}; !status && batch.count > 0 && !run->stopped;) {
         status = vx_source_next(source, &batch, msg);
         if (!status) status = vx_dma_replay_batch(&run->replay, &batch, msg);
-        for (size_t i = 0; !status && i < batch.count; i++)
-            vx_trace_totals_add(&run->totals, &batch.records[i], batch.payload);
+        if (!status) vx_trace_totals_add(&run->totals, batch.records, batch.count, batch.payload);
         run->stopped = o->stop && *o->stop;
     }
     vx_source_close(source);
