@@ -1,20 +1,18 @@
 /* Structures in memory that VMX non-root operation looks things up in: the EPTP list (SDM Vol. 3C 25.5.6.3) and the
  * PASID directories (25.5.8). (Chapter numbers: see vx_vmcs.h.) */
 #include "vx_nonroot.h"
+#include "vx_vmx.h"
 
-enum { EPTP_LIST_ENTRIES = 512, EPTP_WALK_LENGTH = 7 << 3, EPTP_AD = 1 << 6 };
+enum { EPTP_LIST_ENTRIES = 512, EPTP_WALK_LENGTH = 7 << 3 };
 
 static uint64_t beyond(unsigned physical_bits) { return physical_bits >= 64 ? 0 : ~0ULL << physical_bits; }
 
-/* Table 24-9. */
+/* Table 24-9: as VM entry checks it. */
 bool vx_eptp_valid(uint64_t eptp, const vx_cfg_cpu *cpu)
 {
-    unsigned type = (unsigned)eptp & 7, levels = (unsigned)(eptp >> 3 & 7) + 1;
-    uint64_t reserved = beyond(cpu->paging.physical_bits) | 0xF80; /* bit 7: no shadow-stack control in these models */
-    if (type != 0 && type != 6) return false;
-    if (levels != 4 && !(levels == 5 && cpu->vmx.ept_5level)) return false;
-    if ((eptp & EPTP_AD) && !cpu->vmx.ept_ad) return false;
-    return (eptp & reserved) == 0;
+    vx_vmx_caps caps;
+    vx_vmx_caps_init(&caps, cpu);
+    return vx_vmx_eptp_valid(&caps, eptp);
 }
 
 bool vx_vmcs_switch_eptp(vx_vmcs *vmcs, const vx_physmem *memory, const vx_cfg_cpu *cpu, uint64_t index)

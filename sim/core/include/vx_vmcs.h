@@ -2,7 +2,7 @@
  *
  * Field and control names are the SDM's (Vol. 3C chapter 24, "Virtual-machine control structures"); bits are at their
  * architectural positions, so that a value can be compared with a real one. Encodings, entry checks and the state areas
- * belong to a fuller structure that embeds this one.
+ * are vx_vmcs_field.h's, vx_vmx_check.h's and vx_vmx.h's, which derives this structure at VM entry.
  *
  * Chapters are numbered as in the editions where the VMCS is chapter 24 (25 non-root operation, 26 entries, 27 exits,
  * 29 APIC virtualization); in that of December 2023 each is one higher, in 2008's three lower.
@@ -94,9 +94,39 @@
 #define VX_CPU3_IPI_VIRTUALIZATION (1ULL << 4)
 #define VX_CPU3_VIRTUALIZE_SPEC_CTRL (1ULL << 7)
 
-/* VM-exit controls, SDM Table 24-13, those that change what an exit reports or when. */
+/* Primary VM-exit controls, SDM Table 24-13. */
+#define VX_EXIT_CONTROL_SAVE_DEBUG (1U << 2)
+#define VX_EXIT_CONTROL_HOST_64 (1U << 9)
+#define VX_EXIT_CONTROL_LOAD_PERF_GLOBAL_CTRL (1U << 12)
 #define VX_EXIT_CONTROL_ACKNOWLEDGE_INTERRUPT (1U << 15)
+#define VX_EXIT_CONTROL_SAVE_PAT (1U << 18)
+#define VX_EXIT_CONTROL_LOAD_PAT (1U << 19)
+#define VX_EXIT_CONTROL_SAVE_EFER (1U << 20)
+#define VX_EXIT_CONTROL_LOAD_EFER (1U << 21)
 #define VX_EXIT_CONTROL_SAVE_PREEMPTION_TIMER (1U << 22)
+#define VX_EXIT_CONTROL_CLEAR_BNDCFGS (1U << 23)
+#define VX_EXIT_CONTROL_CLEAR_RTIT_CTL (1U << 25)
+#define VX_EXIT_CONTROL_CLEAR_LBR_CTL (1U << 26)
+#define VX_EXIT_CONTROL_CLEAR_UINV (1U << 27)
+#define VX_EXIT_CONTROL_LOAD_CET (1U << 28)
+#define VX_EXIT_CONTROL_LOAD_PKRS (1U << 29)
+#define VX_EXIT_CONTROL_SAVE_PERF_GLOBAL_CTRL (1U << 30)
+#define VX_EXIT_CONTROL_SECONDARY_CONTROLS (1U << 31)
+
+/* VM-entry controls, SDM Table 24-16. */
+#define VX_ENTRY_CONTROL_LOAD_DEBUG (1U << 2)
+#define VX_ENTRY_CONTROL_IA32E (1U << 9)
+#define VX_ENTRY_CONTROL_SMM (1U << 10)
+#define VX_ENTRY_CONTROL_DEACTIVATE_DUAL_MONITOR (1U << 11)
+#define VX_ENTRY_CONTROL_LOAD_PERF_GLOBAL_CTRL (1U << 13)
+#define VX_ENTRY_CONTROL_LOAD_PAT (1U << 14)
+#define VX_ENTRY_CONTROL_LOAD_EFER (1U << 15)
+#define VX_ENTRY_CONTROL_LOAD_BNDCFGS (1U << 16)
+#define VX_ENTRY_CONTROL_LOAD_RTIT_CTL (1U << 18)
+#define VX_ENTRY_CONTROL_LOAD_UINV (1U << 19)
+#define VX_ENTRY_CONTROL_LOAD_CET (1U << 20)
+#define VX_ENTRY_CONTROL_LOAD_LBR_CTL (1U << 21)
+#define VX_ENTRY_CONTROL_LOAD_PKRS (1U << 22)
 
 /* Sizes of the bitmaps: a VMCS's, then a VMCB's permission maps. */
 enum {

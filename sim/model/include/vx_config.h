@@ -116,6 +116,11 @@ typedef struct vx_cfg_paging {
     bool page_2m, page_1g, pse36;
 } vx_cfg_paging;
 
+/* Instructions and modes that VMX checks ask for: CR4's supported bits, and what a guest's state may hold. */
+typedef struct vx_cfg_isa {
+    bool fsgsbase, xsave, smx, umip, pku, pks, cet, uintr, sgx, rtm;
+} vx_cfg_isa;
+
 typedef struct vx_cfg_vmx {
     bool vmx;                /* VMXON exists */
     bool secondary_controls; /* secondary processor-based controls */
@@ -124,6 +129,14 @@ typedef struct vx_cfg_vmx {
     bool tpr_shadow, virtualize_apic_accesses; /* together: FlexPriority */
     bool apic_register_virtualization, virtual_interrupt_delivery, posted_interrupts;
     bool unrestricted_guest, pause_loop_exiting, preemption_timer, pml, vmfunc, vmcs_shadowing, tsc_scaling;
+    /* Further controls, as vx_vmx_caps.h turns them into capability MSRs (SDM Vol. 3D, Appendix A). */
+    bool true_controls, virtual_nmis, monitor_trap_flag, msr_bitmaps, perf_global_ctrl, pat, efer;
+    bool descriptor_table_exiting, rdtscp, virtualize_x2apic, wbinvd_exiting, rdrand_exiting, rdseed_exiting;
+    bool encls_exiting, enclv_exiting, ept_violation_ve, xsaves, processor_trace, pt_guest_physical, pasid_translation;
+    bool mode_based_execute, spp, ept_shadow_stack, user_wait, pconfig, bus_lock_detection, instruction_timeout;
+    bool tertiary_controls, loadiwkey_exiting, hlat, ept_paging_write, guest_paging_verification, ipi_virtualization;
+    bool spec_ctrl_virtualization, bndcfgs, uinv, lbr_ctl, cet_state, pkrs, save_perf_global_ctrl, busy_shadow_stack;
+    bool zero_length_injection, vmwrite_any, any_error_code;
     bool page_fracturing; /* a single-page flush in a guest drops everything where 2M guest pages are splintered */
 } vx_cfg_vmx;
 
@@ -157,6 +170,7 @@ typedef struct vx_cfg_cpu {
     vx_cfg_psc psc;
     vx_cfg_ntlb ntlb;
     vx_cfg_memory memory;
+    vx_cfg_isa isa;
     vx_cfg_vmx vmx;
     vx_cfg_svm svm;
     vx_cfg_cost cost;

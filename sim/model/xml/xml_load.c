@@ -84,7 +84,7 @@ static bool is_about_values(const load_element *element, const char *name)
     return strcmp(name, "source") == 0 || strcmp(name, "assumed") == 0;
 }
 
-enum { NAMES_MAX = 64 }; /* keys or children of one group, and the words every element takes */
+enum { NAMES_MAX = 128 }; /* keys or children of one group, and the words every element takes */
 
 static vx_status unknown_attribute(const load_element *element, const char *name)
 {

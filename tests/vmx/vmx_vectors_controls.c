@@ -1,0 +1,121 @@
+/* SDM Vol. 3C 26.2.1: execution, exit and entry controls. */
+#include "vmx_vectors.h"
+
+/* An address that a control brings into play: alignment and width. */
+#define ADDRESS(name, encoding, low, ...)                                                                              \
+    {name "-aligned", S(encoding, B((low)-1)), S(encoding, B(low)), {__VA_ARGS__}},                                    \
+    {                                                                                                                  \
+        name "-width", S(encoding, BEYOND), S(encoding, LAST_PAGE), { __VA_ARGS__ }                                    \
+    }
+#define AREA(name, address, count)                                                                                     \
+    {name "-aligned", S(address, 0x1008), S(address, 0x1010), {S(count, 1)}},                                          \
+        {name "-width", S(address, BEYOND), S(address, LAST_PAGE), {S(count, 1)}},                                     \
+    {                                                                                                                  \
+        name "-end", S(count, 257), S(count, 256), { S(address, LAST_PAGE) }                                           \
+    }
+#define INJECT(type, vector) S(ENTRY_INTERRUPTION_INFO, B(31) | (type) << 8 | (vector))
+#define WITH_CODE(type, vector) S(ENTRY_INTERRUPTION_INFO, B(31) | B(11) | (type) << 8 | (vector))
+
+const vmx_vector vmx_control_vectors[] = {
+    {"pin-reserved", O(PIN_CONTROLS, B(31)), O(PIN_CONTROLS, B(0)), {{0}}},
+    {"pin-reserved", C(PIN_CONTROLS, B(1)), S(PIN_CONTROLS, 0x16), {{0}}},
+    {"cpu-reserved", O(CPU_CONTROLS, B(0)), O(CPU_CONTROLS, B(7)), {{0}}},
+    {"cpu-reserved", C(CPU_CONTROLS, B(26)), O(CPU_CONTROLS, B(26)), {{0}}},
+    {"cpu2-reserved", O(CPU2_CONTROLS, B(29)), C(CPU2_CONTROLS, B(29)), {CPU2(0)}},
+    {"cpu3-reserved", O(CPU3_CONTROLS, B(63)), O(CPU3_CONTROLS, B(0)), {CPU3(0)}},
+    {"cr3-target-count", S(CR3_TARGET_COUNT, 5), S(CR3_TARGET_COUNT, 4), {{0}}},
+    ADDRESS("io-bitmap-a", IO_BITMAP_A, 12, CPU(B(25))),
+    ADDRESS("io-bitmap-b", IO_BITMAP_B, 12, CPU(B(25))),
+    ADDRESS("msr-bitmap", MSR_BITMAP, 12, CPU(B(28))),
+    ADDRESS("virtual-apic", VIRTUAL_APIC_ADDRESS, 12, CPU(B(21))),
+    {"tpr-threshold-high", S(TPR_THRESHOLD, 16), S(TPR_THRESHOLD, 15), {CPU(B(21)), CPU2(B(0))}},
+    {"tpr-threshold", S(TPR_THRESHOLD, 6), S(TPR_THRESHOLD, 5), {CPU(B(21)), S(VIRTUAL_APIC_ADDRESS, 0x3000)}},
+    {"virtual-nmis", O(PIN_CONTROLS, B(5)), O(PIN_CONTROLS, B(5) | B(3)), {{0}}},
+    {"nmi-window", CPU(B(22)), PIN(B(5)), {PIN(B(3))}},
+    ADDRESS("apic-access", APIC_ACCESS_ADDRESS, 12, CPU2(B(0))),
+    {"needs-tpr-shadow", O(CPU2_CONTROLS, B(4)), CPU(B(21)), {CPU2(0)}},
+    {"needs-tpr-shadow", O(CPU2_CONTROLS, B(8)), CPU(B(21)), {CPU2(0)}},
+    {"needs-tpr-shadow", O(CPU2_CONTROLS, B(9)), CPU(B(21)), {CPU2(0), PIN(B(0))}},
+    {"needs-tpr-shadow", O(CPU3_CONTROLS, B(4)), CPU(B(21)), {CPU3(0)}},
+    {"x2apic", O(CPU2_CONTROLS, B(0)), O(CPU2_CONTROLS, 0), {CPU(B(21)), CPU2(B(4))}},
+    {"interrupt-delivery", C(PIN_CONTROLS, B(0)), PIN(B(0)), {CPU(B(21)), CPU2(B(9))}},
+    {"posted-delivery",
+     C(CPU2_CONTROLS, B(9)),
+     O(CPU2_CONTROLS, B(9)),
+     {PIN(B(0) | B(7)), CPU(B(21)), CPU2(0), EXIT(B(15))}},
+    {"posted-acknowledge", C(EXIT_CONTROLS, B(15)), EXIT(B(15)), {PIN(B(0) | B(7)), CPU(B(21)), CPU2(B(9))}},
+    {"posted-vector",
+     S(POSTED_INTERRUPT_VECTOR, 256),
+     S(POSTED_INTERRUPT_VECTOR, 255),
+     {PIN(B(0) | B(7)), CPU(B(21)), CPU2(B(9)), EXIT(B(15))}},
+    ADDRESS("posted-descriptor", POSTED_INTERRUPT_DESCRIPTOR, 6, PIN(B(0) | B(7)), CPU(B(21)), CPU2(B(9)), EXIT(B(15))),
+    ADDRESS("pid-table", PID_POINTER_TABLE, 3, CPU(B(21)), CPU3(B(4))),
+    {"pid-table-end",
+     S(LAST_PID_POINTER_INDEX, 512),
+     S(LAST_PID_POINTER_INDEX, 511),
+     {CPU(B(21)), CPU3(B(4)), S(PID_POINTER_TABLE, LAST_PAGE)}},
+    {"vpid", S(VPID, 0), S(VPID, 0xFFFF), {CPU2(B(5))}},
+    {"eptp-type", S(EPT_POINTER, 5 | 3 << 3), S(EPT_POINTER, 0 | 3 << 3), {CPU2(B(1))}},
+    {"eptp-levels", S(EPT_POINTER, 6 | 5 << 3), S(EPT_POINTER, 6 | 4 << 3), {CPU2(B(1))}},
+    {"eptp-levels", S(EPT_POINTER, 6 | 2 << 3), S(EPT_POINTER, 6 | 3 << 3), {CPU2(B(1))}},
+    {"eptp-reserved", O(EPT_POINTER, B(8)), O(EPT_POINTER, B(7) | B(6)), {CPU2(B(1))}},
+    {"eptp-reserved", O(EPT_POINTER, BEYOND), O(EPT_POINTER, LAST_PAGE), {CPU2(B(1))}},
+    {"needs-ept", O(CPU2_CONTROLS, B(17)), O(CPU2_CONTROLS, B(1)), {CPU2(0)}},
+    {"needs-ept", O(CPU2_CONTROLS, B(7)), O(CPU2_CONTROLS, B(1)), {CPU2(0)}},
+    {"needs-ept", O(CPU2_CONTROLS, B(22)), O(CPU2_CONTROLS, B(1)), {CPU2(0)}},
+    {"needs-ept", O(CPU2_CONTROLS, B(23)), O(CPU2_CONTROLS, B(1)), {CPU2(0)}},
+    {"needs-ept", O(CPU2_CONTROLS, B(24)), O(CPU2_CONTROLS, B(1)), {CPU2(0), ENTRY(B(18)), EXIT(B(25))}},
+    {"needs-ept", O(CPU3_CONTROLS, B(1)), O(CPU2_CONTROLS, B(1)), {CPU2(0), CPU3(0)}},
+    {"needs-ept", O(CPU3_CONTROLS, B(2)), O(CPU2_CONTROLS, B(1)), {CPU2(0), CPU3(0)}},
+    {"needs-ept", O(CPU3_CONTROLS, B(3)), O(CPU2_CONTROLS, B(1)), {CPU2(0), CPU3(0)}},
+    ADDRESS("pml", PML_ADDRESS, 12, CPU2(B(1) | B(17))),
+    ADDRESS("spptp", SPP_TABLE_POINTER, 12, CPU2(B(1) | B(23))),
+    {"vm-functions", S(VM_FUNCTION_CONTROLS, 2), S(VM_FUNCTION_CONTROLS, 0), {CPU2(B(1) | B(13))}},
+    {"eptp-switching", C(CPU2_CONTROLS, B(1)), O(CPU2_CONTROLS, B(1)), {CPU2(B(13)), S(VM_FUNCTION_CONTROLS, 1)}},
+    ADDRESS("eptp-list", EPTP_LIST_ADDRESS, 12, CPU2(B(1) | B(13)), S(VM_FUNCTION_CONTROLS, 1)),
+    ADDRESS("vmread-bitmap", VMREAD_BITMAP, 12, CPU2(B(14))),
+    ADDRESS("vmwrite-bitmap", VMWRITE_BITMAP, 12, CPU2(B(14))),
+    ADDRESS("ve-information", VE_INFORMATION_ADDRESS, 12, CPU2(B(18))),
+    {"pt-load", C(ENTRY_CONTROLS, B(18)), ENTRY(B(18)), {CPU2(B(1) | B(24)), EXIT(B(25))}},
+    {"pt-clear", C(EXIT_CONTROLS, B(25)), EXIT(B(25)), {CPU2(B(1) | B(24)), ENTRY(B(18))}},
+    {"tsc-multiplier", S(TSC_MULTIPLIER, 0), S(TSC_MULTIPLIER, 1), {CPU2(B(25))}},
+    {"hlatp", S(HLAT_POINTER, B(2)), S(HLAT_POINTER, B(3) | B(4)), {CPU2(B(1)), CPU3(B(1))}},
+    {"hlatp", S(HLAT_POINTER, B(5)), S(HLAT_POINTER, B(12)), {CPU2(B(1)), CPU3(B(1))}},
+    {"hlatp", S(HLAT_POINTER, BEYOND), S(HLAT_POINTER, LAST_PAGE), {CPU2(B(1)), CPU3(B(1))}},
+    ADDRESS("pasid-low", LOW_PASID_DIRECTORY, 12, CPU2(B(21))),
+    ADDRESS("pasid-high", HIGH_PASID_DIRECTORY, 12, CPU2(B(21))),
+
+    {"exit-reserved", C(EXIT_CONTROLS, B(0)), EXIT(B(0)), {{0}}},
+    {"exit2-reserved", S(EXIT2_CONTROLS, 1), S(EXIT2_CONTROLS, B(3)), {EXIT(B(31))}},
+    {"save-preemption-timer", C(PIN_CONTROLS, B(6)), PIN(B(6)), {EXIT(B(22))}},
+    AREA("exit-msr-store", EXIT_MSR_STORE_ADDRESS, EXIT_MSR_STORE_COUNT),
+    AREA("exit-msr-load", EXIT_MSR_LOAD_ADDRESS, EXIT_MSR_LOAD_COUNT),
+
+    {"entry-reserved", ENTRY(B(31)), ENTRY(B(15)), {{0}}},
+    {"entry-reserved", C(ENTRY_CONTROLS, B(12)), ENTRY(B(12)), {{0}}},
+    {"injection-type", INJECT(1U, 0x20U), INJECT(0U, 0x20U), {O(GUEST_RFLAGS, B(9))}},
+    {"injection-nmi-vector", INJECT(2U, 3U), INJECT(2U, 2U), {{0}}},
+    {"injection-exception-vector", INJECT(3U, 32U), INJECT(3U, 31U), {{0}}},
+    {"injection-other-vector", INJECT(7U, 1U), INJECT(7U, 0U), {{0}}},
+    {"injection-error-code", INJECT(3U, 8U), WITH_CODE(3U, 8U), {{0}}},
+    {"injection-error-code", INJECT(3U, 10U), WITH_CODE(3U, 10U), {{0}}},
+    {"injection-error-code", INJECT(3U, 11U), WITH_CODE(3U, 11U), {{0}}},
+    {"injection-error-code", INJECT(3U, 12U), WITH_CODE(3U, 12U), {{0}}},
+    {"injection-error-code", INJECT(3U, 13U), WITH_CODE(3U, 13U), {{0}}},
+    {"injection-error-code", INJECT(3U, 14U), WITH_CODE(3U, 14U), {{0}}},
+    {"injection-error-code", INJECT(3U, 17U), WITH_CODE(3U, 17U), {{0}}},
+    {"injection-no-error-code", WITH_CODE(3U, 6U), INJECT(3U, 6U), {{0}}},
+    {"injection-no-error-code", WITH_CODE(3U, 18U), INJECT(3U, 18U), {{0}}},
+    {"injection-no-error-code", WITH_CODE(2U, 2U), INJECT(2U, 2U), {{0}}},
+    {"injection-no-error-code", WITH_CODE(6U, 3U), INJECT(6U, 3U), {S(ENTRY_INSTRUCTION_LENGTH, 1)}},
+    {"injection-reserved", O(ENTRY_INTERRUPTION_INFO, B(12)), O(ENTRY_INTERRUPTION_INFO, 0), {INJECT(3U, 6U)}},
+    {"injection-reserved", O(ENTRY_INTERRUPTION_INFO, B(30)), O(ENTRY_INTERRUPTION_INFO, 0), {INJECT(3U, 6U)}},
+    {"injection-error-code-high", S(ENTRY_ERROR_CODE, B(16)), S(ENTRY_ERROR_CODE, 0xFFFF), {WITH_CODE(3U, 14U)}},
+    {"injection-length", S(ENTRY_INSTRUCTION_LENGTH, 16), S(ENTRY_INSTRUCTION_LENGTH, 15), {INJECT(4U, 0x80U)}},
+    {"injection-length", S(ENTRY_INSTRUCTION_LENGTH, 16), S(ENTRY_INSTRUCTION_LENGTH, 15), {INJECT(5U, 1U)}},
+    {"injection-length-zero", S(ENTRY_INSTRUCTION_LENGTH, 0), S(ENTRY_INSTRUCTION_LENGTH, 1), {INJECT(6U, 3U)}},
+    AREA("entry-msr-load", ENTRY_MSR_LOAD_ADDRESS, ENTRY_MSR_LOAD_COUNT),
+    {"entry-smm", ENTRY(B(10)), ENTRY(0), {{0}}},
+    {"entry-dual-monitor", ENTRY(B(11)), ENTRY(0), {{0}}},
+};
+const unsigned vmx_control_vector_count = sizeof vmx_control_vectors / sizeof *vmx_control_vectors;
