@@ -20,6 +20,7 @@ static const verb verbs[] = {
     {"io", "replay devices' DMA through the IOMMU", vx_verb_io},
     {"trace", "import, generate, look at, check and cut traces", vx_verb_trace},
     {"model", "list, show, check and compare machine models", vx_verb_model},
+    {"vmx", "check a VMCS as VM entry does; show VMX capability MSRs", vx_verb_vmx},
     {"list", "list schemes, models, causes, exit reasons, importers, generators", vx_verb_list},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };

@@ -8,6 +8,7 @@ int vx_verb_walk(int argc, char **argv);
 int vx_verb_io(int argc, char **argv);
 int vx_verb_trace(int argc, char **argv);
 int vx_verb_model(int argc, char **argv);
+int vx_verb_vmx(int argc, char **argv);
 int vx_verb_list(int argc, char **argv);
 
 #endif

@@ -22,6 +22,11 @@ needed=$(readelf -d "$prefix/bare_walk" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'
 [ "$needed" = libc.so.6 ] || fail "libvexit-hw needs: $needed"
 "$prefix/bare_walk" | tail -n 1 | grep -q '^24 accesses, 216 cycles: ' || fail "bare_walk: $("$prefix/bare_walk" | tail -n 1)"
 
+# shellcheck disable=SC2046
+$cc -Wall -Wextra -Werror "$source/examples/embedded_vmx.c" -o "$prefix/embedded_vmx" \
+  $(pkg-config --cflags --libs vexit-hw)
+"$prefix/embedded_vmx" | grep -q '^exit reason 10 at RIP 0x200002$' || fail "embedded_vmx: $("$prefix/embedded_vmx")"
+
 # The whole library by pkg-config.
 # shellcheck disable=SC2046
 $cc -Wall -Wextra -Werror "$source/examples/two_schemes.c" -o "$prefix/two_schemes" $(pkg-config --cflags --libs vexit)
