@@ -1,61 +1,86 @@
-/* From the fields of a VMCS to the structure that decides exits.
+/* Between the fields of a VMCS and the structure that decides exits: one row a member, for both ways.
  *
  * SDM Vol. 3C 24.6. Bitmaps are taken where they lie in the simulated memory. */
+#include <stddef.h>
+#include <string.h>
+
 #include "vmx_private.h"
 
-/* A page (or two that need not be neighbours) of memory; NULL where it is not all there. */
+#define MEMBER(name) offsetof(vx_vmcs, name), sizeof(((vx_vmcs *)0)->name)
+
+static const struct {
+    uint16_t encoding, offset, bytes;
+} members[] = {
+    {VX_VMCS_PIN_CONTROLS, MEMBER(pin)},
+    {VX_VMCS_CPU_CONTROLS, MEMBER(cpu)},
+    {VX_VMCS_CPU2_CONTROLS, MEMBER(cpu2)},
+    {VX_VMCS_CPU3_CONTROLS, MEMBER(cpu3)},
+    {VX_VMCS_EXIT_CONTROLS, MEMBER(exit_controls)},
+    {VX_VMCS_EXCEPTION_BITMAP, MEMBER(exception_bitmap)},
+    {VX_VMCS_PAGE_FAULT_MASK, MEMBER(page_fault_mask)},
+    {VX_VMCS_PAGE_FAULT_MATCH, MEMBER(page_fault_match)},
+    {VX_VMCS_CR0_MASK, MEMBER(cr0_mask)},
+    {VX_VMCS_CR4_MASK, MEMBER(cr4_mask)},
+    {VX_VMCS_CR0_SHADOW, MEMBER(cr0_shadow)},
+    {VX_VMCS_CR4_SHADOW, MEMBER(cr4_shadow)},
+    {VX_VMCS_CR3_TARGET_COUNT, MEMBER(cr3_target_count)},
+    {VX_VMCS_CR3_TARGET_0, MEMBER(cr3_target[0])},
+    {VX_VMCS_CR3_TARGET_1, MEMBER(cr3_target[1])},
+    {VX_VMCS_CR3_TARGET_2, MEMBER(cr3_target[2])},
+    {VX_VMCS_CR3_TARGET_3, MEMBER(cr3_target[3])},
+    {VX_VMCS_EPT_POINTER, MEMBER(eptp)},
+    {VX_VMCS_VPID, MEMBER(vpid)},
+    {VX_VMCS_TPR_THRESHOLD, MEMBER(tpr_threshold)},
+    {VX_VMCS_VM_FUNCTION_CONTROLS, MEMBER(vm_functions)},
+    {VX_VMCS_TSC_OFFSET, MEMBER(tsc_offset)},
+    {VX_VMCS_TSC_MULTIPLIER, MEMBER(tsc_multiplier)},
+    {VX_VMCS_PLE_GAP, MEMBER(ple_gap)},
+    {VX_VMCS_PLE_WINDOW, MEMBER(ple_window)},
+    {VX_VMCS_ENCLS_EXITING_BITMAP, MEMBER(encls_exiting_bitmap)},
+    {VX_VMCS_ENCLV_EXITING_BITMAP, MEMBER(enclv_exiting_bitmap)},
+    {VX_VMCS_PCONFIG_EXITING_BITMAP, MEMBER(pconfig_exiting_bitmap)},
+    {VX_VMCS_XSS_EXITING_BITMAP, MEMBER(xss_exiting_bitmap)},
+    {VX_VMCS_PREEMPTION_TIMER, MEMBER(preemption_timer_value)},
+    {VX_VMCS_EPTP_LIST_ADDRESS, MEMBER(eptp_list_address)},
+    {VX_VMCS_EPTP_INDEX, MEMBER(eptp_index)},
+    {VX_VMCS_VE_INFORMATION_ADDRESS, MEMBER(ve_information_address)},
+    {VX_VMCS_PML_ADDRESS, MEMBER(pml_address)},
+    {VX_VMCS_PML_INDEX, MEMBER(pml_index)},
+    {VX_VMCS_SPP_TABLE_POINTER, MEMBER(sppt_pointer)},
+    {VX_VMCS_LOW_PASID_DIRECTORY, MEMBER(pasid_directory_low)},
+    {VX_VMCS_HIGH_PASID_DIRECTORY, MEMBER(pasid_directory_high)},
+    {VX_VMCS_SPEC_CTRL_MASK, MEMBER(spec_ctrl_mask)},
+    {VX_VMCS_SPEC_CTRL_SHADOW, MEMBER(spec_ctrl_shadow)},
+    {VX_VMCS_POSTED_INTERRUPT_VECTOR, MEMBER(posted_interrupt_notification_vector)},
+};
+enum { MEMBERS = sizeof members / sizeof *members };
+
+/* A page of memory; NULL where it is not all there. */
 static const uint8_t *page(const vx_physmem *memory, uint64_t at)
 {
     return memory && at < memory->bytes && memory->bytes - at >= VX_PAGE_BYTES ? memory->base + at : NULL;
 }
 
-void vx_vmcs_decision(vx_vmcs *d, const vx_vmcs_image *image, const vx_physmem *memory)
+void vx_vmcs_decision(vx_vmcs *decision, const vx_vmcs_image *image, const vx_physmem *memory)
 {
-#define GET(name) vx_vmcs_get(image, VX_VMCS_##name)
-    *d = (vx_vmcs){
-        .pin = (uint32_t)GET(PIN_CONTROLS),
-        .cpu = (uint32_t)GET(CPU_CONTROLS),
-        .cpu2 = (uint32_t)GET(CPU2_CONTROLS),
-        .cpu3 = GET(CPU3_CONTROLS),
-        .exit_controls = (uint32_t)GET(EXIT_CONTROLS),
-        .exception_bitmap = (uint32_t)GET(EXCEPTION_BITMAP),
-        .page_fault_mask = (uint32_t)GET(PAGE_FAULT_MASK),
-        .page_fault_match = (uint32_t)GET(PAGE_FAULT_MATCH),
-        .cr0_mask = GET(CR0_MASK),
-        .cr4_mask = GET(CR4_MASK),
-        .cr0_shadow = GET(CR0_SHADOW),
-        .cr4_shadow = GET(CR4_SHADOW),
-        .cr3_target_count = (uint32_t)GET(CR3_TARGET_COUNT),
-        .cr3_target = {GET(CR3_TARGET_0), GET(CR3_TARGET_1), GET(CR3_TARGET_2), GET(CR3_TARGET_3)},
-        .eptp = GET(EPT_POINTER),
-        .vpid = (uint16_t)GET(VPID),
-        .tpr_threshold = (uint32_t)GET(TPR_THRESHOLD),
-        .vm_functions = GET(VM_FUNCTION_CONTROLS),
-        .tsc_offset = GET(TSC_OFFSET),
-        .tsc_multiplier = GET(TSC_MULTIPLIER),
-        .ple_gap = (uint32_t)GET(PLE_GAP),
-        .ple_window = (uint32_t)GET(PLE_WINDOW),
-        .encls_exiting_bitmap = GET(ENCLS_EXITING_BITMAP),
-        .enclv_exiting_bitmap = GET(ENCLV_EXITING_BITMAP),
-        .pconfig_exiting_bitmap = GET(PCONFIG_EXITING_BITMAP),
-        .xss_exiting_bitmap = GET(XSS_EXITING_BITMAP),
-        .preemption_timer_value = (uint32_t)GET(PREEMPTION_TIMER),
-        .eptp_list_address = GET(EPTP_LIST_ADDRESS),
-        .eptp_index = (uint16_t)GET(EPTP_INDEX),
-        .ve_information_address = GET(VE_INFORMATION_ADDRESS),
-        .pml_address = GET(PML_ADDRESS),
-        .pml_index = (uint16_t)GET(PML_INDEX),
-        .sppt_pointer = GET(SPP_TABLE_POINTER),
-        .pasid_directory_low = GET(LOW_PASID_DIRECTORY),
-        .pasid_directory_high = GET(HIGH_PASID_DIRECTORY),
-        .spec_ctrl_mask = GET(SPEC_CTRL_MASK),
-        .spec_ctrl_shadow = GET(SPEC_CTRL_SHADOW),
-        .posted_interrupt_notification_vector = (uint16_t)GET(POSTED_INTERRUPT_VECTOR),
-    };
-    if (d->cpu & VX_CPU_USE_MSR_BITMAPS) d->msr_bitmap = page(memory, GET(MSR_BITMAP));
-    if (vx_vmcs_cpu2(d) & VX_CPU2_VMCS_SHADOWING) {
-        d->vmread_bitmap = page(memory, GET(VMREAD_BITMAP));
-        d->vmwrite_bitmap = page(memory, GET(VMWRITE_BITMAP));
+    *decision = (vx_vmcs){0};
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        uint64_t value = vx_vmcs_get(image, members[i].encoding);
+        memcpy((char *)decision + members[i].offset, &value, members[i].bytes); /* little endian, as x86 is */
     }
-#undef GET
+    if (decision->cpu & VX_CPU_USE_MSR_BITMAPS)
+        decision->msr_bitmap = page(memory, vx_vmcs_get(image, VX_VMCS_MSR_BITMAP));
+    if (vx_vmcs_cpu2(decision) & VX_CPU2_VMCS_SHADOWING) {
+        decision->vmread_bitmap = page(memory, vx_vmcs_get(image, VX_VMCS_VMREAD_BITMAP));
+        decision->vmwrite_bitmap = page(memory, vx_vmcs_get(image, VX_VMCS_VMWRITE_BITMAP));
+    }
+}
+
+void vx_vmcs_image_decide(vx_vmcs_image *image, const vx_vmcs *decision)
+{
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        uint64_t value = 0;
+        memcpy(&value, (const char *)decision + members[i].offset, members[i].bytes);
+        vx_vmcs_set(image, members[i].encoding, value);
+    }
 }

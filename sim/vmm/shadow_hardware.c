@@ -54,7 +54,8 @@ void shadow_controls_and_flushes(vmm_vm *vm)
 {
     shadow_controls(vm);
     vm->vmcs.cpu |= VX_CPU_INVLPG_EXITING; /* INVPCID too, where it is enabled */
-    if (vm->vmcs.cpu & VX_CPU_SECONDARY_CONTROLS) vm->vmcs.cpu2 |= VX_CPU2_INVPCID;
+    bool invpcid = vm->vmm->cpu->paging.invpcid && (vm->vmcs.cpu & VX_CPU_SECONDARY_CONTROLS);
+    if (invpcid) vm->vmcs.cpu2 |= VX_CPU2_INVPCID;
     vm->vmcb.intercepts1 |= 1U << 25; /* INVLPG, APM Vol. 2, Appendix B */
     vm->vmcb.intercepts3 |= 1U << 2;  /* INVPCID */
 }

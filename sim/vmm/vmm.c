@@ -3,6 +3,7 @@
 #include "guest_apic.h"
 #include "guest_registers.h"
 #include "handler_touch.h"
+#include "vx_vmx.h"
 
 #include <inttypes.h>
 
@@ -112,6 +113,31 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
         vx_mmu_invalidate(vx_vcpu_mmu(vmm->vm[vm].vcpu), &(vx_mmu_invalidation){.op = VX_OP_CR3_LOAD});
 }
 
+/* VM entry's checks of what this hypervisor has asked for, with a guest and a host that pass theirs. What the processor
+ * insists on is set as hypervisors do, by its capability MSRs. */
+static vx_status check_entry(vmm_vm *vm, vx_msg *msg)
+{
+    const vx_vmm *vmm = vm->vmm;
+    vx_vmx_caps caps;
+    vx_vmcs_image image;
+    vx_vmx_caps_init(&caps, vmm->cpu);
+    vx_vmcs_image_init(&image, &caps);
+    vm->vmcs.pin |= (uint32_t)caps.allowed0[VX_WORD_PIN];
+    vm->vmcs.cpu |= (uint32_t)caps.allowed0[VX_WORD_CPU];
+    vm->vmcs.exit_controls |= (uint32_t)vx_vmcs_get(&image, VX_VMCS_EXIT_CONTROLS);
+    vx_vmcs_image_decide(&image, &vm->vmcs);
+    vx_vmx_entry entry = {.vmcs = &image, .caps = &caps, .memory = vmm->memory, .ia32e = true};
+    vx_vmx_entry_init(&entry);
+    const vx_vmx_check *check = vx_vmx_check_first(&entry, VX_CHECK_CONTROL, VX_CHECK_GUEST);
+    if (!check) return VX_OK;
+    char detail[128];
+    vx_vmx_check_explain(check, &entry, detail, sizeof detail);
+    return vx_fail(msg, VX_ERR_INPUT,
+                   "hypervisor %s on %s: VM entry would fail with VM-instruction error %d: %s (SDM Vol. 3C %s)%s%s",
+                   vmm->config->name, vmm->cpu->name, check->outcome == VX_CHECK_CONTROL ? 7 : 8, check->text,
+                   check->section, detail[0] ? ": " : "", detail);
+}
+
 static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *msg)
 {
     vmm_vm *vm = &vmm->vm[index];
@@ -124,10 +150,7 @@ static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *m
     if (status != VX_OK || vmm->scheme->deprivileged) return status;
     exit_controls_common(vm);
     vmm->scheme->controls(vm);
-    const char *missing;
-    if (vmm->cpu->vendor == VX_VENDOR_INTEL && !vx_vmcs_supported(&vm->vmcs, &vmm->cpu->vmx, &missing))
-        return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s on %s: VM entry would fail, the CPU has no '%s'",
-                       vmm->config->name, vmm->cpu->name, missing);
+    if (vmm->cpu->vendor == VX_VENDOR_INTEL) return check_entry(vm, msg);
     return VX_OK;
 }
 

@@ -73,7 +73,11 @@ static inline vx_cfg_cpu test_cpu_nehalem(void)
                            .ept_ad = true,
                            .ept_execute_only = true,
                            .vpid = true,
-                           .invvpid = true};
+                           .invvpid = true,
+                           .true_controls = true,
+                           .msr_bitmaps = true,
+                           .wbinvd_exiting = true,
+                           .virtualize_x2apic = true};
     return cpu;
 }
 

@@ -58,7 +58,7 @@ static void make_cpu(vmm_world *world)
                                     .privileged_trap_ticks = 1100};
     world->cpu.vmx.tpr_shadow = world->options.tpr_shadow;
     world->cpu.vmx.pause_loop_exiting = world->options.pause_loops;
-    if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true};
+    if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true, .msr_bitmaps = true};
 }
 
 static void invert_placement(vmm_world *world)

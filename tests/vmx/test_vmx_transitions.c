@@ -628,6 +628,29 @@ static void translations_dropped(void **state)
     assert_false(machine_cpuid(m).drops);
 }
 
+/* The structure that decides exits holds its fields whole, both ways. */
+static void decision_and_back(void **state)
+{
+    (void)state;
+    vx_vmcs_image image = {{0}}, back = {{0}};
+    vx_vmcs decision, again;
+    const vx_vmcs_field *f;
+    for (unsigned i = 0; (f = vx_vmcs_field_at(i)) != NULL; i++)
+        vx_vmcs_set(&image, f->encoding, 0x9E3779B97F4A7C15ULL * (i + 1));
+    vx_vmcs_decision(&decision, &image, NULL);
+    vx_vmcs_image_decide(&back, &decision);
+    unsigned held = 0;
+    for (unsigned i = 0; (f = vx_vmcs_field_at(i)) != NULL; i++) {
+        uint64_t value = vx_vmcs_get(&back, f->encoding);
+        if (value) assert_int_equal(value, vx_vmcs_get(&image, f->encoding));
+        held += value != 0;
+    }
+    assert_in_range(held, 40, 60);
+    assert_int_equal(vx_vmcs_get(&back, VX_VMCS_CPU2_CONTROLS), decision.cpu2);
+    vx_vmcs_decision(&again, &back, NULL);
+    assert_memory_equal(&again, &decision, sizeof again);
+}
+
 static bool other_msr(void *context, uint32_t index, bool write, uint64_t *value)
 {
     uint64_t *held = context;
@@ -680,6 +703,7 @@ int main(void)
         cmocka_unit_test(vmcs_shadowing),
         cmocka_unit_test(eptp_switching),
         cmocka_unit_test(translations_dropped),
+        cmocka_unit_test(decision_and_back),
         cmocka_unit_test(msrs_of_the_caller),
     };
     return cmocka_run_group_tests_name("vmx_transitions", tests, setup, teardown);

@@ -259,9 +259,4 @@ bool vx_vmcb_exits(const vx_vmcb *vmcb, const vx_exit_context *context, const vx
  * because faults come from translation as well as from EXCEPTION records. */
 bool vx_vmcs_page_fault_exits(const vx_vmcs *vmcs, uint32_t error_code);
 
-/* The processor's own limits: every control the VMCS asks for exists on this CPU (no secondary controls on prescott, no
- * EPT on penryn). False: *missing names the first control that does not, and entry would fail with VM-instruction
- * error 7. */
-bool vx_vmcs_supported(const vx_vmcs *vmcs, const vx_cfg_vmx *features, const char **missing);
-
 #endif

@@ -180,5 +180,7 @@ void vx_vmcs_region_write(vx_physmem *memory, uint64_t region, const vx_vmcs_ima
 
 /* The part that decides exits, from the fields. The bitmaps are pages of `memory`; NULL where they lie beyond it. */
 void vx_vmcs_decision(vx_vmcs *decision, const vx_vmcs_image *image, const vx_physmem *memory);
+/* ... and back into the fields, but for the bitmaps' addresses, which it does not hold. */
+void vx_vmcs_image_decide(vx_vmcs_image *image, const vx_vmcs *decision);
 
 #endif
