@@ -15,6 +15,7 @@
 enum {
     SIM_TRACES_MAX = 64,
     SIM_IDENTITIES_MAX = 96,
+    SIM_WARNING = 512,
     SIM_SNAPSHOTS_MAX = 10000 /* each holds every statistic: some 25 KB */
 };
 
@@ -101,6 +102,7 @@ struct vx_sim {
     unsigned identity_count;
     const char *approximate[4];
     const char *warnings[4];
+    char fault_warning[SIM_WARNING]; /* sim_faults.c */
 };
 
 /* sim_models.c: opens the models and makes the assignments; whatever was opened is in `models`, on an error too, for
@@ -123,6 +125,13 @@ vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg);
 
 /* sim_machine.c: builds memory, MMU, hypervisor, vCPUs and guest OSes from the configuration. */
 vx_status sim_machine_build(vx_sim *sim, vx_msg *msg);
+
+/* sim_report.c: adds a warning to the report; the text must outlive the simulation. */
+void sim_warn(vx_sim *sim, const char *text);
+
+/* sim_faults.c: at the end of a run, warns where a trace's page faults and its page tables' differ. VX_ERR_CHECK with
+ * --check where the tables do not explain a reference. */
+vx_status sim_faults_end(vx_sim *sim, vx_msg *msg);
 
 /* sim_check.c: vx_vcpu_hooks.on_translation of --check; `checker` is the sim_vm. */
 vx_status sim_check_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,

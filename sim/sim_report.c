@@ -83,6 +83,13 @@ static void add_word(const char **list, unsigned *count, const char *word)
     list[*count] = NULL;
 }
 
+void sim_warn(vx_sim *sim, const char *text)
+{
+    unsigned count = 0;
+    while (sim->warnings[count]) count++;
+    add_word(sim->warnings, &count, text);
+}
+
 /* What makes figures of this run approximate (design, sections 5 and 7). */
 static void judge(vx_sim *sim)
 {

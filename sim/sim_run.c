@@ -152,6 +152,7 @@ static void dispatch(sim_vm *vm, vx_tick now)
 static vx_tick vm_ended(sim_vm *vm)
 {
     vm->ended = true;
+    vx_vcpu_end_of_trace(vm->vcpu);
     sim_vm *next = next_vm(vm->sim, vm->index);
     if (!next) {
         end_run(vm->sim, VX_OK);
@@ -278,6 +279,8 @@ vx_status vx_sim_run(vx_sim *sim, vx_msg *msg)
     sim_sync(sim);
     sim->complete = status == VX_OK;
     if (sim->vmm && sim->options.check && status == VX_OK) status = vx_vmm_verify(sim->vmm, &sim->verified_leaves, msg);
+    vx_status faults = sim_faults_end(sim, msg);
     vx_status identities = check_identities(sim, msg);
-    return identities != VX_OK ? identities : status;
+    if (identities != VX_OK) return identities;
+    return status == VX_OK ? faults : status;
 }

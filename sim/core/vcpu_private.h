@@ -46,7 +46,10 @@ struct vx_vcpu {
     bool draining;      /* executing the queue */
     /* The page fault delivered last has its EXCEPTION record still to come, from the guest OS or from the trace. */
     bool announced;
-    vx_gva announced_gva;
+    vx_fault_difference announcement;
+    vx_fault_difference first_difference;
+    const vx_record *batch_first; /* of the batch being run */
+    uint64_t batch_number;        /* how many records were given before it */
     vx_tick tick_limit;
     bool injected; /* a page fault waits for the VM entry */
     vx_gva injected_gva;
@@ -82,6 +85,17 @@ void vcpu_note_time(vx_vcpu *vcpu);
 
 /* Charges guest.instructions up to the present instruction count. */
 void vcpu_charge_instructions(vx_vcpu *vcpu);
+
+/* The number of a record of the batch being run. */
+static inline uint64_t vcpu_record_number(const vx_vcpu *vcpu, const vx_record *record)
+{
+    return vcpu->batch_number + (uint64_t)(record - vcpu->batch_first);
+}
+
+/* A page fault reaches the guest; its EXCEPTION record is still to come: fault_reconcile.c. */
+void vcpu_announce_fault(vx_vcpu *vcpu, const vx_record *record, vx_gva gva, uint32_t error_code);
+/* Is the record that of the fault announced last? It has exited and cost. */
+bool vcpu_confirm_fault(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
 
 /* What an event record does, as the instruction itself would, or as software emulates it: vcpu_events.c. */
 void vcpu_effect(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);

@@ -51,13 +51,13 @@ static void deliver_ve(vx_vcpu *v)
 
 /* To the guest's own fault handler: a modelled OS queues what it does; a system trace has it recorded behind. What the
  * delivery costs is guest.fault; the handler's instructions are instructions like any other. */
-static vcpu_settled deliver_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_code, vx_status *status, vx_msg *msg)
+static vcpu_settled deliver_page_fault(vx_vcpu *v, const vx_record *record, vx_gva gva, uint32_t error_code,
+                                       vx_status *status, vx_msg *msg)
 {
     v->counts.guest_faults++;
     v->registers.cr2 = gva.v;
     vx_ledger_charge(v->ledger, VX_CAUSE_GUEST_FAULT, v->cpu->cost.interrupt_ticks);
-    v->announced = true;
-    v->announced_gva = gva;
+    vcpu_announce_fault(v, record, gva, error_code);
     if (!v->hooks.on_page_fault) {
         v->counts.abandoned++;
         return VCPU_ABANDONED;
@@ -87,7 +87,7 @@ static vcpu_settled settle(vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault 
 {
     if (result == VX_MMU_PAGE_FAULT) {
         if (!vcpu_virtualized(v) || !page_fault_exits(v, fault->error_code))
-            return deliver_page_fault(v, fault->gva, fault->error_code, status, msg);
+            return deliver_page_fault(v, record, fault->gva, fault->error_code, status, msg);
         vx_exit exit = page_fault_exit(v, fault->gva, fault->error_code);
         if (vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT) return emulated(v, status, msg);
     } else {
@@ -100,7 +100,7 @@ static vcpu_settled settle(vx_vcpu *v, vx_mmu_result result, const vx_mmu_fault 
     }
     if (!v->injected) return VCPU_TRANSLATED;
     v->injected = false;
-    return deliver_page_fault(v, v->injected_gva, v->injected_error, status, msg);
+    return deliver_page_fault(v, record, v->injected_gva, v->injected_error, status, msg);
 }
 
 static vcpu_settled unsettled(vx_gva gva, vx_status *status, vx_msg *msg)
@@ -256,15 +256,6 @@ static bool is_trap_like(const vx_vcpu *v, const vx_exit *exit)
     return index >= 0 && vx_exit_reason_at(v->cpu->vendor, (unsigned)index)->trap_like;
 }
 
-/* The EXCEPTION record of a page fault that translation has already found and delivered: it has exited and cost. */
-static bool already_delivered(vx_vcpu *v, const vx_record *record)
-{
-    if (record->kind != VX_REC_EXCEPTION) return false;
-    bool same = v->announced && record->size == 14 && record->addr == v->announced_gva.v;
-    v->announced = false;
-    return same;
-}
-
 static vx_status execute(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
 {
     if (record->kind == VX_REC_PT_STORE) return page_table_store(v, record, payload, msg);
@@ -284,7 +275,7 @@ static vx_status execute(vx_vcpu *v, const vx_record *record, const uint64_t *pa
     }
     vcpu_note_view(v, record, payload);
     vx_exit exit;
-    if (already_delivered(v, record)) {
+    if (vcpu_confirm_fault(v, record, payload)) {
         v->counts.exceptions++;
         vcpu_enter_kernel(v);
         return VX_OK;

@@ -259,9 +259,12 @@ static vx_stop run_batch(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg 
 
 vx_stop vx_vcpu_run(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
 {
+    size_t from = run->position;
+    v->batch_first = batch->records + from;
     run->status = vx_vcpu_drain(v, msg);
     vx_stop stop = run->status == VX_OK ? run_batch(v, batch, run, msg) : VX_STOP_ERROR;
     vcpu_charge_instructions(v);
+    v->batch_number += run->position - from;
     return stop;
 }
 

@@ -23,6 +23,7 @@ void vx_vcpu_counts_reset(vx_vcpu *v)
     vx_vcpu_counts zero = {0};
     for (unsigned i = 0; i < VX_EXIT_ROWS; i++) zero.by_reason[i].number = v->counts.by_reason[i].number;
     v->counts = zero;
+    v->first_difference = (vx_fault_difference){0};
     v->instructions_base = v->instructions;
     v->charged_ticks = 0;
     v->fetches = v->loads = v->stores = v->crossings = v->untranslated = 0;
@@ -53,6 +54,9 @@ void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part)
     total->retries += part->retries;
     total->root_references += part->root_references;
     total->guest_faults += part->guest_faults;
+    total->unrecorded_faults += part->unrecorded_faults;
+    total->unexplained_faults += part->unexplained_faults;
+    total->differing_faults += part->differing_faults;
     total->exceptions += part->exceptions;
     total->interrupts += part->interrupts;
     for (unsigned i = 0; i < VX_REC_KINDS; i++) total->events[i] += part->events[i];
@@ -113,6 +117,12 @@ void vx_vcpu_counts_declare(vx_vcpu_counts *c, vx_vendor vendor, vx_stats *stats
         {&c->abandoned, "references", "reference_kinds.abandoned", "references that faulted in the recorded guest"},
         {&c->retries, "lookups", "tlb.retries", "references made again after a fault or exit"},
         {&c->guest_faults, "faults", "paging.guest_faults", "page faults the guest OS saw"},
+        {&c->unrecorded_faults, "faults", "paging.unrecorded_faults",
+         "page faults that the trace's page tables cause and its records do not confirm"},
+        {&c->unexplained_faults, "faults", "paging.unexplained_faults",
+         "recorded page faults that the trace's page tables do not explain (stale translations of the recorded guest)"},
+        {&c->differing_faults, "faults", "paging.differing_faults",
+         "page faults that trace and page tables agree on, but not on the error code"},
         {&c->exceptions, "events", "events.exceptions", "exceptions delivered to the guest"},
         {&c->interrupts, "events", "events.interrupts", "interrupts delivered to the guest"},
     };

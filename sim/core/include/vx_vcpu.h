@@ -220,6 +220,39 @@ uint64_t vx_vcpu_position(const vx_vcpu *vcpu);
  * MMU's. Ticks so far: instructions x CPI plus the ledger's other causes. */
 vx_tick vx_vcpu_now(const vx_vcpu *vcpu);
 
+/* ---- recorded and simulated page faults ---- */
+
+/* Where a system trace's page faults and those of its page tables differ. */
+typedef enum vx_fault_difference_kind {
+    VX_FAULT_SAME,
+    VX_FAULT_UNRECORDED,  /* a reference faults here, and no record behind it says so: its tables do not explain it */
+    VX_FAULT_UNEXPLAINED, /* a recorded fault that the guest's tables do not explain at that place */
+    VX_FAULT_OTHER_CODE,  /* both fault, with other error codes */
+    VX_FAULT_DIFFERENCES
+} vx_fault_difference_kind;
+
+typedef struct vx_fault_difference {
+    vx_fault_difference_kind kind;
+    uint64_t record;      /* its number, from 0, of those that the vCPU was given */
+    uint64_t instruction; /* how many had been executed */
+    vx_gva gva;
+    uint32_t error_code; /* UNRECORDED: simulated; else recorded */
+} vx_fault_difference;
+
+/* The first since counters were reset, or NULL. */
+const vx_fault_difference *vx_vcpu_first_difference(const vx_vcpu *vcpu);
+
+/* No record follows: a fault that waits for one stays unrecorded. */
+void vx_vcpu_end_of_trace(vx_vcpu *vcpu);
+
+/* What the guest's own tables say of an address, walked in software under vx_vcpu_guest_view, past all caches. */
+typedef struct vx_guest_mapping {
+    bool present;
+    bool write, user, execute; /* rights of the whole path */
+    vx_gpa gpa;
+} vx_guest_mapping;
+vx_guest_mapping vx_vcpu_guest_mapping(const vx_vcpu *vcpu, vx_gva gva);
+
 /* ---- counters ---- */
 
 enum { VX_EXIT_ROWS = 192 }; /* at least the reasons of either vendor */
@@ -238,6 +271,7 @@ typedef struct vx_vcpu_counts {
     uint64_t retries;         /* lookups after a fault or exit */
     uint64_t root_references; /* lookups in VMX root operation: no references of the guest's */
     uint64_t guest_faults, exceptions, interrupts;
+    uint64_t unrecorded_faults, unexplained_faults, differing_faults; /* see vx_fault_difference */
     uint64_t events[VX_REC_KINDS];
     uint64_t exits;
     uint64_t tpr_exits, tpr_exit_ticks;     /* exits of accesses to the TPR, and below its threshold; whole cost */
