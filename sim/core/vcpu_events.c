@@ -227,7 +227,7 @@ static void effect_state(vx_vcpu *v, const vx_record *record, const uint64_t *pa
                           .pdpte = {payload[5], payload[6], payload[7], payload[8]},
                           .cpl = record->size & 3,
                           .ac = true}; /* no record tells of STAC: SMAP is to deny nothing that the guest did */
-    vx_vcpu_end_of_trace(v); /* what was before is another guest */
+    vx_vcpu_end_of_trace(v);           /* what was before is another guest */
     if (vcpu_virtualized(v))
         v->hooks.on_state(v->hooks.hypervisor, v, &guest);
     else
