@@ -18,6 +18,7 @@ static const verb verbs[] = {
     {"compare", "replay a trace under several schemes, side by side", vx_verb_compare},
     {"walk", "show one page walk, access by access", vx_verb_walk},
     {"io", "replay devices' DMA through the IOMMU", vx_verb_io},
+    {"launch", "measure a hypervisor's image and launch it if a policy allows it", vx_verb_launch},
     {"trace", "import, generate, look at, check and cut traces", vx_verb_trace},
     {"model", "list, show, check and compare machine models", vx_verb_model},
     {"vmx", "check a VMCS as VM entry does; show VMX capability MSRs", vx_verb_vmx},

@@ -6,6 +6,7 @@ int vx_verb_run(int argc, char **argv);
 int vx_verb_compare(int argc, char **argv);
 int vx_verb_walk(int argc, char **argv);
 int vx_verb_io(int argc, char **argv);
+int vx_verb_launch(int argc, char **argv);
 int vx_verb_trace(int argc, char **argv);
 int vx_verb_model(int argc, char **argv);
 int vx_verb_vmx(int argc, char **argv);

@@ -25,6 +25,7 @@
 #include "vx_record.h"
 #include "vx_stats.h"
 #include "vx_status.h"
+#include "vx_tpm.h"
 #include "vx_vcpu.h"
 
 #ifdef __cplusplus
@@ -151,6 +152,21 @@ typedef struct vx_io_options {
 /* The document of `vexit io` (docs/schema/vexit-io-1.json). VX_ERR_INTERRUPTED where `stop` was set: *document is made
  * and says so. On other errors it is untouched. */
 vx_status vx_io_document(json_t **document, const vx_io_options *options, vx_msg *msg);
+
+/* ---- a measured launch ---- */
+
+typedef struct vx_launch_options {
+    const char *image, *policy;     /* files */
+    const char *module;             /* the authenticated code module's; NULL: an empty one */
+    vx_tpm_hash hash[VX_TPM_BANKS]; /* from a library of the caller's */
+} vx_launch_options;
+
+/* The document of `vexit launch --json`: the event log, the PCRs, the verdict. *launched: the policy allows the image.
+ * VX_ERR_INPUT for a bad policy, VX_ERR_IO where a file cannot be read. */
+vx_status vx_launch_document(json_t **document, bool *launched, const vx_launch_options *options, vx_msg *msg);
+
+/* Writes to options->policy the policy that allows options->image alone. */
+vx_status vx_launch_make_policy(const vx_launch_options *options, vx_msg *msg);
 
 #ifdef __cplusplus
 }

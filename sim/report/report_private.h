@@ -166,5 +166,6 @@ void report_exits(const json_t *run, FILE *out);
 vx_status report_side_by_side(const json_t *runs, FILE *out, vx_msg *msg);
 void report_bars(const json_t *runs, FILE *out);
 void report_walk(const json_t *run, FILE *out);
+void report_launch(const json_t *document, FILE *out);
 
 #endif

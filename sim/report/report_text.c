@@ -232,6 +232,8 @@ vx_status vx_report_write_text(const json_t *document, FILE *out, vx_msg *msg)
     vx_status status = VX_OK;
     if (json_array_size(runs) > 1)
         status = compare_text(document, out, msg);
+    else if (verb && strcmp(verb, "launch") == 0)
+        report_launch(document, out);
     else if (verb && strcmp(verb, "walk") == 0)
         walk_text(document, json_array_get(runs, 0), out);
     else
