@@ -10,6 +10,8 @@ static const struct argp_option option_list[] = {
      "is the next VM's",
      0},
     {"vms", KEY_VMS, "N", 0, "VMs that share the CPU in time slices (default: one a --trace)", 0},
+    {"nested", KEY_NESTED, "MODEL", 0,
+     "model of a hypervisor below, in whose VM the one of --vmm runs (scheme ept on Intel)", 1},
     {"vm", KEY_VM, "MODEL", 0, "model of the guest's OS, for user-level traces (default: a plain one)", 1},
     {"skip", KEY_SKIP, "N", 0, "leave out the first N instructions", 3},
     {"warmup", KEY_WARMUP, "N", 0, "run N instructions before counting", 3},
@@ -107,6 +109,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_VM:
         o->sim.vm = arg;
+        return 0;
+    case KEY_NESTED:
+        o->sim.nested = arg;
         return 0;
     case KEY_VMS:
         o->sim.vms = option_vms(state, arg);

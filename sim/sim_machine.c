@@ -104,6 +104,7 @@ static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
     if (sim->scheme == VX_SCHEME_NATIVE) return VX_OK;
     vx_vmm_setup setup = {.cpu = &sim->cpu,
                           .vmm = &sim->vmm_config,
+                          .l0 = sim->l0_model ? vx_model_vmm(sim->l0_model) : NULL,
                           .scheme = sim->scheme,
                           .vpid = sim->vpid,
                           .memory = &sim->memory,

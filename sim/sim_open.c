@@ -23,7 +23,9 @@ static vx_status open_models(vx_sim *sim, vx_msg *msg)
     sim->cpu = *vx_model_cpu(sim->models[VX_MODEL_CPU]);
     sim->vmm_config = *vx_model_vmm(sim->models[VX_MODEL_VMM]);
     sim->guest_config = *vx_model_guest(sim->models[VX_MODEL_VM]);
-    return VX_OK;
+    if (!o->nested) return VX_OK;
+    status = vx_model_open(&sim->l0_model, VX_MODEL_VMM, o->nested, msg);
+    return status == VX_OK ? vx_model_check(sim->l0_model, msg) : status;
 }
 
 static vx_status open_all(vx_sim *sim, vx_msg *msg)
@@ -31,6 +33,8 @@ static vx_status open_all(vx_sim *sim, vx_msg *msg)
     vx_status status = take_scheme(sim, msg);
     if (status == VX_OK) status = open_models(sim, msg);
     if (status == VX_OK) status = vx_vmm_check(&sim->cpu, &sim->vmm_config, sim->scheme, sim->vpid, msg);
+    if (status == VX_OK && sim->l0_model && sim->scheme == VX_SCHEME_NATIVE)
+        status = vx_fail(msg, VX_ERR_INPUT, "--nested: native runs without a hypervisor");
     if (status == VX_OK) status = sim_traces_open(sim, msg);
     if (status == VX_OK) status = sim_machine_build(sim, msg);
     if (status == VX_OK) status = sim_declare(sim, msg);
@@ -51,7 +55,7 @@ vx_status vx_sim_open(vx_sim **sim, const vx_sim_options *options, vx_msg *msg)
     /* What the options pointed to may go now; the traces' names stay by contract. */
     made->options.sets = NULL;
     made->options.set_count = 0;
-    made->options.cpu = made->options.vmm = made->options.vm = made->options.scheme = NULL;
+    made->options.nested = made->options.cpu = made->options.vmm = made->options.vm = made->options.scheme = NULL;
     made->options.vm_of_trace = NULL;
     *sim = made;
     return VX_OK;
@@ -68,6 +72,7 @@ void vx_sim_close(vx_sim *sim)
     if (sim->memory_made) vx_physmem_fini(&sim->memory);
     vx_arena_fini(&sim->arena);
     sim_models_close(sim->models);
+    vx_model_close(sim->l0_model);
     json_decref(sim->intervals);
     free(sim);
 }

@@ -60,6 +60,7 @@ struct vx_sim {
     vx_model *models[VX_MODEL_KINDS];
     vx_cfg_cpu cpu;
     vx_cfg_vmm vmm_config;
+    vx_model *l0_model; /* of the hypervisor below; NULL: none */
     vx_cfg_guest guest_config;
 
     vx_arena arena;

@@ -221,6 +221,12 @@ json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
                          .identity_count = sim->identity_count};
     json_t *object = vx_report_run_json(&run, msg);
     if (!object) return NULL;
+    const char *below = sim->l0_model ? vx_model_vmm(sim->l0_model)->name : NULL;
+    if (below && json_object_set_new(json_object_get(object, "nested"), "l0", json_string(below)) != 0) {
+        json_decref(object);
+        (void)vx_fail_nomem(msg);
+        return NULL;
+    }
     if (sim->intervals && json_object_set(object, "intervals", sim->intervals) != 0) {
         json_decref(object);
         (void)vx_fail_nomem(msg);

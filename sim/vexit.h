@@ -45,6 +45,7 @@ typedef struct vx_sim_progress {
 typedef struct vx_sim_options {
     const char *cpu;    /* model name or file; required */
     const char *vmm;    /* NULL: "textbook" */
+    const char *nested; /* model of a hypervisor below, in whose VM `vmm` runs; NULL: none */
     const char *vm;     /* model of the guest's OS, for user-level traces; NULL: the built-in one */
     const char *scheme; /* "native", "ept", "npt", ...; a trailing "+vpid" sets vpid; required */
     bool vpid;          /* tag TLB entries with VPID (AMD: keep ASIDs over VMRUN) */

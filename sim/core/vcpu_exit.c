@@ -27,6 +27,13 @@ void vx_vcpu_charge_software(vx_vcpu *v, uint32_t reason, uint64_t ticks)
     v->software_ticks += ticks;
 }
 
+void vx_vcpu_charge_hardware(vx_vcpu *v, uint32_t reason, uint64_t ticks)
+{
+    vx_ledger_charge(v->ledger, VX_CAUSE_EXIT_HARDWARE, ticks);
+    row_of(v, reason)->hardware_ticks += ticks;
+    v->software_ticks += ticks; /* between this exit and its entry */
+}
+
 void vx_vcpu_enter_root(vx_vcpu *v, const vx_mmu_control *host)
 {
     v->at_root = *v->ledger;

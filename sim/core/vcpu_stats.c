@@ -66,16 +66,11 @@ void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part)
     for (unsigned i = 0; i < VX_EXIT_ROWS; i++) add_row(&total->by_reason[i], &part->by_reason[i]);
 }
 
-static void declare_exits(vx_vcpu_counts *counts, vx_vendor vendor, vx_stats *stats)
+void vx_exit_rows_declare(vx_exit_counts rows[VX_EXIT_ROWS], vx_vendor vendor, const char *path, vx_stats *stats)
 {
-    vx_stats_scalar(stats, &counts->exits, "exits", "VM exits", "exits.total");
-    vx_stats_scalar(stats, &counts->tpr_exits, "exits",
-                    "of these, about the task priority: accesses, and its threshold", "exits.tpr.count");
-    vx_stats_scalar(stats, &counts->tpr_exit_ticks, "ticks", "what these cost, hardware and handler",
-                    "exits.tpr.cycles");
     for (unsigned i = 0; i < vx_exit_reason_count(vendor); i++) {
         const vx_exit_reason *reason = vx_exit_reason_at(vendor, i);
-        vx_exit_counts *row = &counts->by_reason[i];
+        vx_exit_counts *row = &rows[i];
         row->number = reason->number;
         const struct {
             const char *leaf, *unit, *doc;
@@ -92,7 +87,7 @@ static void declare_exits(vx_vcpu_counts *counts, vx_vendor vendor, vx_stats *st
             vx_stat stat = {.kind = VX_STAT_SCALAR, .unit = columns[c].unit, .doc = columns[c].doc};
             stat.of.scalar = columns[c].value;
             stat.shown_if = &row->count;
-            snprintf(stat.path, sizeof stat.path, "exits.by_reason.%s.%s", reason->name, columns[c].leaf);
+            snprintf(stat.path, sizeof stat.path, "%s.%s.%s", path, reason->name, columns[c].leaf);
             vx_stats_add(stats, &stat);
         }
     }
@@ -128,7 +123,11 @@ void vx_vcpu_counts_declare(vx_vcpu_counts *c, vx_vendor vendor, vx_stats *stats
     };
     for (unsigned i = 0; i < sizeof scalars / sizeof *scalars; i++)
         vx_stats_scalar(stats, scalars[i].value, scalars[i].unit, scalars[i].doc, "%s", scalars[i].path);
-    declare_exits(c, vendor, stats);
+    vx_stats_scalar(stats, &c->exits, "exits", "VM exits", "exits.total");
+    vx_stats_scalar(stats, &c->tpr_exits, "exits", "of these, about the task priority: accesses, and its threshold",
+                    "exits.tpr.count");
+    vx_stats_scalar(stats, &c->tpr_exit_ticks, "ticks", "what these cost, hardware and handler", "exits.tpr.cycles");
+    vx_exit_rows_declare(c->by_reason, vendor, "exits.by_reason", stats);
 }
 
 unsigned vx_vcpu_counts_identities(const vx_vcpu_counts *c, vx_identity *identities, unsigned room)

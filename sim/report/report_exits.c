@@ -7,12 +7,12 @@
 
 enum { NAME_WIDTH = 20 };
 
-unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX])
+static unsigned rows_at(const json_t *run, const char *path, report_exit rows[REPORT_EXITS_MAX])
 {
     unsigned count = 0;
     const char *name;
     json_t *reason;
-    json_object_foreach((json_t *)report_at(run, "exits.by_reason"), name, reason)
+    json_object_foreach((json_t *)report_at(run, path), name, reason)
     {
         report_exit row = {.name = name,
                            .number = report_uint(reason, "number"),
@@ -29,6 +29,11 @@ unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX])
     return count;
 }
 
+unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX])
+{
+    return rows_at(run, "exits.by_reason", rows);
+}
+
 static uint64_t cycles_of(const report_exit *row) { return row->hardware_cycles + row->software_cycles; }
 
 static double percent(uint64_t part, uint64_t whole) { return whole ? 100.0 * (double)part / (double)whole : 0.0; }
@@ -41,11 +46,8 @@ static void print_row(const report_exit *row, uint64_t samples, uint64_t cycles,
             row->least, row->most, (double)cycles_of(row) / (double)row->count);
 }
 
-void report_exits(const json_t *run, FILE *out)
+static void print_table(const report_exit *rows, unsigned count, const char *title, FILE *out)
 {
-    report_exit rows[REPORT_EXITS_MAX];
-    unsigned count = report_exit_rows(run, rows);
-    if (count == 0) return;
     uint64_t samples = 0, cycles = 0;
     int width = NAME_WIDTH;
     for (unsigned i = 0; i < count; i++) {
@@ -54,8 +56,20 @@ void report_exits(const json_t *run, FILE *out)
         int length = (int)strnlen(rows[i].name, REPORT_WORD - 1);
         if (length > width) width = length;
     }
-    fprintf(out, "\n%*s %10s %9s %9s %11s %11s %16s\n\n", width, "VM-EXIT", "Samples", "Samples%", "Time%", "Min Time",
+    fprintf(out, "\n%*s %10s %9s %9s %11s %11s %16s\n\n", width, title, "Samples", "Samples%", "Time%", "Min Time",
             "Max Time", "Avg time");
     for (unsigned i = 0; i < count; i++) print_row(&rows[i], samples, cycles, width, out);
     fprintf(out, "\nTotal Samples:%" PRIu64 ", Total events handled time:%" PRIu64 " cycles.\n", samples, cycles);
+}
+
+/* Of a nested guest two tables: what L1 handled, with all that it took, and what that made of exits to L0. */
+void report_exits(const json_t *run, FILE *out)
+{
+    report_exit rows[REPORT_EXITS_MAX];
+    unsigned count = report_exit_rows(run, rows);
+    bool nested = report_at(run, "nested") != NULL;
+    if (count > 0) print_table(rows, count, nested ? "L2 EXIT, to L1" : "VM-EXIT", out);
+    if (!nested) return;
+    count = rows_at(run, "nested.l0_exits.by_reason", rows);
+    if (count > 0) print_table(rows, count, "EXIT, to L0", out);
 }

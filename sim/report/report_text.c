@@ -29,6 +29,7 @@ static void machine_line(const json_t *run, FILE *out)
     char cpu[REPORT_WORD], name[REPORT_WORD], vmm[REPORT_WORD];
     fprintf(out, "machine  %s, scheme %s, hypervisor %s", report_word(run, "cpu", "?", cpu),
             report_word(run, "name", "?", name), report_word(run, "vmm", "none", vmm));
+    if (report_at(run, "nested")) fprintf(out, " in a VM of %s", report_word(run, "nested.l0", "?", vmm));
     const char *class = json_string_value(json_object_get(run, "class"));
     if (class) fprintf(out, ", class %s", report_plain(class, name));
     fputc('\n', out);

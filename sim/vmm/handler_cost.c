@@ -24,17 +24,17 @@ static vx_status unknown_reason(const vx_cfg_vmm *config, const char *reason, vx
                    near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
-vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg)
+vx_status handler_cost_resolve(const vx_vmm *vmm, const vx_cfg_vmm *config, handler_cost cost[VX_EXIT_ROWS],
+                               vx_msg *msg)
 {
-    const vx_cfg_vmm *config = vmm->config;
     if (config->handler_count == 0 || strcmp(config->handler[0].reason, "default") != 0)
         return vx_fail(msg, VX_ERR_INPUT, "vmm model %s has no default handler", config->name);
-    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) vmm->cost[i] = from_row(config, 0);
+    for (unsigned i = 0; i < VX_EXIT_ROWS; i++) cost[i] = from_row(config, 0);
     for (unsigned i = 1; i < config->handler_count; i++) {
         vx_status status = unknown_reason(config, config->handler[i].reason, msg);
         if (status != VX_OK) return status;
         int index = vx_exit_reason_find(vmm->cpu->vendor, config->handler[i].reason);
-        if (index >= 0) vmm->cost[index] = from_row(config, i);
+        if (index >= 0) cost[index] = from_row(config, i);
     }
     return VX_OK;
 }
@@ -57,8 +57,11 @@ void handler_cost_charge(vmm_vm *vm, const vx_exit *exit)
     uint64_t ticks = is_quick_eoi(vmm, exit) ? vmm->config->eoi_ticks : cost->ticks;
     vmm->counts.vmreads += cost->vmreads;
     vmm->counts.vmwrites += cost->vmwrites;
-    vx_vcpu_charge_software(vm->vcpu, reason,
-                            ticks + (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
-                                (uint64_t)cost->vmwrites * vmm->cpu->cost.vmwrite_ticks);
+    bool exiting = vmm->l0.config && !nested_l0_shadows(vmm); /* an access that exits costs its exit instead */
+    uint64_t accesses = exiting ? 0
+                                : (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
+                                      (uint64_t)cost->vmwrites * vmm->cpu->cost.vmwrite_ticks;
+    vx_vcpu_charge_software(vm->vcpu, reason, ticks + accesses);
     handler_touch(vm, cost, reason);
+    if (vmm->l0.config) nested_l0_reflect(vm, reason, cost);
 }

@@ -47,7 +47,11 @@ static vx_page_size largest_page(const vmm_vm *vm, vx_gpa gpa)
     static const vx_page_size sizes[] = {VX_PAGE_1G, VX_PAGE_2M};
     bool has_1g = is_npt(vm) ? vm->vmm->cpu->svm.npt_1g : vm->vmm->cpu->vmx.ept_1g;
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        if (sizes[i] > vm->vmm->config->nested_page || (sizes[i] == VX_PAGE_1G && !has_1g)) continue;
+        /* Under a hypervisor below, the processor walks the composition of both. */
+        const vx_cfg_vmm *l0 = vm->vmm->l0.config;
+        if ((l0 && sizes[i] > l0->nested_page) || sizes[i] > vm->vmm->config->nested_page ||
+            (sizes[i] == VX_PAGE_1G && !has_1g))
+            continue;
         uint64_t first = gpa.v & ~(vx_page_bytes(sizes[i]) - 1);
         if (first + vx_page_bytes(sizes[i]) <= vm->ram->bytes) return sizes[i];
     }

@@ -175,7 +175,8 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     exit_controls_maps(made);
     /* Page 0 is left out, so that no table has address 0. */
     uint64_t next = VX_PAGE_BYTES;
-    status = handler_cost_resolve(made, msg);
+    status = handler_cost_resolve(made, made->config, made->cost, msg);
+    if (status == VX_OK) status = nested_l0_init(made, setup->l0, setup->scheme, msg);
     if (status == VX_OK) status = handler_touch_init(made, &next, msg);
     table_pages_init(&made->pages, setup->memory, next, setup->layout->table_bytes & ~0xFFFULL);
     if (status == VX_OK) status = handler_touch_map(made, VX_PAGE_BYTES, msg);

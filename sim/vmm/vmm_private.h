@@ -78,6 +78,12 @@ struct vx_vmm {
         uint64_t frames;     /* that handlers touch; 0: off */
         vx_mmu_control host; /* translation in VMX root operation */
     } touch;
+    struct {
+        const vx_cfg_vmm *config; /* NULL: the hypervisor runs on the processor */
+        handler_cost cost[VX_EXIT_ROWS];
+        uint64_t exits, reflected;
+        vx_exit_counts by_reason[VX_EXIT_ROWS];
+    } l0; /* below, where the hypervisor is nested itself */
     bool out_of_tables;
     bool recorded_guests;
     uint32_t store_ticks;                    /* what performing a guest's page-table store costs under this scheme */
@@ -100,9 +106,18 @@ extern const vmm_scheme vmm_scheme_trap, vmm_scheme_bt;
 const vmm_scheme *vmm_scheme_of(vx_scheme scheme);
 
 /* handler_cost.c */
-vx_status handler_cost_resolve(vx_vmm *vmm, vx_msg *msg);
+vx_status handler_cost_resolve(const vx_vmm *vmm, const vx_cfg_vmm *config, handler_cost cost[VX_EXIT_ROWS],
+                               vx_msg *msg);
 /* Charges the handler of the exit: its ticks and VMCS accesses. */
 void handler_cost_charge(vmm_vm *vm, const vx_exit *exit);
+
+/* nested_l0.c: the hypervisor below a nested one. */
+vx_status nested_l0_init(vx_vmm *vmm, const vx_cfg_vmm *config, vx_scheme scheme, vx_msg *msg);
+bool nested_l0_shadows(const vx_vmm *vmm); /* VMREAD and VMWRITE of L1 do not exit */
+/* What L0 does about an exit that L1's handler of this cost handles. */
+void nested_l0_reflect(vmm_vm *vm, uint32_t reason, const handler_cost *l1);
+void nested_l0_reset(vx_vmm *vmm);
+void nested_l0_declare(vx_vmm *vmm, vx_stats *stats);
 
 /* exit_controls.c: what every scheme of this model intercepts. */
 void exit_controls_common(vmm_vm *vm);

@@ -7,7 +7,11 @@ const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm)
     return &vmm->counts;
 }
 
-void vx_vmm_counts_reset(vx_vmm *vmm) { vmm->counts = (vx_vmm_counts){.table_pages = vmm->pages.in_use}; }
+void vx_vmm_counts_reset(vx_vmm *vmm)
+{
+    vmm->counts = (vx_vmm_counts){.table_pages = vmm->pages.in_use};
+    nested_l0_reset(vmm);
+}
 
 static void declare_traps(vx_vmm_counts *c, vx_stats *stats)
 {
@@ -54,6 +58,7 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
     if (vmm->scheme->deprivileged) declare_traps(c, stats);
     if (vmm->scheme->emulate) declare_xen(c, stats);
+    if (vmm->l0.config) nested_l0_declare(vmm, stats);
     if (vmm->touch.frames == 0) return;
     vx_stats_scalar(stats, &c->indirect_references, "references", "handlers' references to lines of their own",
                     "exits.indirect.references");

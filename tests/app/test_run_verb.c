@@ -141,6 +141,31 @@ static void vpid_keeps_translations_over_exits(void **state)
     json_decref(named);
 }
 
+/* A nested hypervisor: the same exits of the guest, more of L0's; VMCS shadowing takes the VMREADs and VMWRITEs away.
+ */
+static void a_nested_hypervisor_multiplies_exits(void **state)
+{
+    (void)state;
+    json_t *flat = cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --max 1m", COMPILER);
+    json_t *nested =
+        cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --nested textbook --max 1m", COMPILER);
+    json_t *shadowing = cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --nested textbook --max 1m "
+                                     "--set cpu.vmx.vmcs_shadowing=yes",
+                                     COMPILER);
+    uint64_t exits = cli_count(flat, "/runs/0/exits/total");
+    assert_int_equal(cli_count(nested, "/runs/0/exits/total"), exits);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l1_exits"), exits);
+    uint64_t violations = cli_count(flat, "/runs/0/exits/by_reason/EPT_VIOLATION/count");
+    uint64_t accesses = cli_count(flat, "/runs/0/vmcs/reads") + cli_count(flat, "/runs/0/vmcs/writes");
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l0_exits/total"), 2 * exits + accesses + violations);
+    assert_int_equal(cli_count(shadowing, "/runs/0/nested/l0_exits/total"), 2 * exits + violations);
+    assert_true(cli_count(nested, "/runs/0/cycles/total") > cli_count(shadowing, "/runs/0/cycles/total"));
+    assert_true(cli_count(shadowing, "/runs/0/cycles/total") > cli_count(flat, "/runs/0/cycles/total"));
+    json_decref(flat);
+    json_decref(nested);
+    json_decref(shadowing);
+}
+
 /* ---- which part counts ---- */
 
 static void assert_about(uint64_t value, uint64_t wanted) { assert_in_range(value, wanted, wanted + BLOCK); }
@@ -374,6 +399,7 @@ int main(void)
         cmocka_unit_test(ept_lets_cr3_and_invlpg_through),
         cmocka_unit_test(shadow_paging_pays_for_cr3_and_invlpg),
         cmocka_unit_test(vpid_keeps_translations_over_exits),
+        cmocka_unit_test(a_nested_hypervisor_multiplies_exits),
         cmocka_unit_test(max_ends_counting),
         cmocka_unit_test(warm_up_resets_the_counters),
         cmocka_unit_test(skip_leaves_out),

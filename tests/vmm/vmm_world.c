@@ -58,6 +58,7 @@ static void make_cpu(vmm_world *world)
                                     .privileged_trap_ticks = 1100};
     world->cpu.vmx.tpr_shadow = world->options.tpr_shadow;
     world->cpu.vmx.pause_loop_exiting = world->options.pause_loops;
+    world->cpu.vmx.vmcs_shadowing = world->options.vmcs_shadowing;
     if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true, .msr_bitmaps = true};
 }
 
@@ -76,6 +77,7 @@ static void make_vmm(vmm_world *world)
     if (world->options.scheme == VX_SCHEME_NATIVE) return;
     vx_vmm_setup setup = {.cpu = &world->cpu,
                           .vmm = &world->config,
+                          .l0 = world->options.l0,
                           .scheme = world->options.scheme,
                           .vpid = world->options.vpid,
                           .memory = &world->memory,

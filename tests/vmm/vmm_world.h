@@ -22,6 +22,8 @@ typedef struct vmm_options {
     bool no_secondary;     /* a CPU of the first generation */
     bool tpr_shadow;       /* a CPU that has it */
     bool pause_loops;      /* a CPU that tells them */
+    bool vmcs_shadowing;   /* a CPU that has it */
+    const vx_cfg_vmm *l0;  /* a hypervisor below */
     vx_exit_policy exits;
     uint32_t nested_prefetch, quota_ratio, quota_least;
     const vx_cfg_xen_shadow *xen; /* NULL: as Xen 3.3, without a limit to its memory */

@@ -170,6 +170,9 @@ const vx_gpa_map *vx_vcpu_ram(const vx_vcpu *vcpu);
  * handler calls that lets the guest's instruction through unchanged. */
 void vx_vcpu_execute(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
 
+/* Charges the hardware of further exits and entries that the exit being handled makes (a nested hypervisor's). */
+void vx_vcpu_charge_hardware(vx_vcpu *vcpu, uint32_t reason, uint64_t ticks);
+
 /* Charges software cycles of a handler; `reason` as in the exit being handled. */
 void vx_vcpu_charge_software(vx_vcpu *vcpu, uint32_t reason, uint64_t ticks);
 
@@ -280,6 +283,9 @@ typedef struct vx_vcpu_counts {
 
 const vx_vcpu_counts *vx_vcpu_counts_now(const vx_vcpu *vcpu);
 void vx_vcpu_counts_reset(vx_vcpu *vcpu);
+
+/* Declares the columns of a table of exits, a row a reason, under a path. */
+void vx_exit_rows_declare(vx_exit_counts rows[VX_EXIT_ROWS], vx_vendor vendor, const char *path, vx_stats *stats);
 
 /* Adds one vCPU's counters to a total (several VMs on one CPU). Start from zero. */
 void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part);

@@ -36,6 +36,7 @@ vx_status vx_host_layout_make(vx_host_layout *layout, vx_scheme scheme, const vx
 typedef struct vx_vmm_setup {
     const vx_cfg_cpu *cpu;
     const vx_cfg_vmm *vmm;
+    const vx_cfg_vmm *l0; /* the hypervisor below, in whose VM this one runs; NULL: it runs on the processor */
     vx_scheme scheme;
     bool vpid; /* tag TLB entries; off on SVM: flush at each VMRUN */
     vx_physmem *memory;
