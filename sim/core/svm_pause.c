@@ -5,7 +5,7 @@
  * loaded again, and execution goes on, where more cycles than that have passed since the PAUSE before. Bochs (count
  * only) and kvm-unit-tests x86/svm_tests.c (pause_filter_test) agree: with a count of 9 the tenth PAUSE exits.
  *
- * Simulated time stands still between the PAUSEs of one counted record. */
+ * A vCPU spreads the PAUSEs of one counted record over the time before it (vcpu_nonroot.c). */
 #include "vx_svm.h"
 
 void vx_svm_pause_load(vx_svm_pause *pause, const vx_vmcb *vmcb)

@@ -3,7 +3,6 @@
 #define VX_SVM_PRIVATE_H
 
 #include "vcpu_private.h"
-#include "vx_svm.h"
 
 #define SVM_RFLAGS_IF (1ULL << 9)
 #define SVM_RFLAGS_VM (1ULL << 17)

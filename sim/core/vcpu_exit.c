@@ -3,7 +3,6 @@
  * SDM Vol. 3C 28.3.3.1: with VPID off, VM exits and VM entries drop all linear and combined mappings of VPID 0. On AMD
  * TLB_CONTROL says what each VMRUN flushes (APM Vol. 2, 15.16.1). */
 #include "vcpu_private.h"
-#include "vx_svm.h"
 
 static vx_exit_counts *row_of(vx_vcpu *v, uint32_t reason)
 {

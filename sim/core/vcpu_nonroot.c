@@ -1,5 +1,5 @@
 /* Features of VMX non-root operation while a trace is replayed: the preemption timer, PAUSE-loop exiting, EPTP
- * switching.
+ * switching; and AMD's pause filter.
  *
  * SDM Vol. 3C 25.1.3, 25.5.1, 25.5.6.3, 26.7.4. (Chapter numbers: see vx_vmcs.h.) The time-stamp counter is the
  * simulated clock: one tick of the ledger is one of the TSC. The timer ends the loop over references as a tick limit
@@ -16,6 +16,7 @@ static uint32_t cpu2_of(const vx_vcpu *v) { return v->vmcs ? vx_vmcs_cpu2(v->vmc
 void vcpu_nonroot_entered(vx_vcpu *v)
 {
     v->ple = (vx_ple){0};
+    if (v->vmcb) vx_svm_pause_load(&v->pause_filter, v->vmcb);
     v->timer_deadline = VX_TICK_NEVER;
     if (v->vmcs && (v->vmcs->pin & VX_PIN_PREEMPTION_TIMER))
         v->timer_deadline =
@@ -48,27 +49,35 @@ vx_status vcpu_timer_exits(vx_vcpu *v, vx_msg *msg)
 
 /* ---- PAUSE loops ---- */
 
+/* AMD: an intercept of PAUSE goes through the filter (APM Vol. 2, 15.14.4: svm_pause.c). */
+static bool filters_pauses(const vx_vcpu *v)
+{
+    return v->vmcb && (v->vmcb->intercepts1 & VX_SVM_INTERCEPT_PAUSE) && v->vmcb->pause_filter_count > 0;
+}
+
 bool vcpu_watches_pauses(const vx_vcpu *v)
 {
+    if (v->vmcb) return filters_pauses(v);
     bool loops = (cpu2_of(v) & VX_CPU2_PAUSE_LOOP_EXITING) != 0;
     return loops && !(v->vmcs->cpu & VX_CPU_PAUSE_EXITING) && v->registers.cpl == 0;
 }
 
 void vcpu_note_event(vx_vcpu *v, const vx_record *record)
 {
-    bool matters = (cpu2_of(v) & VX_CPU2_PAUSE_LOOP_EXITING) && record->kind != VX_REC_SKIPPED;
-    if (matters) v->event_tick = vx_vcpu_now(v);
+    bool watched = (cpu2_of(v) & VX_CPU2_PAUSE_LOOP_EXITING) || filters_pauses(v);
+    if (watched && record->kind != VX_REC_SKIPPED) v->event_tick = vx_vcpu_now(v);
 }
 
 /* The PAUSEs of a run lie evenly between the event before it and now: the recorder merges those of a loop into one
  * record behind the loop's instructions. */
 void vcpu_pause_run(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
-    const vx_exit exit = {.reason = VX_EXIT_PAUSE_INSTRUCTION};
+    const vx_exit exit = {.reason = v->vmcb ? (uint32_t)VX_SVM_EXIT_PAUSE : (uint32_t)VX_EXIT_PAUSE_INSTRUCTION};
     uint64_t count = record->addr, span = vx_vcpu_now(v) - v->event_tick;
     for (uint64_t n = 1; n <= count; n++) {
         uint64_t still_to_come = span - (span / count * n + span % count * n / count);
-        if (vx_ple_pause(&v->ple, v->vmcs, vx_vcpu_now(v) - still_to_come))
+        vx_tick at = vx_vcpu_now(v) - still_to_come;
+        if (v->vmcb ? vx_svm_pause_exits(&v->pause_filter, v->vmcb, at) : vx_ple_pause(&v->ple, v->vmcs, at))
             (void)vcpu_take_exit(v, &exit, record, payload);
     }
 }

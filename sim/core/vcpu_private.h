@@ -7,6 +7,7 @@
 
 #include "vx_nested_exit.h"
 #include "vx_nonroot.h"
+#include "vx_svm.h"
 #include "vx_vcpu.h"
 
 /* References are retried at most this often for one cause; a hypervisor that never mends its fault is a broken
@@ -40,6 +41,7 @@ struct vx_vcpu {
 
     vx_tick timer_deadline; /* of the VMX-preemption timer; VX_TICK_NEVER: off */
     vx_ple ple;
+    vx_svm_pause pause_filter;
     vx_tick event_tick; /* of the last event, while PAUSE loops are watched */
 
     bool monitor_armed; /* by MONITOR, until MWAIT */

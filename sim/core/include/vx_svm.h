@@ -64,11 +64,31 @@ enum {
     VX_SVM_EXIT_SMI = 0x62,
     VX_SVM_EXIT_INIT = 0x63,
     VX_SVM_EXIT_VINTR = 0x64,
+    VX_SVM_EXIT_PAUSE = 0x77,
     VX_SVM_EXIT_IOIO = 0x7B,
     VX_SVM_EXIT_SHUTDOWN = 0x7F,
     VX_SVM_EXIT_NPF = 0x400
 };
 #define VX_SVM_EXIT_INVALID UINT64_MAX /* -1 */
+
+/* ---- CPUID Fn8000_000A ---- */
+
+typedef struct vx_svm_feature {
+    uint8_t bit;      /* of EDX */
+    const char *name; /* Linux's */
+    const char *doc;
+    size_t offset; /* of the flag in vx_cfg_svm */
+} vx_svm_feature;
+
+unsigned vx_svm_feature_count(void);
+const vx_svm_feature *vx_svm_feature_at(unsigned index); /* NULL past the last */
+bool vx_svm_has(const vx_cfg_svm *svm, const vx_svm_feature *feature);
+
+typedef struct vx_svm_cpuid {
+    uint32_t eax, ebx, edx; /* revision; number of ASIDs; features */
+} vx_svm_cpuid;
+/* Zeros without SVM. */
+vx_svm_cpuid vx_svm_cpuid_of(const vx_cfg_svm *svm);
 
 /* ---- VMRUN's consistency checks ---- */
 
@@ -104,6 +124,7 @@ typedef struct vx_svm_pause {
 
 /* VMRUN loads the counter. */
 void vx_svm_pause_load(vx_svm_pause *pause, const vx_vmcb *vmcb);
+#define VX_SVM_INTERCEPT_PAUSE (1U << 23) /* of the word at VMCB offset 00Ch */
 /* One PAUSE at time `now` (ticks of the processor's clock) under an intercept of PAUSE: does it exit? */
 bool vx_svm_pause_exits(vx_svm_pause *pause, const vx_vmcb *vmcb, vx_tick now);
 

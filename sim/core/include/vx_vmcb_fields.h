@@ -58,7 +58,8 @@ typedef enum vx_vmcb_field {
     VX_VMCB_AVIC_PHYSICAL_TABLE,
     VX_VMCB_BUS_LOCK_COUNTER,
     /* State save area. Four fields a segment, always in this order. */
-    VX_VMCB_ES_SELECTOR,
+    VX_VMCB_SAVE_FIRST,
+    VX_VMCB_ES_SELECTOR = VX_VMCB_SAVE_FIRST,
     VX_VMCB_ES_ATTRIBUTES,
     VX_VMCB_ES_LIMIT,
     VX_VMCB_ES_BASE,
