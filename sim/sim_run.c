@@ -139,11 +139,20 @@ static sim_vm *next_vm(vx_sim *sim, unsigned after)
     return NULL;
 }
 
-/* Gives the CPU to another VM: what VMCLEAR and VMPTRLD do to the MMU's control state. */
+/* The VM's control state goes into the MMU. */
+static void load(const sim_vm *vm)
+{
+    if (vm->sim->vmm)
+        vx_vmm_dispatch(vm->sim->vmm, vm->index);
+    else
+        vx_vcpu_load(vm->vcpu);
+}
+
+/* Gives the CPU to another VM. */
 static void dispatch(sim_vm *vm, vx_tick now)
 {
     vx_sim *sim = vm->sim;
-    vx_vcpu_load(vm->vcpu);
+    load(vm);
     sim->running = vm->index;
     vx_clk_kick(vm->process, now);
     if (sim->slice) vx_clk_arm(sim->slice, now + sim->vmm_config.slice_ticks);
@@ -222,7 +231,7 @@ static vx_status boot(vx_sim *sim, vx_msg *msg)
     for (unsigned i = 0; i < sim->vms; i++) {
         sim_vm *vm = &sim->vm[i];
         if (!vm->guest) continue;
-        vx_vcpu_load(vm->vcpu);
+        load(vm);
         vx_status status = vx_guest_boot(vm->guest, &vm->queue, msg);
         if (status == VX_OK) status = vx_vcpu_drain(vm->vcpu, msg);
         if (status != VX_OK) return status;

@@ -90,7 +90,8 @@ static void amd(vmm_vm *vm)
     c->io_bitmap = vm->vmm->all_ports;
     c->msr_bitmap = vm->vmm->msrpm;
     if (vm->vmm->config->tpr_trap == VX_TPR_TRAP_ALL) c->cr_write = c->cr_read = 1U << 8;
-    c->asid = vm->index + 1;
+    c->decode_assists = vm->vmm->cpu->svm.decode_assists;
+    (void)asids_assign(vm);
     if (!vm->vmm->vpid) c->tlb_control = vm->vmm->cpu->svm.flush_by_asid ? 3 : 1;
 }
 

@@ -8,9 +8,10 @@
  * the processor can tell. Page faults, CR3 and INVLPG are the
  * memory algorithm's business.
  *
- * NOT MODELLED: AMD's pause filter, UMIP emulation, guests that KVM is told to let execute HLT,
+ * NOT MODELLED: UMIP emulation, guests that KVM is told to let execute HLT,
  * MWAIT or PAUSE. */
 #include "vmm_private.h"
+#include "vx_svm.h"
 
 #include <string.h>
 
@@ -32,6 +33,7 @@ enum {
     SVM_DR_PAST = 0x40,
     PLE_GAP = 128,     /* KVM_DEFAULT_PLE_GAP */
     PLE_WINDOW = 4096, /* KVM_VMX_DEFAULT_PLE_WINDOW */
+    PLE_COUNT = 3000,  /* KVM_SVM_DEFAULT_PLE_WINDOW: PAUSEs, not ticks */
 };
 
 /* SYSENTER_CS, _ESP, _EIP, FS, GS and KernelGS base: of both vendors. */
@@ -100,6 +102,10 @@ static void amd(vmm_vm *vm)
     c->exceptions |= EXCEPTIONS;
     c->cr_read = c->cr_write = 1U << 4; /* CR8: V_TPR. CR3: a shadow scheme */
     c->dr_read = c->dr_write = 0xFFFF;
+    /* Without the filter too: then each PAUSE exits. */
+    c->intercepts1 |= VX_SVM_INTERCEPT_PAUSE;
+    if (vm->vmm->cpu->svm.pause_filter) c->pause_filter_count = PLE_COUNT;
+    if (vm->vmm->cpu->svm.pause_threshold) c->pause_filter_threshold = PLE_GAP;
 }
 
 void exit_controls_kvm(vmm_vm *vm)
@@ -153,9 +159,15 @@ static void follow_x2apic(vmm_vm *vm, const vx_record *record, const uint64_t *p
     vm->vmcs.cpu2 |= VX_CPU2_VIRTUALIZE_X2APIC;
 }
 
-/* grow_ple_window: each exit out of a PAUSE loop doubles the window. */
+/* grow_ple_window: each exit out of a PAUSE loop doubles the window; AMD's is a count of at most 16 bits. */
 static void grow_ple_window(vmm_vm *vm, const vx_exit *exit)
 {
+    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) {
+        uint32_t count = vm->vmcb.pause_filter_count * 2U;
+        if (exit->reason == VX_SVM_EXIT_PAUSE)
+            vm->vmcb.pause_filter_count = (uint16_t)(count > UINT16_MAX ? UINT16_MAX : count);
+        return;
+    }
     if (exit->reason != VX_EXIT_PAUSE_INSTRUCTION) return;
     uint32_t window = vm->vmcs.ple_window;
     vm->vmcs.ple_window = window > UINT32_MAX / 2 ? UINT32_MAX : window * 2;
@@ -165,6 +177,7 @@ static void grow_ple_window(vmm_vm *vm, const vx_exit *exit)
 void exit_controls_kvm_scheduled(vmm_vm *vm)
 {
     if (vm->vmcs.ple_window) vm->vmcs.ple_window = PLE_WINDOW;
+    if (vm->vmcb.pause_filter_count) vm->vmcb.pause_filter_count = PLE_COUNT;
 }
 
 void exit_controls_kvm_loaded(vmm_vm *vm)
@@ -175,10 +188,9 @@ void exit_controls_kvm_loaded(vmm_vm *vm)
 void exit_controls_kvm_handled(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     lend_debug_registers(vm, is_debug_register(vm, exit->reason));
-    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) {
+    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD)
         watch_cr0(vm);
-        return;
-    }
-    follow_x2apic(vm, record, payload);
+    else
+        follow_x2apic(vm, record, payload);
     grow_ple_window(vm, exit);
 }

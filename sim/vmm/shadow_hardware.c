@@ -134,7 +134,9 @@ static void invvpid(vmm_vm *vm, vx_mmu_op op, vx_gva gva)
         return;
     }
     if (!vm->vmm->vpid) return; /* VM entry drops everything of VPID 0 */
-    vx_mmu_invalidation drop = {.op = op, .gva = gva, .vpid = (uint16_t)(vm->index + 1)};
+    bool amd = vm->vmm->cpu->vendor == VX_VENDOR_AMD;
+    uint16_t vpid = (uint16_t)(amd ? vm->vmcb.asid : vm->vmcs.vpid);
+    vx_mmu_invalidation drop = {.op = op, .gva = gva, .vpid = vpid};
     vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu), &drop);
 }
 

@@ -106,8 +106,9 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
 {
     bool amd = vmm->cpu->vendor == VX_VENDOR_AMD;
     vx_exit exit = {.reason = amd ? (uint32_t)SVM_EXIT_INTR : (uint32_t)VX_EXIT_EXTERNAL_INTERRUPT};
-    vx_vcpu_exit(vmm->vm[vm].vcpu, &exit);
+    /* Before the exit: the VM entry that ends it is the one after the VM is back on the processor. */
     if (vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_scheduled(&vmm->vm[vm]);
+    vx_vcpu_exit(vmm->vm[vm].vcpu, &exit);
     /* Without VMX, what another VM's MOV to CR3 would drop: all are of one context. */
     if (vmm->scheme->deprivileged)
         vx_mmu_invalidate(vx_vcpu_mmu(vmm->vm[vm].vcpu), &(vx_mmu_invalidation){.op = VX_OP_CR3_LOAD});
@@ -138,6 +139,12 @@ static vx_status check_entry(vmm_vm *vm, vx_msg *msg)
                    check->section, detail[0] ? ": " : "", detail);
 }
 
+void vx_vmm_dispatch(vx_vmm *vmm, unsigned vm)
+{
+    if (vmm->cpu->vendor == VX_VENDOR_AMD && !vmm->scheme->deprivileged) asids_dispatch(&vmm->vm[vm]);
+    vx_vcpu_load(vmm->vm[vm].vcpu);
+}
+
 static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *msg)
 {
     vmm_vm *vm = &vmm->vm[index];
@@ -150,6 +157,7 @@ static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *m
     if (status != VX_OK || vmm->scheme->deprivileged) return status;
     exit_controls_common(vm);
     vmm->scheme->controls(vm);
+    if (vmm->cpu->vendor == VX_VENDOR_AMD) return svm_entry_check(vm, msg);
     if (vmm->cpu->vendor == VX_VENDOR_INTEL) return check_entry(vm, msg);
     return VX_OK;
 }
@@ -172,6 +180,7 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->vm_count = setup->vms;
     made->recorded_guests = setup->recorded_guests;
     made->store_ticks = setup->scheme == VX_SCHEME_BT ? setup->vmm->bt_store_ticks : setup->vmm->emulate_store_ticks;
+    asids_init(made);
     exit_controls_maps(made);
     /* Page 0 is left out, so that no table has address 0. */
     uint64_t next = VX_PAGE_BYTES;

@@ -52,10 +52,11 @@ struct vmm_vm {
     const vx_gpa_map *ram;
     vx_vmcs vmcs;
     vx_vmcb vmcb;
-    vx_registers guest;  /* what the guest believes its registers hold */
-    void *state;         /* the scheme's */
-    vx_posted posted;    /* where posted interrupts are used */
-    bool device_retried; /* policy "kvm": the read that has exited is being made again */
+    vx_registers guest;       /* what the guest believes its registers hold */
+    uint64_t asid_generation; /* in which vmcb.asid was given; 0: none was */
+    void *state;              /* the scheme's */
+    vx_posted posted;         /* where posted interrupts are used */
+    bool device_retried;      /* policy "kvm": the read that has exited is being made again */
 };
 
 /* Cost of one exit reason's handler, resolved from the model. */
@@ -84,6 +85,10 @@ struct vx_vmm {
         uint64_t exits, reflected;
         vx_exit_counts by_reason[VX_EXIT_ROWS];
     } l0; /* below, where the hypervisor is nested itself */
+    struct {
+        uint64_t generation;
+        uint32_t next; /* in this generation */
+    } asids;
     bool out_of_tables;
     bool recorded_guests;
     uint32_t store_ticks;                    /* what performing a guest's page-table store costs under this scheme */
@@ -121,6 +126,16 @@ void nested_l0_declare(vx_vmm *vmm, vx_stats *stats);
 
 /* exit_controls.c: what every scheme of this model intercepts. */
 void exit_controls_common(vmm_vm *vm);
+/* asids.c: AMD. Gives the VM an ASID of the present generation. True: a new generation has begun, and all ASIDs must be
+ * flushed before it runs. */
+void asids_init(vx_vmm *vmm);
+bool asids_assign(vmm_vm *vm);
+/* The VM is about to run: its VMRUN flushes where it must. */
+void asids_dispatch(vmm_vm *vm);
+
+/* svm_entry.c: whether VMRUN would enter with the VM's controls: VX_ERR_INPUT names check and field. */
+vx_status svm_entry_check(const vmm_vm *vm, vx_msg *msg);
+
 /* Makes the permission maps that all VMs share. */
 void exit_controls_maps(vx_vmm *vmm);
 

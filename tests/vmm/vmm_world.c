@@ -59,6 +59,7 @@ static void make_cpu(vmm_world *world)
     world->cpu.vmx.tpr_shadow = world->options.tpr_shadow;
     world->cpu.vmx.pause_loop_exiting = world->options.pause_loops;
     world->cpu.vmx.vmcs_shadowing = world->options.vmcs_shadowing;
+    world->cpu.svm.pause_filter = world->cpu.svm.pause_threshold = world->options.pause_loops;
     if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true, .msr_bitmaps = true};
 }
 

@@ -201,6 +201,41 @@ static void pause_loops(void **state)
     }
 }
 
+/* AMD counts PAUSEs: more than 3000 in one loop, then more than 6000; without the filter each exits. */
+static void pause_loops_on_amd(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned pauses, apart, exits;
+        bool filter;
+    } runs[] = {{3000, 100, 0, true},
+                {3001, 100, 1, true},
+                {3001 + 6000, 100, 1, true},
+                {3001 + 6001, 100, 2, true},
+                {3001 + 6001 + 12001, 100, 3, true},
+                {9000, 200, 0, true},
+                {5, 100, 5, false}};
+    for (unsigned i = 0; i < sizeof runs / sizeof *runs; i++) {
+        vmm_world world;
+        vmm_world_open(&world, &(vmm_options){.amd = true,
+                                              .scheme = VX_SCHEME_NPT,
+                                              .mode = VX_PAGING_4LEVEL,
+                                              .exits = VX_EXITS_KVM,
+                                              .pause_loops = runs[i].filter});
+        vmm_boot(&world, vmm_root(&world));
+        vmm_reset_counts(&world);
+        const uint64_t skipped[4] = {(uint64_t)runs[i].apart * runs[i].pauses, 0, 0, 0};
+        for (unsigned again = 0; again < 2; again++) {
+            assert_true(vmm_do(&world, VX_REC_CLI, 0, 0, NULL, 0));
+            assert_true(vmm_do(&world, VX_REC_SKIPPED, 0, 0, skipped, 4));
+            assert_true(vmm_do(&world, VX_REC_PAUSE, 0, runs[i].pauses, NULL, 0));
+            assert_int_equal(vmm_exits_for(&world, "pause"), (again + 1) * runs[i].exits);
+            vx_vmm_preempt(world.vmm, 0);
+        }
+        vmm_world_close(&world);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -213,6 +248,7 @@ int main(void)
         cmocka_unit_test(device_memory),
         cmocka_unit_test(the_apic_page),
         cmocka_unit_test(pause_loops),
+        cmocka_unit_test(pause_loops_on_amd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -61,6 +61,10 @@ void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu);
 /* The host's timer interrupt arrives while VM number `vm` runs: one exit, and its handler's cost. */
 void vx_vmm_preempt(vx_vmm *vmm, unsigned vm);
 
+/* The scheduler gives the processor to VM number `vm`: what VMPTRLD does, or an ASID that is still its own; loads the
+ * vCPU's control state into the MMU. */
+void vx_vmm_dispatch(vx_vmm *vmm, unsigned vm);
+
 /* A broken run (no table page left, an address beyond the processor's): the run must end with this status, whatever
  * else it ends with. VX_OK otherwise. */
 vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg);
