@@ -22,6 +22,7 @@ static const verb verbs[] = {
     {"trace", "import, generate, look at, check and cut traces", vx_verb_trace},
     {"model", "list, show, check and compare machine models", vx_verb_model},
     {"vmx", "check a VMCS as VM entry does; show VMX capability MSRs", vx_verb_vmx},
+    {"svm", "show AMD's SVM of a processor, check a VMCB as VMRUN does", vx_verb_svm},
     {"list", "list schemes, models, causes, exit reasons, importers, generators", vx_verb_list},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };

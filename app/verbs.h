@@ -10,6 +10,7 @@ int vx_verb_launch(int argc, char **argv);
 int vx_verb_trace(int argc, char **argv);
 int vx_verb_model(int argc, char **argv);
 int vx_verb_vmx(int argc, char **argv);
+int vx_verb_svm(int argc, char **argv);
 int vx_verb_list(int argc, char **argv);
 
 #endif
