@@ -65,6 +65,35 @@ static bool paths_clash(const char *a, const char *b)
     return (*a == '\0' && (*b == '\0' || *b == '.')) || (*b == '\0' && *a == '.');
 }
 
+/* Where a dot sorts before all that names may hold, whatever lies within a path stands right behind it. */
+static int by_path(const void *left, const void *right)
+{
+    const char *a = *(const char *const *)left, *b = *(const char *const *)right;
+    while (*a && *a == *b) {
+        a++;
+        b++;
+    }
+    if (*a == *b) return 0;
+    if (*a == '\0' || *b == '\0') return *a == '\0' ? -1 : 1;
+    if (*a == '.' || *b == '.') return *a == '.' ? -1 : 1;
+    return (unsigned char)*a < (unsigned char)*b ? -1 : 1;
+}
+
+static vx_status paths_apart(const vx_stats *stats, vx_msg *msg)
+{
+    const char **paths = malloc((stats->count + 1) * sizeof *paths);
+    if (!paths) return vx_fail_nomem(msg);
+    for (size_t i = 0; i < stats->count; i++) paths[i] = stats->entries[i].path;
+    qsort(paths, stats->count, sizeof *paths, by_path);
+    vx_status status = VX_OK;
+    for (size_t i = 1; i < stats->count && status == VX_OK; i++)
+        if (paths_clash(paths[i - 1], paths[i]))
+            status =
+                vx_fail(msg, VX_ERR_INPUT, "statistics '%s' and '%s' claim the same place", paths[i - 1], paths[i]);
+    free(paths);
+    return status;
+}
+
 vx_status vx_stats_ok(const vx_stats *stats, vx_msg *msg)
 {
     if (stats->failed) return vx_fail_nomem(msg);
@@ -72,12 +101,8 @@ vx_status vx_stats_ok(const vx_stats *stats, vx_msg *msg)
         const char *path = stats->entries[i].path;
         if (!path_valid(path))
             return vx_fail(msg, VX_ERR_INPUT, "statistic '%s' (%s): no valid path", path, stats->entries[i].doc);
-        for (size_t j = 0; j < i; j++)
-            if (paths_clash(path, stats->entries[j].path))
-                return vx_fail(msg, VX_ERR_INPUT, "statistics '%s' and '%s' claim the same place",
-                               stats->entries[j].path, path);
     }
-    return VX_OK;
+    return paths_apart(stats, msg);
 }
 
 const vx_stat *vx_stats_find(const vx_stats *stats, const char *path)

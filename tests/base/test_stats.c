@@ -110,6 +110,26 @@ static void two_figures_never_share_a_place(void **state)
     expect(VX_OK, "tlb.l1-d", "tlb.l1.d");
 }
 
+/* A clash is found however many paths bytes would sort between the two. */
+static void a_clash_is_found_among_neighbours(void **state)
+{
+    (void)state;
+    static const char *const between[] = {"a+b", "a-b", "a0", "a_b", "ab", "a.b-c", "a.bc"};
+    for (unsigned apart = 0; apart < 2; apart++) {
+        vx_stats stats;
+        vx_stats_init(&stats);
+        uint64_t value = 0;
+        vx_stats_scalar(&stats, &value, "1", "The outer.", "a.b");
+        for (unsigned i = 0; i < sizeof between / sizeof between[0]; i++)
+            vx_stats_scalar(&stats, &value, "1", "Another.", "%s", between[i]);
+        vx_stats_scalar(&stats, &value, "1", "The inner.", "%s", apart ? "a.z" : "a.b.c");
+        vx_msg msg = {""};
+        assert_int_equal(vx_stats_ok(&stats, &msg), apart ? VX_OK : VX_ERR_INPUT);
+        if (!apart) assert_non_null(strstr(msg.text, "'a.b' and 'a.b.c'"));
+        vx_stats_fini(&stats);
+    }
+}
+
 static void every_failing_allocation_is_reported(void **state)
 {
     (void)state;
@@ -169,6 +189,7 @@ int main(void)
         cmocka_unit_test(every_kind_is_copied_whole),
         cmocka_unit_test(paths_are_checked),
         cmocka_unit_test(two_figures_never_share_a_place),
+        cmocka_unit_test(a_clash_is_found_among_neighbours),
         cmocka_unit_test(every_failing_allocation_is_reported),
         cmocka_unit_test(a_histogram_counts_everything),
         cmocka_unit_test(a_histogram_of_zeros_has_least_and_most_zero),

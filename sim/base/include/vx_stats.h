@@ -62,8 +62,8 @@ void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const c
     __attribute__((format(printf, 5, 6)));
 
 /* VX_ERR_NOMEM where any addition failed; VX_ERR_INPUT (paths may hold names from a model) where a path is not as
- * described above or too long, is declared twice, or lies within another figure's ("a.b" and "a.b.c"). O(count^2):
- * once a run. */
+ * described above or too long, is declared twice, or lies within another figure's ("a.b" and "a.b.c").
+ * O(count log count): once a run. */
 vx_status vx_stats_ok(const vx_stats *stats, vx_msg *msg);
 
 /* The entry of a path, or NULL. O(count). */
