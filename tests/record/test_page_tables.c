@@ -160,6 +160,23 @@ static void a_root_that_became_data_is_dropped(void **state)
     assert_string_equal(told(), "N");
 }
 
+/* A page that a REP instruction fills: a root that is not in use has been freed. What is in use, or named by a table,
+ * stays. */
+static void a_root_that_is_filled_is_dropped(void **state)
+{
+    (void)state;
+    build();
+    poke(0x6000, 0x7000 | P);
+    vxr_tables_load(&tables, 0x6000);
+    told();
+    assert_false(vxr_tables_refilled(&tables, 0x6000)); /* in use */
+    assert_false(vxr_tables_refilled(&tables, 0x2008)); /* a table of another root's */
+    assert_string_equal(told(), "");
+    assert_true(vxr_tables_refilled(&tables, 0x1000));
+    assert_string_equal(told(), "GGGG");
+    assert_false(vxr_tables_hold(&tables, 0x1000));
+}
+
 static void a_root_written_unseen_is_told_again(void **state)
 {
     (void)state;
@@ -231,6 +248,7 @@ int main(void)
         TEST(large_pages_are_no_tables),
         TEST(narrow_stores_are_told_as_entries),
         TEST(a_root_that_became_data_is_dropped),
+        TEST(a_root_that_is_filled_is_dropped),
         TEST(a_root_written_unseen_is_told_again),
         TEST(pae_has_four_roots),
         TEST(walks),

@@ -125,6 +125,15 @@ static void drop_root(vxr_tables *tables, vxr_table *table)
     unlink_table(tables, table->frame);
 }
 
+bool vxr_tables_refilled(vxr_tables *tables, uint64_t gpa)
+{
+    uint64_t frame = gpa >> 12;
+    vxr_table *table = tables->live[frame];
+    if (!table->root || is_current(tables, frame)) return false;
+    drop_root(tables, table);
+    return !tables->live[frame]; /* another table may name it too */
+}
+
 static void load_root(vxr_tables *tables, uint64_t gpa, unsigned level, unsigned slot)
 {
     uint64_t frame = gpa >> 12;

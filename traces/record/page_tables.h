@@ -44,6 +44,9 @@ void vxr_tables_load(vxr_tables *tables, uint64_t cr3);
 void vxr_tables_restart(vxr_tables *tables);
 /* Puts a snapshot of every live page: the start of a recording. */
 void vxr_tables_tell(vxr_tables *tables);
+/* A REP instruction has begun to store to a live page: guests fill pages with these, and write no entries. A root that
+ * is not in use has been freed, and goes. True: the page is live no more. */
+bool vxr_tables_refilled(vxr_tables *tables, uint64_t gpa);
 /* A store has been made to a live page. `gva`: of its first byte, or GVA_UNKNOWN. */
 void vxr_tables_stored(vxr_tables *tables, uint64_t gpa, unsigned bytes, uint64_t gva);
 

@@ -91,6 +91,7 @@ static bool take_watched(vxr_recorder *r, const vxr_site *site, uint64_t address
     if (!vxr_tables_hold(&r->tables, gpa)) return false;
     uint64_t made = r->tables.made;
     run_to_reference(r, site);
+    if (site->block->insn[site->count - 1].decoded.repeated && vxr_tables_refilled(&r->tables, gpa)) return false;
     vxr_tables_stored(&r->tables, gpa, bytes, r->stream.references ? address : GVA_UNKNOWN);
     if (r->tables.made != made) look_through_known(r);
     return true;
