@@ -70,6 +70,10 @@ vx_status sim_phase_reached(vx_sim *sim, vx_msg *msg)
 
 void sim_phase_mark(vx_sim *sim, uint64_t mark)
 {
+    if (sim->options.marked) {
+        sim_sync(sim);
+        sim->options.marked(sim->options.marked_context, sim, (uint16_t)mark);
+    }
     if (!sim->options.by_region) return;
     if (sim->phase == SIM_WARMUP && (mark & 0xFFFF) == sim->options.region)
         begin_counting(sim);

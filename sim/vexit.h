@@ -42,6 +42,10 @@ typedef struct vx_sim_progress {
     uint64_t expected_instructions;    /* of the whole run; 0: not known */
 } vx_sim_progress;
 
+/* The guest has set a region mark (its number's low 16 bits): every statistic is current. It must not change the
+ * simulation. */
+typedef void vx_sim_marked(void *context, const vx_sim *sim, uint16_t mark);
+
 typedef struct vx_sim_options {
     const char *cpu;    /* model name or file; required */
     const char *vmm;    /* NULL: "textbook" */
@@ -82,6 +86,8 @@ typedef struct vx_sim_options {
 
     void (*progress)(void *context, const vx_sim_progress *progress); /* NULL: none */
     void *progress_context;
+    vx_sim_marked *marked; /* NULL: none */
+    void *marked_context;
     const volatile sig_atomic_t *stop; /* not 0: end early with partial results; NULL: never */
 } vx_sim_options;
 
@@ -90,7 +96,7 @@ typedef struct vx_sim_options {
 vx_status vx_sim_can_run(const vx_sim_options *options, vx_msg *msg);
 
 /* Opens models and traces and builds the machine. Options are copied as far as needed, except the strings of `traces`
- * and `clock`, `progress_context` and `stop`, which must outlive the simulation. */
+ * and `clock`, both contexts and `stop`, which must outlive the simulation. */
 vx_status vx_sim_open(vx_sim **sim, const vx_sim_options *options, vx_msg *msg);
 void vx_sim_close(vx_sim *sim);
 

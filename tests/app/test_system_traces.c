@@ -357,6 +357,51 @@ static void hostile_addresses(void **state)
 
 static void mark(unsigned number) { script_add(&script, VX_REC_MARK, 0, number, 0, NULL); }
 
+/* What a mark finds counted. */
+typedef struct marks {
+    unsigned count;
+    uint16_t number[4];
+    uint64_t loads[4];
+} marks;
+
+static void note_mark(void *context, const vx_sim *sim, uint16_t number)
+{
+    marks *found = context;
+    assert_true(found->count < 4);
+    found->number[found->count] = number;
+    found->loads[found->count++] = value(sim, "reference_kinds.loads");
+}
+
+static void marks_are_told(void **state)
+{
+    (void)state;
+    script_begin(&script);
+    script_load(&script, script_gva(0));
+    mark(0x5658FFFF);
+    for (unsigned i = 0; i < 5; i++) script_load(&script, script_gva(i));
+    mark(2);
+    script_load(&script, script_gva(7));
+    script_write(&script, path, VX_TIER_FULL);
+    vx_msg msg = {{0}};
+    marks found = {0};
+    const char *trace = path;
+    vx_sim_options options = {.cpu = "nehalem",
+                              .scheme = "ept",
+                              .traces = &trace,
+                              .trace_count = 1,
+                              .marked = note_mark,
+                              .marked_context = &found};
+    vx_sim *sim = NULL;
+    assert_int_equal(vx_sim_open(&sim, &options, &msg), VX_OK);
+    assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
+    vx_sim_close(sim);
+    assert_int_equal(found.count, 2);
+    assert_int_equal(found.number[0], 0xFFFF);
+    assert_int_equal(found.number[1], 2);
+    assert_int_equal(found.loads[0], 1);
+    assert_int_equal(found.loads[1], 6);
+}
+
 /* A region is from its mark to the next; what is before has been done and is not counted. */
 static void regions(void **state)
 {
@@ -473,6 +518,7 @@ int main(void)
         cmocka_unit_test(a_page_moves),
         cmocka_unit_test(guest_faults),
         cmocka_unit_test(guest_faults_of_an_events_trace),
+        cmocka_unit_test(marks_are_told),
         cmocka_unit_test(regions),
         cmocka_unit_test(user_pages_under_smap),
         cmocka_unit_test(hostile_addresses),
