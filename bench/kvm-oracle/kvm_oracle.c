@@ -8,8 +8,6 @@
  * --workload there is nothing to compare with but rows of the same parameters: what the simulator counts is printed. */
 #include "oracle_rows.h"
 
-#include "vexit.h"
-
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,15 +31,6 @@ typedef struct tally {
     bool failed;
 } tally;
 
-/* What comes from outside the guest is not compared: a trace has the guest's interrupts, not the host's. */
-static bool is_asynchronous(const char *reason)
-{
-    static const char *const reasons[] = {"interrupt", "EXTERNAL_INTERRUPT", "vintr", "INTERRUPT_WINDOW"};
-    for (unsigned i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (strcmp(reason, reasons[i]) == 0) return true;
-    return false;
-}
-
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 /* As the table spells them: sorted by name, "0" where there are none. */
@@ -58,7 +47,8 @@ static void describe(const vx_sim *sim, char *text, size_t room)
         char path[96];
         uint64_t exits = 0;
         snprintf(path, sizeof path, "exits.by_reason.%s.count", names[i]);
-        if (is_asynchronous(names[i]) || !vx_sim_value(sim, path, &exits) || exits == 0 || used >= room) continue;
+        if (oracle_is_asynchronous(names[i]) || !vx_sim_value(sim, path, &exits) || exits == 0 || used >= room)
+            continue;
         used += (size_t)snprintf(text + used, room - used, "%s%s=%llu", used ? " " : "", names[i],
                                  (unsigned long long)exits);
     }
@@ -67,17 +57,9 @@ static void describe(const vx_sim *sim, char *text, size_t room)
 
 static vx_status simulate(const oracle_mode *mode, const char *trace, char *text, size_t room, vx_msg *msg)
 {
-    unsigned sets = 0;
-    while (sets < sizeof mode->sets / sizeof *mode->sets && mode->sets[sets]) sets++;
-    vx_sim_options options = {.cpu = mode->cpu,
-                              .vmm = "kvm-6.1",
-                              .scheme = mode->scheme,
-                              .traces = &trace,
-                              .trace_count = 1,
-                              .sets = mode->sets,
-                              .set_count = sets,
-                              .by_region = true,
-                              .region = 1};
+    vx_sim_options options = oracle_mode_options(mode, &trace);
+    options.by_region = true;
+    options.region = 1;
     vx_sim *sim;
     vx_status status = vx_sim_open(&sim, &options, msg);
     if (status != VX_OK) return status;

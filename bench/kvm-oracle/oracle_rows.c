@@ -28,6 +28,14 @@ static const oracle_mode modes[] = {
     {"vmx-shadow_noflex", "haswell", "shadow-kvm+vpid", {NO_APICV, NO_FLEX}},
 };
 
+bool oracle_is_asynchronous(const char *reason)
+{
+    static const char *const reasons[] = {"interrupt", "EXTERNAL_INTERRUPT", "vintr", "INTERRUPT_WINDOW"};
+    for (unsigned i = 0; i < sizeof reasons / sizeof *reasons; i++)
+        if (strcmp(reason, reasons[i]) == 0) return true;
+    return false;
+}
+
 const oracle_mode *oracle_mode_at(size_t index) { return index < sizeof modes / sizeof *modes ? &modes[index] : NULL; }
 
 const oracle_mode *oracle_mode_find(const char *name)
@@ -35,6 +43,19 @@ const oracle_mode *oracle_mode_find(const char *name)
     for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
         if (strcmp(modes[i].name, name) == 0) return &modes[i];
     return NULL;
+}
+
+vx_sim_options oracle_mode_options(const oracle_mode *mode, const char *const *trace)
+{
+    unsigned sets = 0;
+    while (sets < sizeof mode->sets / sizeof *mode->sets && mode->sets[sets]) sets++;
+    return (vx_sim_options){.cpu = mode->cpu,
+                            .vmm = "kvm-6.1",
+                            .scheme = mode->scheme,
+                            .traces = trace,
+                            .trace_count = 1,
+                            .sets = mode->sets,
+                            .set_count = sets};
 }
 
 static bool parse(oracle_row *row, const char *line)

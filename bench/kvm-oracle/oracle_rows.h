@@ -3,6 +3,7 @@
 #define ORACLE_ROWS_H
 
 #include "oracle_guest.h"
+#include "vexit.h"
 
 enum { ORACLE_NAME = 32, ORACLE_COUNTS = 160 };
 
@@ -23,9 +24,15 @@ typedef struct oracle_mode {
     const char *sets[3]; /* up to the first NULL */
 } oracle_mode;
 
+/* What comes from outside the guest is not compared: a trace has the guest's interrupts, not the host's. */
+bool oracle_is_asynchronous(const char *reason);
+
 /* NULL: no such mode. */
 const oracle_mode *oracle_mode_find(const char *name);
 const oracle_mode *oracle_mode_at(size_t index); /* NULL past the last */
+
+/* The run of one trace in a mode. Both must outlive the options. */
+vx_sim_options oracle_mode_options(const oracle_mode *mode, const char *const *trace);
 
 /* Reads the table; the caller frees rows->rows. Errors name the line. */
 vx_status oracle_rows_read(oracle_rows *rows, const char *path, vx_msg *msg);
