@@ -1,10 +1,11 @@
 #!/bin/sh
 # A real guest in a real QEMU: record_guest.sh VEXIT PLUGIN-FOLDER CC. Skipped (77) without QEMU or a 32-bit compiler.
+# VEXIT_TEST_QEMU names another QEMU than the installed one.
 set -u
 vexit=$1 compiler=$3
 export VEXIT_RECORDER=$2
-qemu=qemu-system-x86_64
-command -v $qemu >/dev/null || { echo "no $qemu"; exit 77; }
+qemu=${VEXIT_TEST_QEMU:-qemu-system-x86_64}
+command -v "$qemu" >/dev/null || { echo "no $qemu"; exit 77; }
 source=$(cd "$(dirname "$0")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -15,7 +16,7 @@ fail() { echo "FAILED: $*"; cat out.txt; exit 1; }
 record() {
   output=$1
   shift
-  "$vexit" trace record "$@" -o "$output" -- -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none -no-reboot \
+  "$vexit" trace record "$@" -o "$output" -- "$qemu" -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none -no-reboot \
     -kernel guest.elf >out.txt 2>&1 || fail "record $*"
 }
 count() { sed -n "s/^  $2 *//p" "$1"; }
@@ -65,9 +66,9 @@ if command -v qemu-img >/dev/null; then
   machine='-M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none -no-reboot -kernel long.elf
     -drive if=none,file=snapshot.qcow2,format=qcow2'
   (sleep 1; printf 'stop\nsavevm now\nquit\n') |
-    $qemu -accel tcg,thread=single -icount shift=0,sleep=off $machine -monitor stdio >out.txt 2>&1
+    "$qemu" -accel tcg,thread=single -icount shift=0,sleep=off $machine -monitor stdio >out.txt 2>&1
   for file in first second; do
-    "$vexit" trace record --with-gpa --max 300000 -o $file.vxt -- $machine -loadvm now >out.txt 2>&1 || fail loadvm
+    "$vexit" trace record --with-gpa --max 300000 -o $file.vxt -- "$qemu" $machine -loadvm now >out.txt 2>&1 || fail loadvm
   done
   cmp first.vxt second.vxt || fail 'two recordings of a snapshot differ'
   "$vexit" trace check --translations first.vxt >out.txt || fail 'translations from a snapshot'
@@ -76,7 +77,7 @@ else
 fi
 
 # A guest that never sets the mark.
-"$vexit" trace record --region 77 -o none.vxt -- -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none \
+"$vexit" trace record --region 77 -o none.vxt -- "$qemu" -M pc,hpet=off -cpu Nehalem-v1 -m 64 -nodefaults -display none \
   -no-reboot -kernel guest.elf >out.txt 2>&1 && fail 'a region that never came'
 grep -q 'never set the mark' out.txt || fail 'message'
 echo OK

@@ -19,7 +19,7 @@ VXR_EXPORT int qemu_plugin_version = VXR_API;
 /* Before the first block. */
 static const vxr_block nothing_ran;
 
-vxr_recorder vxr_the_recorder = {.block = &nothing_ran, .calm = LOOK, .limit = UINT64_MAX};
+vxr_recorder vxr_the_recorder = {.block = &nothing_ran, .calm = CALM_LOOK, .limit = UINT64_MAX};
 
 /* ---- instructions ---- */
 
@@ -38,7 +38,10 @@ void vxr_run_across(vxr_recorder *r, uint32_t end)
 
 static inline void finish_block(vxr_recorder *r)
 {
-    vxr_run_until(r, r->block->count, r->block->address + r->block->bytes);
+    if (r->stream.references)
+        vxr_run_until(r, r->count, r->block->address + r->block->bytes);
+    else
+        vxr_count_to(r, r->count);
 }
 
 /* ---- control state ---- */
@@ -157,31 +160,40 @@ void vxr_marked(vxr_recorder *r, uint64_t mark)
 
 /* ---- callbacks while the guest runs ---- */
 
-static void begin_block(vxr_recorder *r, const vxr_block *block, uint32_t next)
+static inline void begin_block(vxr_recorder *r, const vxr_block *block, uint32_t count, uint32_t next)
 {
     r->block = block;
+    r->count = count;
     r->next = next;
-    r->next_address = block->address;
+    if (r->stream.references) r->next_address = block->address;
 }
 
-/* Where all is as it was, blocks of this kind can begin without a look. */
-static uint32_t calm_of(const vxr_recorder *r, const vxr_block *block)
+/* Few bits for the epoch: where it has come so far that one returns, the old blocks must go first. */
+static bool is_fresh(const vxr_recorder *r) { return r->gates.epoch - r->fresh < CALM_EPOCHS; }
+
+unsigned vxr_calm_of(const vxr_recorder *r, const vxr_block *block)
 {
-    return (uint32_t)r->gates.epoch << 2 | block->cpl;
+    bool user = block->cpl == 3, special = block->vector >= 0 || block->insn[block->count - 1].decoded.repeated;
+    if (special || (block->cpl != 0 && !user) || !is_fresh(r)) return CALM_NEVER;
+    return 1 + r->gates.epoch % CALM_EPOCHS * 2 + user;
 }
 
-/* What a gate's handler is, and whether the block may begin without a look from now on. */
-static void look_up(vxr_recorder *r, vxr_block *block)
+void vxr_look_up(vxr_recorder *r, vxr_block *block)
 {
     if (r->gates.stale) {
         vxr_gates_refresh(&r->gates);
         vxr_forget_frames(r);
+        if (!is_fresh(r)) vxr_retranslate();
     }
     if (block->epoch == r->gates.epoch) return;
     block->epoch = r->gates.epoch;
     block->vector = (int16_t)vxr_gates_vector(&r->gates, block->address);
-    bool special = block->vector >= 0 || block->insn[block->count - 1].decoded.repeated;
-    block->calm = special ? 0 : calm_of(r, block);
+}
+
+static void on_flush(qemu_plugin_id_t id)
+{
+    (void)id;
+    vxr_the_recorder.fresh = vxr_the_recorder.gates.epoch;
 }
 
 static bool is_over(const vxr_recorder *r)
@@ -194,7 +206,7 @@ __attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_block *
     if (r->ended) return;
     if (r->changed) vxr_take_control(r);
     if (r->awaited) vxr_take_awaited(r);
-    look_up(r, block);
+    vxr_look_up(r, block);
     if (block->vector >= 0) vxr_arrived(r, block->vector);
     const vxr_insn *repeated = r->repeated;
     finish_block(r);
@@ -210,11 +222,12 @@ __attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_block *
     }
     /* Each round of a REP instruction is a block's first instruction to QEMU; to the processor they are one. */
     bool again = repeated && repeated->address == block->address && block->insn[0].decoded.repeated;
-    begin_block(r, block, again ? 1 : 0);
+    begin_block(r, block, block->count, again ? 1 : 0);
     const vxr_insn *last = &block->insn[block->count - 1];
     r->repeated = last->decoded.repeated && (block->count > 1 || again || block->insn == last) ? last : NULL;
     r->rounds = r->repeated && block->count == 1 ? block : NULL;
-    r->calm = r->armed || r->repeated || r->gates.stale ? LOOK : calm_of(r, block);
+    unsigned calm = r->armed || r->repeated || r->gates.stale ? CALM_LOOK : vxr_calm_of(r, block);
+    r->calm = calm == CALM_NEVER ? CALM_LOOK : calm;
 }
 
 /* Runs as often as anything: most blocks need no look. */
@@ -222,10 +235,11 @@ void vxr_on_block(unsigned vcpu, void *data)
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    vxr_block *block = data;
-    if (block->calm == r->calm && r->stream.instructions < r->limit) {
+    vxr_mark mark = (vxr_mark)data;
+    vxr_block *block = vxr_marked_block(mark);
+    if (mark >> MARK_CALM == r->calm && r->stream.instructions < r->limit) {
         finish_block(r);
-        begin_block(r, block, 0);
+        begin_block(r, block, mark >> MARK_COUNT & COUNT_MAX, 0);
     } else if (block != r->rounds) {
         look_at_block(r, block);
     }
@@ -340,6 +354,7 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
     if (!vxr_tables_init(&r->tables, &r->control, &r->ram, &r->stream)) return refuse("out of memory", "");
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu);
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
+    qemu_plugin_register_flush_cb(id, on_flush);
     qemu_plugin_register_atexit_cb(id, on_end, NULL);
     return 0;
 }

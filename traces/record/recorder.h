@@ -33,7 +33,6 @@ typedef struct vxr_site {
  * one, and its callbacks hold pointers. Small, because one is looked at whenever one runs. */
 struct vxr_block {
     uint64_t address;
-    uint32_t calm;  /* the recorder's `calm` under which this block needs no look; 0: always look */
     uint32_t epoch; /* of the gates when `vector` was looked up */
     int16_t vector; /* whose gate it is; -1: none */
     uint16_t bytes, count;
@@ -43,8 +42,15 @@ struct vxr_block {
     vxr_insn *insn;
 };
 
-/* The recorder's `calm` where the next block that begins must be looked at. */
-#define LOOK UINT32_MAX
+/* What QEMU hands over when a block begins: its address, with how many instructions it has and its calm in the bits
+ * that no address of a process has. So a block that needs no look costs no access to memory of its own, with events
+ * alone. Its calm is what the recorder's must be for that: CALM_NEVER for the handlers of gates and what ends with a
+ * REP instruction, else of the gates' epoch and the privilege level. */
+typedef uintptr_t vxr_mark;
+enum { MARK_COUNT = 48, MARK_CALM = 58, COUNT_MAX = (1 << 10) - 1 };
+enum { CALM_NEVER = 0, CALM_EPOCHS = 31, CALM_LOOK = 63 }; /* LOOK: the recorder's, where the next block needs one */
+
+static inline vxr_block *vxr_marked_block(vxr_mark mark) { return (vxr_block *)(mark & ((1ULL << MARK_COUNT) - 1)); }
 
 /* Frames of the RAM pages that have been referred to, by linear page: asking QEMU each time is slow. Emptied when
  * the guest empties its TLB, or may. */
@@ -91,9 +97,11 @@ typedef struct vxr_recorder {
     unsigned bits_known;
 
     const vxr_block *block;   /* the one that runs */
+    uint32_t count;           /* its instructions */
     uint32_t next;            /* its first instruction not yet told; its count: none, or what is left will not run */
     uint64_t next_address;    /* where that begins; kept where references are wanted */
-    uint32_t calm;            /* blocks that have the same begin without a look */
+    unsigned calm;            /* blocks that have the same begin without a look */
+    unsigned fresh;           /* the epoch of the gates when QEMU last forgot its translations */
     const vxr_block *rounds;  /* begins without a look too: a further round of the REP instruction that it is */
     uint64_t limit;           /* of instructions: a block that begins behind them is looked at */
     const vxr_insn *repeated; /* the REP instruction whose round was the last thing that ran */
@@ -117,13 +125,21 @@ extern vxr_recorder vxr_the_recorder;
 /* Tells the running block's instructions before number `end`, whose addresses may span pages. */
 void vxr_run_across(vxr_recorder *recorder, uint32_t end);
 
-/* Tells the running block's instructions before number `end`; what is before `stop` then has run. */
+/* The same where references are not wanted: the instructions are counted. */
+static inline void vxr_count_to(vxr_recorder *recorder, uint32_t end)
+{
+    if (recorder->next >= end) return;
+    recorder->stream.instructions += end - recorder->next;
+    recorder->next = end;
+}
+
+/* The same where they are, and are not known to span pages; what is before `stop` then has run. */
 static inline void vxr_run_until(vxr_recorder *recorder, uint32_t end, uint64_t stop)
 {
     const vxr_block *block = recorder->block;
     uint32_t next = recorder->next;
     if (next >= end) return;
-    if (block->split < block->count && recorder->stream.references) {
+    if (block->split < block->count) {
         vxr_run_across(recorder, end);
         return;
     }
@@ -135,6 +151,10 @@ static inline void vxr_run_until(vxr_recorder *recorder, uint32_t end, uint64_t 
 static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
 {
     if (recorder->next >= end) return;
+    if (!recorder->stream.references) {
+        vxr_count_to(recorder, end);
+        return;
+    }
     const vxr_insn *last = &recorder->block->insn[end - 1];
     vxr_run_until(recorder, end, last->address + last->size);
 }
@@ -142,12 +162,12 @@ static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
 /* The next block that begins is to be looked at. */
 static inline void vxr_look(vxr_recorder *recorder)
 {
-    recorder->calm = LOOK;
+    recorder->calm = CALM_LOOK;
     recorder->rounds = NULL;
 }
 
 /* What is left of the running block will not run. */
-static inline void vxr_cut(vxr_recorder *recorder) { recorder->next = recorder->block->count; }
+static inline void vxr_cut(vxr_recorder *recorder) { recorder->next = recorder->count; }
 
 /* Reads the control state again, and tells what changed. */
 void vxr_take_control(vxr_recorder *recorder);
@@ -159,7 +179,7 @@ void vxr_marked(vxr_recorder *recorder, uint64_t mark);
 void vxr_end(vxr_recorder *recorder);
 
 /* What calls back when the guest runs (recorder.c). */
-void vxr_on_block(unsigned vcpu, void *block);
+void vxr_on_block(unsigned vcpu, void *mark);
 void vxr_on_privileged(unsigned vcpu, void *insn);
 void vxr_on_result(unsigned vcpu, void *insn);
 
@@ -170,6 +190,10 @@ void vxr_take_awaited(vxr_recorder *recorder);
 void vxr_await(vxr_recorder *recorder, vxr_awaited what, unsigned number, unsigned bytes, uint64_t *place);
 /* A device access of an instruction (privileged_events.c). */
 void vxr_device_access(vxr_recorder *recorder, const vxr_insn *insn, uint64_t gva, unsigned bytes, bool store);
+/* Reads the gates again where they have changed, and looks up whose the block is. */
+void vxr_look_up(vxr_recorder *recorder, vxr_block *block);
+/* The calm of a block that runs at the gates' present epoch. */
+unsigned vxr_calm_of(const vxr_recorder *recorder, const vxr_block *block);
 /* A block is translated: which of its instructions call back, and to what (translation.c). */
 void vxr_translate(vxr_recorder *recorder, struct qemu_plugin_tb *tb);
 /* The same of one instruction's references (references.c). */

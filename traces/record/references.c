@@ -10,7 +10,10 @@
 static inline void run_to_reference(vxr_recorder *r, const vxr_site *site)
 {
     if (site->block == r->block) {
-        vxr_run_until(r, site->count, site->stop);
+        if (r->stream.references)
+            vxr_run_until(r, site->count, site->stop);
+        else
+            vxr_count_to(r, site->count);
         return;
     }
     uint64_t address = site->block->insn[site->count - 1].address;

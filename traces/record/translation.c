@@ -5,7 +5,7 @@
 
 #include "recorder.h"
 
-enum { INSTRUCTIONS_MAX = (1 << 13) - 1, POOL_BYTES = 1 << 20 }; /* QEMU's blocks have 512 at most */
+enum { POOL_BYTES = 1 << 20 };
 
 void *vxr_pool_take(vxr_pool *pool, size_t bytes)
 {
@@ -55,7 +55,7 @@ static void copy_insn(vxr_insn *insn, struct qemu_plugin_insn *from)
 static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
 {
     size_t count = qemu_plugin_tb_n_insns(tb);
-    if (count == 0 || count > INSTRUCTIONS_MAX) return NULL;
+    if (count == 0 || count > COUNT_MAX) return NULL; /* QEMU's have 512 at most */
     vxr_block *block = vxr_pool_take(&r->blocks, sizeof *block);
     vxr_insn *insns = vxr_pool_take(&r->insns, count * sizeof *insns);
     if (!block || !insns) return NULL;
@@ -65,7 +65,7 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
     *block = (vxr_block){.address = address, .vector = -1, .count = (uint16_t)count, .insn = insns};
     block->cpl = privilege(r, segment) & 3;
     block->full = r->want_references && (!r->by_region || r->begun || r->armed);
-    block->split = count & INSTRUCTIONS_MAX;
+    block->split = count & COUNT_MAX;
     for (size_t i = 0; i < count; i++) {
         vxr_insn *insn = &insns[i];
         copy_insn(insn, qemu_plugin_tb_get_insn(tb, i));
@@ -73,7 +73,7 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
         insn->index = (uint16_t)i;
         insn->address = address;
         insn->decoded = vxr_classify(insn->bytes, insn->size, bits);
-        if ((address ^ block->address) >> 12 && i < block->split) block->split = i & INSTRUCTIONS_MAX;
+        if ((address ^ block->address) >> 12 && i < block->split) block->split = i & COUNT_MAX;
         address += insn->size;
     }
     block->bytes = (uint16_t)(address - block->address);
@@ -89,7 +89,10 @@ void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
 {
     vxr_block *block = make_block(r, tb);
     if (!block) return;
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, vxr_on_block, QEMU_PLUGIN_CB_R_REGS, block);
+    vxr_look_up(r, block);
+    vxr_mark mark =
+        (vxr_mark)block | (vxr_mark)block->count << MARK_COUNT | (vxr_mark)vxr_calm_of(r, block) << MARK_CALM;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, vxr_on_block, QEMU_PLUGIN_CB_R_REGS, (void *)mark);
     for (uint32_t i = 0; i < block->count; i++) {
         vxr_insn *insn = &block->insn[i];
         struct qemu_plugin_insn *from = qemu_plugin_tb_get_insn(tb, i);
