@@ -101,10 +101,12 @@ static vx_status search_chunks(vx_trace_file *file, vx_msg *msg)
 static vx_status open_fd(vx_trace_file *file, const char *path, vx_msg *msg)
 {
     struct stat info;
-    file->fd = open(path, O_RDONLY | O_CLOEXEC);
+    file->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait here for who writes to it */
     if (file->fd < 0) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
     if (fstat(file->fd, &info) != 0) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode)) return vx_fail(msg, VX_ERR_IO, "cannot open %s: not a regular file", path);
+    if (!S_ISREG(info.st_mode))
+        return vx_fail(msg, VX_ERR_IO, "cannot open %s: not a regular file: a trace is read by the index at its end",
+                       path);
     file->bytes = (uint64_t)info.st_size;
     file->path = strdup(path);
     return file->path ? VX_OK : vx_fail_nomem(msg);

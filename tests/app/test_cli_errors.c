@@ -54,7 +54,7 @@ static void traces_that_are_none(void **state)
     cli_file("notes.vxt", "These are notes, not a trace.\n", 30);
     one_trace("notes.vxt", 2, "notes.vxt: byte 0: not a .vxt trace (no VXT1 at its start)");
     assert_int_equal(mkdir("folder.vxt", 0700), 0);
-    one_trace("folder.vxt", 3, "cannot open folder.vxt: not a regular file");
+    one_trace("folder.vxt", 3, "cannot open folder.vxt: not a regular file: a trace is read by the index at its end");
     static const error_row missing[] = {
         {RUN "none.vxt", 3, "vexit run: cannot open none.vxt: No such file or directory\n"},
         {RUN "gen:randon", 2, "vexit run: no generator \"randon\"; did you mean \"random\"?\n"},

@@ -1,5 +1,6 @@
 /* Writing and reading .vxt files. */
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "test_support.h"
@@ -231,13 +232,30 @@ static int remove_folder(void **state)
     return 0;
 }
 
+/* A stream has no index at its end; opening one must not wait for its writer either. */
+static void a_fifo_is_refused(void **state)
+{
+    (void)state;
+    const char *path = vx_sample_path("fifo");
+    vx_source *source;
+    vx_msg msg = {""};
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(vx_trace_open(&source, path, NULL, &msg), VX_ERR_IO);
+    assert_non_null(strstr(msg.text, "not a regular file"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files_survive_at_every_chunk_size), cmocka_unit_test(the_header_comes_back),
-        cmocka_unit_test(info_has_totals_without_decoding),  cmocka_unit_test(the_hash_tells_contents_apart),
-        cmocka_unit_test(skipping_finds_the_instruction),    cmocka_unit_test(a_file_appears_only_when_it_is_whole),
-        cmocka_unit_test(an_invalid_record_spoils_the_file), cmocka_unit_test(bad_headers_and_options_are_refused),
+        cmocka_unit_test(a_fifo_is_refused),
+        cmocka_unit_test(files_survive_at_every_chunk_size),
+        cmocka_unit_test(the_header_comes_back),
+        cmocka_unit_test(info_has_totals_without_decoding),
+        cmocka_unit_test(the_hash_tells_contents_apart),
+        cmocka_unit_test(skipping_finds_the_instruction),
+        cmocka_unit_test(a_file_appears_only_when_it_is_whole),
+        cmocka_unit_test(an_invalid_record_spoils_the_file),
+        cmocka_unit_test(bad_headers_and_options_are_refused),
         cmocka_unit_test(streams_are_bounded_and_named),
     };
     return cmocka_run_group_tests(tests, NULL, remove_folder);
