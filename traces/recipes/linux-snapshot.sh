@@ -4,7 +4,7 @@
 #
 #     traces/recipes/linux-snapshot.sh FOLDER
 #
-# Environment: what guest/options.sh names.
+# Environment: what guest/options.sh names; QEMU (qemu-system-x86_64).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
@@ -19,7 +19,7 @@ set --
 {
   until grep -qs ready ready.txt; do sleep 0.2; done
   printf 'stop\nsavevm ready\nquit\n'
-} | qemu-system-x86_64 "$@" -accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1 \
+} | "${QEMU:-qemu-system-x86_64}" "$@" -accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1 \
   -debugcon file:ready.txt -drive if=none,file=snapshot.qcow2,format=qcow2 \
   -fw_cfg name=opt/vexit/workload,string=await -monitor stdio >monitor.txt
 qemu-img snapshot -l snapshot.qcow2 | grep -q ready

@@ -11,7 +11,7 @@ vexit=$(realpath "$1") count=${2:-1000} rounds=${3:-3} qemu=${4:-qemu-system-x86
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-"$here/linux-snapshot.sh" "$folder"
+QEMU=$qemu "$here/linux-snapshot.sh" "$folder"
 cd "$folder"
 initramfs=$folder/initramfs.gz workload=await
 TIMEFORMAT='%U %S'

@@ -8,6 +8,8 @@
  * marks it writes the first one to a port, for a hypervisor's user space to read its counters at: REGION_PORT before,
  * the next port after, the one behind that at the end of all.
  */
+#define _GNU_SOURCE /* O_DIRECT */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdint.h>
@@ -15,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -164,6 +167,60 @@ static void do_random(long i)
     ((uint64_t *)memory)[x % WORDS]++;
 }
 
+/* Reads 64 KiB of the disk, past the page cache. */
+enum { READ_BYTES = 65536, DISK_READS = 512 };
+
+static int device;
+
+static void begin_disk(long units)
+{
+    (void)units;
+    device = open("/dev/vda", O_RDONLY | O_DIRECT);
+    if (device < 0) exit(1);
+    map_memory(READ_BYTES);
+    memset(memory, 0, READ_BYTES);
+}
+
+static void do_disk(long i)
+{
+    if (pread(device, memory, READ_BYTES, i % DISK_READS * READ_BYTES) != READ_BYTES) exit(1);
+}
+
+static void end_disk(void)
+{
+    close(device);
+    unmap_memory();
+}
+
+/* Sends a datagram of 1400 bytes to the host that QEMU stands for in a network. */
+static void connect_to(const char *host)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = inet_addr(host)};
+    device = socket(AF_INET, SOCK_DGRAM, 0);
+    if (device < 0 || connect(device, (const struct sockaddr *)&to, sizeof to) != 0) exit(1);
+}
+
+static void begin_e1000(long units)
+{
+    (void)units;
+    connect_to("10.0.2.2");
+}
+
+static void begin_virtio_net(long units)
+{
+    (void)units;
+    connect_to("10.0.3.2");
+}
+
+static void do_send(long i)
+{
+    static char datagram[1400];
+    datagram[0] = (char)i;
+    if (send(device, datagram, sizeof datagram, 0) != sizeof datagram) exit(1);
+}
+
+static void end_send(void) { close(device); }
+
 static const workload workloads[] = {{"fork", NULL, do_fork, NULL},
                                      {"forkexec", NULL, do_forkexec, NULL},
                                      {"pingpong", begin_pingpong, do_pingpong, end_pingpong},
@@ -171,7 +228,10 @@ static const workload workloads[] = {{"fork", NULL, do_fork, NULL},
                                      {"touch", begin_touch, do_touch, unmap_memory},
                                      {"mmap", NULL, do_mmap, NULL},
                                      {"mprotect", begin_mprotect, do_mprotect, unmap_memory},
-                                     {"random", begin_random, do_random, unmap_memory}};
+                                     {"random", begin_random, do_random, unmap_memory},
+                                     {"disk", begin_disk, do_disk, end_disk},
+                                     {"udp-e1000", begin_e1000, do_send, end_send},
+                                     {"udp-virtio", begin_virtio_net, do_send, end_send}};
 
 static const workload *find(const char *name)
 {
