@@ -1,4 +1,5 @@
-/* vexit io: devices' DMA through the IOMMU, one column a policy of its driver. */
+/* vexit io: devices' DMA through the IOMMU, one column a policy of its driver; or guests that send through a card, one
+ * column a path. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +10,26 @@
 #include "verbs.h"
 #include "vx_report.h"
 
-enum { KEY_CHIPSET = 512, KEY_IOMMU, KEY_BATCH, KEY_BATCH_US, KEY_HINT };
+enum {
+    KEY_CHIPSET = 512,
+    KEY_IOMMU,
+    KEY_BATCH,
+    KEY_BATCH_US,
+    KEY_HINT,
+    KEY_NIC,
+    KEY_PATH,
+    KEY_GUESTS,
+    KEY_PAYLOAD,
+    KEY_WINDOW,
+    KEY_MS
+};
 
 typedef struct io_options {
     machine_options machine; /* sets and files alone */
     vx_io_options io;
     vx_iommu_policy policies[VX_IOMMU_POLICIES];
+    vx_io_path_options guests;
+    vx_io_path paths[VX_IO_PATHS];
 } io_options;
 
 static const struct argp_option option_list[] = {
@@ -27,7 +42,18 @@ static const struct argp_option option_list[] = {
     {"leaf-hint", KEY_HINT, "on|off", 0, "unmaps leave upper table entries in the caches (default: on)", 0},
     {"seed", KEY_SEED, "N", 0, "seed of a generated trace (default: 1)", 0},
     {"whole-chunks", KEY_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
-    {"set", KEY_SET, "PATH=VALUE", 0, "set one value of the chipset model", 1},
+    {"nic", KEY_NIC, "MODEL", 0, "guests that send through this card instead of a trace (vexit model list nic)", 1},
+    {"cpu", KEY_CPU, "MODEL", 0, "with --nic: CPU model of guests and back-end", 1},
+    {"path", KEY_PATH, "PATH,...", 0,
+     "with --nic: native, emulated, para, passthrough, sriov (default: the first four)", 1},
+    {"guests", KEY_GUESTS, "N", 0, "with --nic: guests, each with a processor of its own (default: 1)", 1},
+    {"payload", KEY_PAYLOAD, "BYTES", 0, "with --nic: of a frame (default: 1448, a full one)", 1},
+    {"window", KEY_WINDOW, "N", 0, "with --nic: unacknowledged frames of a guest (default: 45, 64 KiB)", 1},
+    {"ms", KEY_MS, "N", 0, "with --nic: simulated milliseconds (default: 200)", 1},
+    {"clock", KEY_CLOCK, "heap|systemc", 0, "with --nic: which clock; systemc takes one path (default: heap)", 1},
+    {"quantum", KEY_QUANTUM, "N", 0, "with --nic: quantum in ticks; no result depends on it (default: 1000)", 1},
+    {"set", KEY_SET, "PATH=VALUE", 0, "set one value of a model", 2},
+    {"csv", KEY_CSV, "FILE", 0, "write a row a run; - is standard output, without the text", 2},
     {"json", KEY_JSON, "FILE", 0, "write the report as JSON; - is standard output, without the text", 2},
     {0}};
 
@@ -47,6 +73,23 @@ static void take_policies(struct argp_state *state, io_options *o, char *text)
     }
 }
 
+static void take_paths(struct argp_state *state, io_options *o, char *text)
+{
+    const char *names[VX_IO_PATHS];
+    for (unsigned i = 0; i < VX_IO_PATHS; i++) names[i] = vx_io_path_name((vx_io_path)i);
+    o->guests.path_count = 0;
+    for (char *rest = text, *word; (word = strsep(&rest, ",")) != NULL;) {
+        vx_io_path path;
+        if (!vx_io_path_parse(word, &path)) {
+            const char *near = vx_did_you_mean(word, names, VX_IO_PATHS);
+            argp_error(state, "--path: no path '%s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
+                       near ? "'?" : "");
+        }
+        if (o->guests.path_count == VX_IO_PATHS) argp_error(state, "--path: a path is named twice");
+        o->paths[o->guests.path_count++] = path;
+    }
+}
+
 static unsigned small_count(struct argp_state *state, const char *option, const char *text)
 {
     uint64_t value = option_count(state, option, text);
@@ -54,9 +97,47 @@ static unsigned small_count(struct argp_state *state, const char *option, const 
     return (unsigned)value;
 }
 
+/* Options of guests; ARGP_ERR_UNKNOWN for others. */
+static error_t parse_guests(int key, char *arg, struct argp_state *state)
+{
+    io_options *o = state->input;
+    switch (key) {
+    case KEY_NIC:
+        o->guests.nic = arg;
+        return 0;
+    case KEY_CPU:
+        o->guests.cpu = arg;
+        return 0;
+    case KEY_PATH:
+        take_paths(state, o, arg);
+        return 0;
+    case KEY_GUESTS:
+        o->guests.guests = small_count(state, "guests", arg);
+        return 0;
+    case KEY_PAYLOAD:
+        o->guests.payload = small_count(state, "payload", arg);
+        return 0;
+    case KEY_WINDOW:
+        o->guests.window = small_count(state, "window", arg);
+        return 0;
+    case KEY_MS:
+        o->guests.milliseconds = small_count(state, "ms", arg);
+        return 0;
+    case KEY_CLOCK:
+        o->guests.clock = arg;
+        return 0;
+    case KEY_QUANTUM:
+        o->guests.quantum = small_count(state, "quantum", arg);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     io_options *o = state->input;
+    if (parse_guests(key, arg, state) == 0) return 0;
     switch (key) {
     case KEY_TRACE:
         o->io.trace = arg;
@@ -88,12 +169,16 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_JSON:
         o->machine.json = arg;
         return 0;
+    case KEY_CSV:
+        o->machine.csv = arg;
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
     case ARGP_KEY_END:
         if (!o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
-        if (!o->io.trace) argp_error(state, "no trace given: --trace FILE");
+        if (!o->io.trace == !o->guests.nic) argp_error(state, "one of --trace and --nic is needed");
+        if (o->guests.nic && !o->guests.cpu) argp_error(state, "no CPU given: --cpu MODEL");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -101,7 +186,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp io_argp = {
-    .options = option_list, .parser = parse, .doc = "Replay a trace of devices' DMA through the IOMMU."};
+    .options = option_list,
+    .parser = parse,
+    .doc = "Replay a trace of devices' DMA through the IOMMU, or have guests send through a network card."};
 
 /* ---- text ---- */
 
@@ -145,61 +232,125 @@ static void print_faults(const json_t *runs)
     }
 }
 
-static void print_text(const json_t *document)
+typedef struct text_row {
+    const char *label, *path;
+} text_row;
+
+static void print_heads(const json_t *runs, const char *key)
 {
-    static const struct {
-        const char *label, *path;
-    } rows[] = {{"DMA requests", "iommu.requests"},
-                {"  blocked", "iommu.blocked"},
-                {"pages of data", "dma.pages"},
-                {"IOTLB lookups", "iommu.iotlb.lookups"},
-                {"  misses", "iommu.iotlb.misses"},
-                {"  dropped by invalidations", "iommu.iotlb.dropped"},
-                {"paging-structure lookups", "iommu.paging_structures.lookups"},
-                {"  hits", "iommu.paging_structures.hits"},
-                {"table reads", "dma.table_reads"},
-                {"  a page (M)", "derived.table_reads_per_page"},
-                {"unmaps", "driver.unmaps"},
-                {"invalidations", "driver.invalidations"},
-                {"  entries nobody named", "iommu.invalidation.over_invalidated"},
-                {"  queue time, ns", "iommu.invalidation.ticks"},
-                {"table pages held", "driver.table_pages"},
-                {"device time a page, ns", "derived.ticks_per_page"}};
+    printf("%-30s", "");
+    for (size_t i = 0; i < json_array_size(runs); i++)
+        printf(" %14s", json_string_value(json_object_get(json_array_get(runs, i), key)));
+    putchar('\n');
+}
+
+static void print_paths(const json_t *document)
+{
+    static const text_row rows[] = {{"throughput, Mbit/s", "throughput_mbit_s"},
+                                    {"share of the wire", "wire_use"},
+                                    {"loss", "loss"},
+                                    {"latency, ns: 50 %", "latency_ns.p50"},
+                                    {"  99 %", "latency_ns.p99"},
+                                    {"processor use: guests", "cpu_use.guests"},
+                                    {"  back-end", "cpu_use.backend"},
+                                    {"frames", "frames.sent"},
+                                    {"interrupts of guests", "interrupts.guests"},
+                                    {"exits", "exits.total"},
+                                    {"  a frame", "derived.exits_per_frame"},
+                                    {"  EPT_MISCONFIG", "exits.by_reason.EPT_MISCONFIG"},
+                                    {"  VMCALL", "exits.by_reason.VMCALL"},
+                                    {"  EXTERNAL_INTERRUPT", "exits.by_reason.EXTERNAL_INTERRUPT"},
+                                    {"  APIC_ACCESS", "exits.by_reason.APIC_ACCESS"},
+                                    {"table reads of the IOMMU", "dma.table_reads"}};
+    const json_t *runs = json_object_get(document, "runs"), *first = json_array_get(runs, 0);
+    printf("machine  %s, chipset %s, nic %s, %" JSON_INTEGER_FORMAT " guests, %" JSON_INTEGER_FORMAT
+           " bytes a frame, window %" JSON_INTEGER_FORMAT "\n\n",
+           json_string_value(json_object_get(first, "cpu")), json_string_value(json_object_get(first, "chipset")),
+           json_string_value(json_object_get(first, "nic")), json_integer_value(json_object_get(first, "guests")),
+           json_integer_value(json_object_get(first, "payload")), json_integer_value(json_object_get(first, "window")));
+    print_heads(runs, "path");
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) print_row(runs, rows[i].label, rows[i].path);
+    for (size_t i = 0; i < json_array_size(runs); i++)
+        if (json_is_true(json_object_get(json_array_get(runs, i), "wire_limited")))
+            printf("%s is limited by the wire\n", json_string_value(json_object_get(json_array_get(runs, i), "path")));
+    printf("\napproximate (latency): exits and frames have fixed costs; --json lists the assumed ones\n");
+}
+
+static void print_trace(const json_t *document)
+{
+    static const text_row rows[] = {{"DMA requests", "iommu.requests"},
+                                    {"  blocked", "iommu.blocked"},
+                                    {"pages of data", "dma.pages"},
+                                    {"IOTLB lookups", "iommu.iotlb.lookups"},
+                                    {"  misses", "iommu.iotlb.misses"},
+                                    {"  dropped by invalidations", "iommu.iotlb.dropped"},
+                                    {"paging-structure lookups", "iommu.paging_structures.lookups"},
+                                    {"  hits", "iommu.paging_structures.hits"},
+                                    {"table reads", "dma.table_reads"},
+                                    {"  a page (M)", "derived.table_reads_per_page"},
+                                    {"unmaps", "driver.unmaps"},
+                                    {"invalidations", "driver.invalidations"},
+                                    {"  entries nobody named", "iommu.invalidation.over_invalidated"},
+                                    {"  queue time, ns", "iommu.invalidation.ticks"},
+                                    {"table pages held", "driver.table_pages"},
+                                    {"device time a page, ns", "derived.ticks_per_page"}};
     const json_t *runs = json_object_get(document, "runs"), *trace = json_object_get(document, "trace");
     printf("trace    %s, %" JSON_INTEGER_FORMAT " DMAs, %" JSON_INTEGER_FORMAT " maps, %" JSON_INTEGER_FORMAT
-           " unmaps\nchipset  %s\n\n%-30s",
+           " unmaps\nchipset  %s\n\n",
            json_string_value(json_object_get(trace, "path")), json_integer_value(json_object_get(trace, "dmas")),
            json_integer_value(json_object_get(trace, "maps")), json_integer_value(json_object_get(trace, "unmaps")),
-           json_string_value(json_object_get(json_array_get(runs, 0), "chipset")), "");
-    for (size_t i = 0; i < json_array_size(runs); i++)
-        printf(" %14s", json_string_value(json_object_get(json_array_get(runs, i), "policy")));
-    putchar('\n');
+           json_string_value(json_object_get(json_array_get(runs, 0), "chipset")));
+    print_heads(runs, "policy");
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) print_row(runs, rows[i].label, rows[i].path);
     print_faults(runs);
     printf("\napproximate (latency): fixed times for a DMA and a table read; counts are exact\n");
     if (!json_is_true(json_object_get(document, "complete"))) printf("interrupted: what was done until then\n");
 }
 
+static vx_status write_document(const machine_options *machine, const json_t *document, bool paths, vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    bool to_stdout = false;
+    if (machine->json) status = vx_report_save(document, machine->json, vx_report_write_json, msg);
+    if (machine->csv && !status) status = vx_report_save(document, machine->csv, vx_report_write_csv, msg);
+    to_stdout = (machine->json && strcmp(machine->json, "-") == 0) || (machine->csv && strcmp(machine->csv, "-") == 0);
+    if (status || to_stdout) return status;
+    if (paths)
+        print_paths(document);
+    else
+        print_trace(document);
+    return VX_OK;
+}
+
+static void settle(io_options *o)
+{
+    o->io.policies = o->policies;
+    o->io.sets = o->guests.sets = o->machine.sets;
+    o->io.set_count = o->guests.set_count = o->machine.set_count;
+    o->guests.chipset = o->io.chipset;
+    o->guests.paths = o->paths;
+}
+
 int vx_verb_io(int argc, char **argv)
 {
     io_options o = {.io = {.seed = 1, .policy_count = 3},
-                    .policies = {VX_IOMMU_PASSTHROUGH, VX_IOMMU_DEFERRED, VX_IOMMU_STRICT}};
+                    .policies = {VX_IOMMU_PASSTHROUGH, VX_IOMMU_DEFERRED, VX_IOMMU_STRICT},
+                    .guests = {.path_count = 4, .guests = 1, .payload = 1448, .window = 45, .milliseconds = 200},
+                    .paths = {VX_IO_PATH_NATIVE, VX_IO_PATH_EMULATED, VX_IO_PATH_PARA, VX_IO_PATH_PASSTHROUGH}};
     char name[] = "vexit io";
     argv[0] = name;
     argp_parse(&io_argp, argc, argv, 0, NULL, &o);
-    o.io.policies = o.policies;
-    o.io.sets = o.machine.sets;
-    o.io.set_count = o.machine.set_count;
-    o.io.stop = interrupt_watch();
-    const vx_sim_options reading = {.traces = &o.io.trace, .trace_count = 1};
+    settle(&o);
+    bool paths = o.guests.nic != NULL;
+    const vx_sim_options reading = {.traces = &o.io.trace, .trace_count = paths ? 0 : 1};
     vx_msg msg = {{0}};
     json_t *document = NULL;
     vx_status status = verb_output_check(&o.machine, &reading, &msg);
-    if (!status) status = vx_io_document(&document, &o.io, &msg);
+    if (!paths) o.io.stop = interrupt_watch();
+    if (!status)
+        status = paths ? vx_io_paths_document(&document, &o.guests, &msg) : vx_io_document(&document, &o.io, &msg);
     if (document) {
-        vx_status written = VX_OK;
-        if (o.machine.json) written = vx_report_save(document, o.machine.json, vx_report_write_json, &msg);
-        if (!o.machine.json || strcmp(o.machine.json, "-") != 0) print_text(document);
+        vx_status written = write_document(&o.machine, document, paths, &msg);
         if (written) status = written;
     }
     json_decref(document);

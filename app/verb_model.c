@@ -50,7 +50,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     arguments *given = state->input;
     switch (key) {
     case 'k':
-        if (!parse_kind(argument, &given->kind)) argp_error(state, "--kind %s: not cpu, vmm, vm or chipset", argument);
+        if (!parse_kind(argument, &given->kind)) argp_error(state, "--kind %s: not cpu, vmm, vm, chipset or nic", argument);
         given->has_kind = true;
         return 0;
     case OPTION_EFFECTIVE:
@@ -76,7 +76,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 }
 
 static const struct argp_option options[] = {
-    {"kind", 'k', "KIND", 0, "cpu, vmm, vm or chipset; without it the first kind that has the name", 0},
+    {"kind", 'k', "KIND", 0, "cpu, vmm, vm, chipset or nic; without it the first kind that has the name", 0},
     {"effective", OPTION_EFFECTIVE, NULL, 0, "show: defaults too, not only what the files state", 0},
     {"set", OPTION_SET, "PATH=VALUE", 0, "show, check: set a value first", 0},
     {"json", OPTION_JSON, "FILE", 0, "write JSON; - for standard output, then no text there", 0},
@@ -226,7 +226,7 @@ static bool kinds_of(const arguments *given, int *first, int *last)
 static int do_list(model_run *run)
 {
     int first, last;
-    if (!kinds_of(run->given, &first, &last)) return usage("list takes one of: cpu vmm vm chipset");
+    if (!kinds_of(run->given, &first, &last)) return usage("list takes one of: cpu vmm vm chipset nic");
     listing self = {.run = run};
     if (run->document != NULL) {
         self.models = json_array();
@@ -405,7 +405,7 @@ static bool tell_key(void *context, const vx_model_key *key)
 static int do_keys(model_run *run)
 {
     int first, last;
-    if (!kinds_of(run->given, &first, &last)) return usage("keys takes one of: cpu vmm vm chipset");
+    if (!kinds_of(run->given, &first, &last)) return usage("keys takes one of: cpu vmm vm chipset nic");
     reference self = {.run = run};
     if (run->document != NULL) {
         self.list = json_array();

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "vx_config.h"
+#include "vx_io_machine.h"
 #include "vx_iommu_driver.h"
 #include "vx_ledger.h"
 #include "vx_mmu.h"
@@ -159,6 +160,28 @@ typedef struct vx_io_options {
 /* The document of `vexit io` (docs/schema/vexit-io-1.json). VX_ERR_INTERRUPTED where `stop` was set: *document is made
  * and says so. On other errors it is untouched. */
 vx_status vx_io_document(json_t **document, const vx_io_options *options, vx_msg *msg);
+
+struct vx_clk_event; /* vx_clk.h */
+
+/* Guests that send a stream through a card, once for each path (vx_io_machine.h), for some simulated time. */
+typedef struct vx_io_path_options {
+    const char *cpu, *chipset, *nic; /* model names or files; required */
+    const vx_io_path *paths;
+    unsigned path_count;
+    unsigned guests;  /* 1 to 64 */
+    unsigned payload; /* bytes a frame; 1448 is a full one */
+    unsigned window;  /* unacknowledged frames of a guest; 45 are 64 KiB */
+    unsigned milliseconds;
+    const char *const *sets;
+    unsigned set_count;
+    const char *clock; /* "heap" or "systemc"; NULL: the plain one. SystemC: one path an OS process */
+    vx_tick quantum;   /* ticks; 0: the default. No result depends on it */
+    void (*observe)(void *context, const struct vx_clk_event *event); /* told of every step; NULL: none */
+    void *observe_context;
+} vx_io_path_options;
+
+/* The document, of the same schema; "trace" is null. On errors it is untouched. */
+vx_status vx_io_paths_document(json_t **document, const vx_io_path_options *options, vx_msg *msg);
 
 /* ---- a measured launch ---- */
 

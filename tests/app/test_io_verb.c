@@ -66,6 +66,23 @@ static void batches(void **state)
     json_decref(document);
 }
 
+/* Guests instead of a trace: the chapter's four paths, by their schema. */
+static void guests_and_paths(void **state)
+{
+    (void)state;
+    json_t *document = document_of("--nic gbe-2008 --cpu penryn --chipset intel-5520 --ms 20");
+    static const char *const order[] = {"native", "emulated", "para", "passthrough"};
+    assert_int_equal(json_array_size(cli_at(document, "/runs")), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        const json_t *run = json_array_get(cli_at(document, "/runs"), i);
+        assert_string_equal(json_string_value(json_object_get(run, "path")), order[i]);
+        assert_string_equal(json_string_value(json_object_get(run, "identities")), "ok");
+    }
+    json_decref(document);
+    assert_int_equal(CLI("io", "--nic", "gbe-2008", "--cpu", "penryn", "--chipset", "intel-5520", "--ms", "20"), 0);
+    assert_non_null(strstr(cli_out, "native is limited by the wire"));
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -74,7 +91,12 @@ static void refusals(void **state)
         int code;
     } rows[] = {
         {"io --trace " LOG, "no chipset given", 2},
-        {"io --chipset cascade-lake", "no trace given", 2},
+        {"io --chipset cascade-lake", "one of --trace and --nic", 2},
+        {"io --chipset intel-5520 --nic gbe-2008", "no CPU given", 2},
+        {"io --chipset intel-5520 --nic gbe-2009 --cpu penryn", "did you mean 'gbe-2008'", 2},
+        {"io --chipset intel-5520 --nic gbe-2008 --cpu penryn --path nativ", "did you mean 'native'", 2},
+        {"io --chipset intel-5000 --nic gbe-2008 --cpu penryn --path passthrough", "needs VT-d", 2},
+        {"io --chipset intel-5520 --nic gbe-2008 --cpu penryn --set vmm.apic.apicv=yes", "paths begin with", 2},
         {"io --trace " LOG " --chipset intel-5000", "the chipset has no VT-d", 2},
         {"io --trace " LOG " --chipset cascade-lakes", "did you mean 'cascade-lake'", 2},
         {"io --trace " LOG " --chipset cascade-lake --iommu stricd", "did you mean 'strict'", 2},
@@ -97,10 +119,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_recorded_log),
-        cmocka_unit_test(generated_rings),
-        cmocka_unit_test(batches),
-        cmocka_unit_test(refusals),
+        cmocka_unit_test(a_recorded_log),   cmocka_unit_test(generated_rings), cmocka_unit_test(batches),
+        cmocka_unit_test(guests_and_paths), cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

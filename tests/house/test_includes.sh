@@ -21,6 +21,7 @@ allowed() {
   mmu) echo base model mmu ;;
   apic) echo base model apic ;;
   iommu) echo base model iommu ;;
+  dev) echo base model iommu dev ;;
   core) echo base model mmu apic core ;;
   vmm) echo base model mmu apic iommu core dev vmm ;;
   guest) echo base model mmu apic core guest ;;
@@ -92,7 +93,7 @@ only 'zstd|xxhash|zlib|lzma|lz4|zip' sim/trace/
 only 'jansson' sim/report/ sim/vexit.h sim/sim_ app/
 
 # 4. The hardware knows libc and itself.
-for room in base mmu apic iommu core; do
+for room in base mmu apic iommu dev core; do
   strange=$(grep -hoE '^#include <[^>]+>' "$source/sim/$room"/*.c "$source/sim/$room"/*.h "$source/sim/$room"/include/*.h \
     2>/dev/null | sort -u | sed 's/.*<\(.*\)>/\1/' |
     grep -vxE 'assert\.h|ctype\.h|errno\.h|inttypes\.h|limits\.h|math\.h|std(arg|bool|def|int|io|lib)\.h|string\.h|sys/mman\.h' || true)

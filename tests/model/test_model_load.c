@@ -28,7 +28,7 @@ static bool open_listed(void *context, const char *name, const char *title)
 static void every_model_opens(void **state)
 {
     static const unsigned least[VX_MODEL_KINDS] = {
-        [VX_MODEL_CPU] = 13, [VX_MODEL_VMM] = 5, [VX_MODEL_VM] = 1, [VX_MODEL_CHIPSET] = 3};
+        [VX_MODEL_CPU] = 13, [VX_MODEL_VMM] = 5, [VX_MODEL_VM] = 1, [VX_MODEL_CHIPSET] = 3, [VX_MODEL_NIC] = 3};
     (void)state;
     for (int i = 0; i < VX_MODEL_KINDS; i++) {
         vx_model_kind kind = (vx_model_kind)i;

@@ -62,7 +62,7 @@ static bool validate_model(void *context, const char *name, const char *title)
 
 static void every_model_is_valid(void **state)
 {
-    static char *const kinds[VX_MODEL_KINDS] = {"cpu", "vmm", "vm", "chipset"};
+    static char *const kinds[VX_MODEL_KINDS] = {"cpu", "vmm", "vm", "chipset", "nic"};
     (void)state;
     for (int i = 0; i < VX_MODEL_KINDS; i++) {
         vx_msg msg;

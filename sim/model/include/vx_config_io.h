@@ -55,4 +55,28 @@ typedef struct vx_cfg_chipset {
     vx_cfg_iommu iommu;
 } vx_cfg_chipset;
 
+/* ---- the network card, its driver, and what a hypervisor's device model takes for it ---- */
+
+typedef struct vx_cfg_nic {
+    char name[VX_CFG_NAME];
+    char title[64];
+    uint32_t mbit;             /* of the wire, each direction */
+    uint32_t tx_ring, rx_ring; /* descriptors of a queue */
+    uint32_t functions;        /* SR-IOV virtual functions; 0: none */
+    uint32_t moderation_ns;    /* least time between two interrupts of a queue */
+    uint32_t wire_ns;          /* to the peer, one way, beside the bits' own time */
+    /* Cycles of the guest's (or native) stack and driver. */
+    uint32_t send_ticks, receive_ticks; /* a frame through the stack, driver included, register accesses not */
+    uint32_t handler_ticks;             /* an interrupt handler beside its register accesses and frames */
+    uint32_t read_ticks, write_ticks;   /* one register access without a hypervisor */
+    /* Cycles of the hypervisor: whole exits, hardware and software together. */
+    uint32_t access_ticks;  /* emulated register access */
+    uint32_t emulate_ticks; /* device model: a frame between guest memory and the host's NIC */
+    uint32_t kick_ticks;    /* notification of the back-end by the guest */
+    uint32_t inject_ticks;  /* an interrupt to a guest that runs */
+    uint32_t eoi_ticks;     /* the guest's end of interrupt */
+    uint32_t backend_ticks; /* back-end: a frame between shared ring and the host's NIC */
+    uint32_t wake_ticks;    /* back-end: from the notification until it runs */
+} vx_cfg_nic;
+
 #endif

@@ -80,6 +80,8 @@ vx_status vx_model_check(const vx_model *model, vx_msg *msg)
         return vx_check_vmm(model, msg);
     case VX_MODEL_CHIPSET:
         return vx_check_chipset(model, msg);
+    case VX_MODEL_NIC:
+        return VX_OK; /* ranges alone */
     default:
         return check_guest(model, msg);
     }

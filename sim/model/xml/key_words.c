@@ -40,6 +40,8 @@ const vx_key_group *vx_keys_root(vx_model_kind kind)
         return &vx_keys_vmm;
     case VX_MODEL_CHIPSET:
         return &vx_keys_chipset;
+    case VX_MODEL_NIC:
+        return &vx_keys_nic;
     default:
         return &vx_keys_vm;
     }

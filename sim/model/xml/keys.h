@@ -69,8 +69,8 @@ struct vx_key_group {
 
 enum { VX_KEY_PATH = 128 };
 
-/* The roots, one a kind: groups "cpu", "vmm", "vm", "chipset". */
-extern const vx_key_group vx_keys_cpu, vx_keys_vmm, vx_keys_vm, vx_keys_chipset;
+/* The roots, one a kind: groups "cpu", "vmm", "vm", "chipset", "nic". */
+extern const vx_key_group vx_keys_cpu, vx_keys_vmm, vx_keys_vm, vx_keys_chipset, vx_keys_nic;
 const vx_key_group *vx_keys_root(vx_model_kind kind);
 
 /* Word lists, NULL-terminated; positions are the enums' values. */

@@ -107,6 +107,10 @@ const vx_cfg_chipset *vx_model_chipset(const vx_model *model)
 {
     return model->kind == VX_MODEL_CHIPSET ? &model->config.chipset : NULL;
 }
+const vx_cfg_nic *vx_model_nic(const vx_model *model)
+{
+    return model->kind == VX_MODEL_NIC ? &model->config.nic : NULL;
+}
 
 /* ---- --set ---- */
 

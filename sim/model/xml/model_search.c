@@ -143,7 +143,8 @@ static vx_status kind_of_file(vx_model_kind *kind, const char *path, vx_msg *msg
         *kind = (vx_model_kind)i;
         return VX_OK;
     }
-    return vx_fail(msg, VX_ERR_INPUT, "%s: the root element is <%s>, not <cpu>, <vmm>, <vm> or <chipset>", path, root);
+    return vx_fail(msg, VX_ERR_INPUT, "%s: the root element is <%s>, not <cpu>, <vmm>, <vm>, <chipset> or <nic>", path,
+                   root);
 }
 
 vx_status vx_model_kind_of(vx_model_kind *kind, const char *name, vx_msg *msg)
@@ -177,7 +178,8 @@ static bool list_one(vx_model_kind kind, const char *name,
     const char *const titles[VX_MODEL_KINDS] = {[VX_MODEL_CPU] = model->config.cpu.title,
                                                 [VX_MODEL_VMM] = model->config.vmm.title,
                                                 [VX_MODEL_VM] = model->config.guest.title,
-                                                [VX_MODEL_CHIPSET] = model->config.chipset.title};
+                                                [VX_MODEL_CHIPSET] = model->config.chipset.title,
+                                                [VX_MODEL_NIC] = model->config.nic.title};
     bool go_on = each(context, name, titles[kind]);
     vx_model_close(model);
     return go_on;

@@ -15,6 +15,7 @@ typedef union vx_model_config {
     vx_cfg_vmm vmm;
     vx_cfg_guest guest;
     vx_cfg_chipset chipset;
+    vx_cfg_nic nic;
 } vx_model_config;
 
 /* Where values came from. One origin serves all values of an element. */

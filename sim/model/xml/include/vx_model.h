@@ -17,8 +17,9 @@ typedef enum vx_model_kind {
     VX_MODEL_VMM,
     VX_MODEL_VM,
     VX_MODEL_CHIPSET,
+    VX_MODEL_NIC,
     VX_MODEL_KINDS
-} vx_model_kind; /* "cpu" "vmm" "vm" "chipset" */
+} vx_model_kind; /* "cpu" "vmm" "vm" "chipset" "nic" */
 
 typedef struct vx_model vx_model;
 
@@ -32,7 +33,7 @@ void vx_model_close(vx_model *model);
  * VX_ERR_INPUT where there is none, with "did you mean". */
 vx_status vx_model_kind_of(vx_model_kind *kind, const char *name, vx_msg *msg);
 
-/* "cpu", "vmm", "vm", "chipset": folder of the search path, root element and first component of paths. */
+/* "cpu", "vmm", "vm", "chipset", "nic": folder of the search path, root element and first component of paths. */
 const char *vx_model_kind_name(vx_model_kind kind);
 
 /* The validated structs; each is NULL where the model is of another kind. */
@@ -40,10 +41,11 @@ const vx_cfg_cpu *vx_model_cpu(const vx_model *model);
 const vx_cfg_vmm *vx_model_vmm(const vx_model *model);
 const vx_cfg_guest *vx_model_guest(const vx_model *model);
 const vx_cfg_chipset *vx_model_chipset(const vx_model *model);
+const vx_cfg_nic *vx_model_nic(const vx_model *model);
 
-/* Sets one value, "path=value", as `--set` does; paths begin with the kind ("cpu.", "vmm.", "vm.", "chipset."). Checked
- * for range at once; cross-field rules are checked by vx_model_check. A path of another kind is VX_ERR_INPUT, an
- * unknown one has "did you mean". */
+/* Sets one value, "path=value", as `--set` does; paths begin with the kind ("cpu.", "vmm.", "vm.", "chipset.", "nic.").
+ * Checked for range at once; cross-field rules are checked by vx_model_check. A path of another kind is VX_ERR_INPUT,
+ * an unknown one has "did you mean". */
 vx_status vx_model_set(vx_model *model, const char *assignment, vx_msg *msg);
 
 /* Whether an assignment's path begins with this kind's prefix. */

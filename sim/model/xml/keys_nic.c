@@ -1,0 +1,59 @@
+/* Keys of a network card, its driver and what a hypervisor takes for it: every leaf of vx_cfg_nic. */
+#include "keys_table.h"
+
+enum { TICKS_MAX = 10000000, NS_MAX = 100000000, RING_MAX = 504 };
+
+#define TYPE vx_cfg_nic
+static const vx_key nic[] = {
+    TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
+    TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
+};
+static const vx_key wire[] = {
+    NEEDED_NUMBER("mbit", mbit, "Mbit/s", 1, 1000000, VX_NEED_SOURCE, "rate of the wire, each direction"),
+    NUMBER("delay_ns", wire_ns, "ns", 0, NS_MAX, 10000, VX_NEED_SOURCE,
+           "to the peer, one way, beside the time of the bits"),
+};
+static const vx_key card[] = {
+    NUMBER("tx_ring", tx_ring, "descriptors", 1, RING_MAX, 256, VX_NEED_SOURCE, "transmit descriptors of a queue"),
+    NUMBER("rx_ring", rx_ring, "descriptors", 1, RING_MAX, 256, VX_NEED_SOURCE, "receive descriptors of a queue"),
+    NUMBER("functions", functions, "functions", 0, 64, 0, VX_NEED_SOURCE, "SR-IOV virtual functions; 0: none"),
+    NUMBER("moderation_ns", moderation_ns, "ns", 0, NS_MAX, 0, VX_NEED_SOURCE,
+           "least time between two interrupts of a queue"),
+};
+static const vx_key driver[] = {
+    NUMBER("send_ticks", send_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
+           "a frame through stack and driver, register accesses not included"),
+    NUMBER("receive_ticks", receive_ticks, "ticks", 0, TICKS_MAX, 3000, VX_NEED_SOURCE,
+           "a received frame (an acknowledgement) through driver and stack"),
+    NUMBER("handler_ticks", handler_ticks, "ticks", 0, TICKS_MAX, 1000, VX_NEED_SOURCE,
+           "an interrupt's handler beside its register accesses and frames"),
+    NUMBER("read_ticks", read_ticks, "ticks", 0, TICKS_MAX, 1000, VX_NEED_SOURCE,
+           "a register read without a hypervisor"),
+    NUMBER("write_ticks", write_ticks, "ticks", 0, TICKS_MAX, 200, VX_NEED_SOURCE,
+           "a register write without a hypervisor (posted)"),
+};
+static const vx_key hypervisor[] = {
+    NUMBER("access_ticks", access_ticks, "ticks", 0, TICKS_MAX, 6000, VX_NEED_SOURCE,
+           "whole exit of one emulated register access"),
+    NUMBER("emulate_ticks", emulate_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
+           "device model: a frame between guest memory and the host's card"),
+    NUMBER("kick_ticks", kick_ticks, "ticks", 0, TICKS_MAX, 3000, VX_NEED_SOURCE,
+           "whole exit of a notification of the back-end"),
+    NUMBER("inject_ticks", inject_ticks, "ticks", 0, TICKS_MAX, 3000, VX_NEED_SOURCE,
+           "whole exit of an interrupt that is injected"),
+    NUMBER("eoi_ticks", eoi_ticks, "ticks", 0, TICKS_MAX, 3000, VX_NEED_SOURCE,
+           "whole exit of the guest's end of interrupt"),
+    NUMBER("backend_ticks", backend_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
+           "back-end: a frame between shared ring and the host's card"),
+    NUMBER("wake_ticks", wake_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
+           "back-end: from its notification until it runs"),
+};
+static const vx_key_group children[] = {
+    {.name = "wire", .doc = "the wire", KEYS(wire)},
+    {.name = "card", .doc = "the card", KEYS(card)},
+    {.name = "driver", .doc = "stack and driver of a guest or native system, cycles", KEYS(driver)},
+    {.name = "hypervisor", .doc = "exits and device models, cycles, hardware and software together", KEYS(hypervisor)},
+};
+const vx_key_group vx_keys_nic = {
+    .name = "nic", .doc = "a network card and what software takes for it", KEYS(nic), CHILDREN(children)};
+#undef TYPE

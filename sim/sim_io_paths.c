@@ -1,0 +1,230 @@
+/* Guests that send through a card, one run a path: machine and clock put together, and the document of `vexit io`. */
+#include "vexit.h"
+
+#include <string.h>
+
+#include "vx_clk.h"
+#include "vx_model.h"
+#include "vx_report.h"
+
+enum { PROCESSES_MAX = VX_IO_GUESTS_MAX + 3, TABLES_BYTES = 16 << 20, IDENTITIES_MAX = 8 };
+
+typedef struct path_run {
+    const vx_io_path_options *options;
+    vx_model *const *models; /* cpu, chipset, nic */
+    vx_io_machine_config config;
+    vx_arena arena;
+    vx_physmem memory;
+    vx_io_machine *machine;
+    vx_clk *clk;
+    vx_clk_process *process[PROCESSES_MAX];
+    vx_stats stats;
+    const vx_io_machine_counts *counts;
+    uint64_t throughput_num, throughput_den, busy[2], time[2];
+} path_run;
+
+static void kick(void *context, unsigned process, vx_tick at)
+{
+    path_run *run = context;
+    vx_clk_kick(run->process[process], at);
+}
+
+static vx_status build(path_run *run, vx_msg *msg)
+{
+    const vx_io_machine_hooks hooks = {run, kick};
+    vx_arena_init(&run->arena);
+    vx_status status = vx_physmem_init(&run->memory, TABLES_BYTES, msg);
+    if (!status) status = vx_io_machine_init(&run->machine, &run->arena, &run->memory, &run->config, &hooks, msg);
+    if (!status)
+        status = vx_clk_open(&run->clk, run->options->clock,
+                             run->options->quantum ? run->options->quantum : VX_CLK_QUANTUM_DEFAULT, msg);
+    for (unsigned n = 0; !status && n < vx_io_machine_processes(run->machine); n++) {
+        const char *name;
+        vx_step_fn step;
+        void *self;
+        vx_io_machine_process(run->machine, n, &name, &step, &self);
+        status = vx_clk_add_process(run->clk, name, step, self, &run->process[n], msg);
+    }
+    if (!status && run->options->observe)
+        vx_clk_observe(run->clk, run->options->observe, run->options->observe_context);
+    return status;
+}
+
+static vx_status simulate(path_run *run, vx_msg *msg)
+{
+    vx_tick end = (vx_tick)run->options->milliseconds * 1000 * run->config.cpu->core.mhz;
+    for (unsigned n = 0; n < vx_io_machine_processes(run->machine); n++) vx_clk_kick(run->process[n], 0);
+    vx_status status = vx_clk_run(run->clk, end, NULL, msg);
+    if (!status) run->counts = vx_io_machine_end(run->machine, end);
+    return status;
+}
+
+/* ---- the report ---- */
+
+static void scalar(path_run *run, const uint64_t *value, const char *unit, const char *doc, const char *path)
+{
+    vx_stats_scalar(&run->stats, (uint64_t *)value, unit, doc, "%s", path);
+}
+
+static void ratio(path_run *run, const uint64_t *num, const uint64_t *den, double scale, const char *unit,
+                  const char *doc, const char *path)
+{
+    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
+    stat.of.ratio.num = num;
+    stat.of.ratio.den = den;
+    stat.of.ratio.scale = scale;
+    snprintf(stat.path, sizeof stat.path, "%s", path);
+    vx_stats_add(&run->stats, &stat);
+}
+
+static void causes(path_run *run, const vx_ledger *ledger, const char *path)
+{
+    static const char *names[VX_CAUSES];
+    for (unsigned i = 0; i < VX_CAUSES; i++) names[i] = vx_cause_name((vx_cause)i);
+    vx_stat table = {.kind = VX_STAT_TABLE, .unit = "ticks", .doc = "every cycle of these processors has one cause"};
+    snprintf(table.path, sizeof table.path, "%s", path);
+    table.of.table.cells = ledger->ticks;
+    table.of.table.rows = names;
+    table.of.table.row_count = VX_CAUSES;
+    table.of.table.column_count = 1;
+    vx_stats_add(&run->stats, &table);
+}
+
+static vx_status declare(path_run *run, vx_msg *msg)
+{
+    const vx_io_machine_counts *c = run->counts;
+    static const char *const percentiles[] = {"p50", "p90", "p99", "p99_9"};
+    vx_stats_init(&run->stats);
+    ratio(run, &c->total.payload_bytes, &c->elapsed, 8.0 * run->config.cpu->core.mhz, "Mbit/s",
+          "acknowledged payload over time", "throughput_mbit_s");
+    ratio(run, &c->lost, &c->total.frames, 1, "1", "received frames that found no buffer, over frames", "loss");
+    for (unsigned i = 0; i < 4; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "latency_ns.%s", percentiles[i]);
+        scalar(run, &c->latency_ns[i], "ns", "from a frame's beginning to its acknowledgement, percentile", path);
+    }
+    ratio(run, &c->guest_busy, &c->guest_time, 1, "1", "share of time in which the guests' processors were busy",
+          "cpu_use.guests");
+    ratio(run, &c->backend_busy, &c->elapsed, 1, "1", "share of time in which the back-end's processor was busy",
+          "cpu_use.backend");
+    ratio(run, &c->wire_busy, &c->elapsed, 1, "1", "share of time in which the wire carried frames", "wire_use");
+    scalar(run, &c->total.frames, "frames", "frames that guests sent", "frames.sent");
+    scalar(run, &c->total.acknowledged, "frames", "frames that were acknowledged", "frames.acknowledged");
+    scalar(run, &c->wire_frames, "frames", "frames that the card put onto the wire", "frames.on_wire");
+    scalar(run, &c->total.interrupts, "interrupts", "interrupts that guests took", "interrupts.guests");
+    scalar(run, &c->nic_interrupts, "interrupts", "interrupts that the card raised", "interrupts.card");
+    scalar(run, &c->dma_blocked, "requests", "DMAs that the IOMMU refused", "dma.blocked");
+    scalar(run, &c->table_reads, "accesses", "reads of tables for the card's DMA", "dma.table_reads");
+    scalar(run, &c->total.exits_total, "exits", "VM exits", "exits.total");
+    for (unsigned i = 0; i < VX_IO_EXITS; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "exits.by_reason.%s", vx_io_exit_name((vx_io_exit)i));
+        scalar(run, &c->total.exits[i], "exits", "VM exits of this reason", path);
+    }
+    ratio(run, &c->total.exits_total, &c->total.frames, 1, "exits", "VM exits a frame", "derived.exits_per_frame");
+    scalar(run, &c->guest_time, "ticks", "time of the guests' processors", "cycles.total");
+    causes(run, &c->total.ledger, "cycles.by_cause");
+    causes(run, &c->backend, "cycles.backend_by_cause");
+    return vx_stats_ok(&run->stats, msg);
+}
+
+static json_t *run_json(path_run *run, vx_msg *msg)
+{
+    static const char *const approximate[] = {"latency", NULL};
+    vx_identity identities[IDENTITIES_MAX];
+    unsigned count = vx_io_machine_identities(run->machine, identities, IDENTITIES_MAX);
+    const char *name = vx_io_path_name(run->config.path);
+    vx_report_run report = {.name = name,
+                            .scheme = name,
+                            .cpu = run->config.cpu->name,
+                            .models = {run->models[0], run->models[1], run->models[2]},
+                            .approximate = approximate,
+                            .stats = &run->stats,
+                            .identities = identities,
+                            .identity_count = count};
+    json_t *object = vx_report_run_json(&report, msg);
+    if (!object) return NULL;
+    static const char *const foreign[] = {"scheme", "vmm", "vpid", "class", "seed"};
+    for (unsigned i = 0; i < sizeof foreign / sizeof *foreign; i++) json_object_del(object, foreign[i]);
+    bool done = json_object_set_new(object, "path", json_string(name)) == 0 &&
+                json_object_set_new(object, "chipset", json_string(run->config.chipset->name)) == 0 &&
+                json_object_set_new(object, "nic", json_string(run->config.nic->name)) == 0 &&
+                json_object_set_new(object, "guests", json_integer(run->config.guests)) == 0 &&
+                json_object_set_new(object, "payload", json_integer(run->config.payload)) == 0 &&
+                json_object_set_new(object, "window", json_integer(run->config.window)) == 0 &&
+                json_object_set_new(object, "milliseconds", json_integer(run->options->milliseconds)) == 0 &&
+                json_object_set_new(object, "wire_limited", json_boolean(run->counts->wire_limited)) == 0;
+    if (done) return object;
+    json_decref(object);
+    (void)vx_fail_nomem(msg);
+    return NULL;
+}
+
+static vx_status one_path(path_run *run, json_t *runs, vx_msg *msg)
+{
+    vx_status status = build(run, msg);
+    if (!status) status = simulate(run, msg);
+    if (!status) status = declare(run, msg);
+    if (!status) {
+        json_t *object = run_json(run, msg);
+        if (!object || json_array_append_new(runs, object) != 0) status = VX_ERR_NOMEM;
+    }
+    vx_stats_fini(&run->stats);
+    vx_clk_close(run->clk);
+    vx_physmem_fini(&run->memory);
+    vx_arena_fini(&run->arena);
+    return status;
+}
+
+static vx_status all_paths(const vx_io_path_options *o, vx_model *const models[3], json_t **document, vx_msg *msg)
+{
+    json_t *runs = json_array();
+    vx_status status = runs ? VX_OK : vx_fail_nomem(msg);
+    for (unsigned i = 0; i < o->path_count && !status; i++) {
+        path_run run = {.options = o, .models = models};
+        run.config = (vx_io_machine_config){.path = o->paths[i],
+                                            .guests = o->guests,
+                                            .payload = o->payload,
+                                            .window = o->window,
+                                            .cpu = vx_model_cpu(models[0]),
+                                            .chipset = vx_model_chipset(models[1]),
+                                            .nic = vx_model_nic(models[2])};
+        status = one_path(&run, runs, msg);
+    }
+    if (!status) {
+        *document = json_pack("{s:s, s:s, s:b, s:{s:s}, s:n, s:O}", "schema", "vexit-io/1", "verb", "io", "complete", 1,
+                              "tool", "version", VEXIT_VERSION, "trace", "runs", runs);
+        if (!*document) status = vx_fail_nomem(msg);
+    }
+    json_decref(runs);
+    return status;
+}
+
+static vx_status set_values(const vx_io_path_options *o, vx_model *const models[3], vx_msg *msg)
+{
+    static const vx_model_kind kinds[3] = {VX_MODEL_CPU, VX_MODEL_CHIPSET, VX_MODEL_NIC};
+    vx_status status = VX_OK;
+    for (unsigned i = 0; i < o->set_count && !status; i++) {
+        unsigned m = 0;
+        while (m < 3 && !vx_model_takes(kinds[m], o->sets[i])) m++;
+        status =
+            m < 3 ? vx_model_set(models[m], o->sets[i], msg)
+                  : vx_fail(msg, VX_ERR_INPUT, "--set %s: paths begin with 'cpu.', 'chipset.' or 'nic.'", o->sets[i]);
+    }
+    for (unsigned m = 0; m < 3 && !status; m++) status = vx_model_check(models[m], msg);
+    return status;
+}
+
+vx_status vx_io_paths_document(json_t **document, const vx_io_path_options *options, vx_msg *msg)
+{
+    vx_model *models[3] = {NULL};
+    if (options->milliseconds < 1 || options->milliseconds > 1000000)
+        return vx_fail(msg, VX_ERR_INPUT, "%u milliseconds: must be 1 to 1000000", options->milliseconds);
+    vx_status status = vx_model_open(&models[0], VX_MODEL_CPU, options->cpu, msg);
+    if (!status) status = vx_model_open(&models[1], VX_MODEL_CHIPSET, options->chipset, msg);
+    if (!status) status = vx_model_open(&models[2], VX_MODEL_NIC, options->nic, msg);
+    if (!status) status = set_values(options, models, msg);
+    if (!status) status = all_paths(options, models, document, msg);
+    for (unsigned m = 0; m < 3; m++) vx_model_close(models[m]);
+    return status;
+}

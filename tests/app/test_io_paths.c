@@ -1,0 +1,236 @@
+/* The ways to virtualize a card: their order, their accounts, equal events on both clocks, no influence of the quantum.
+ */
+#include "test_support.h"
+
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vexit.h"
+#include "vx_clk.h"
+#include "vx_random.h"
+
+static const vx_io_path every_path[] = {VX_IO_PATH_NATIVE, VX_IO_PATH_EMULATED, VX_IO_PATH_PARA, VX_IO_PATH_PASSTHROUGH,
+                                        VX_IO_PATH_SRIOV};
+
+static vx_io_path_options usual(const vx_io_path *path, unsigned guests)
+{
+    return (vx_io_path_options){.cpu = "nehalem",
+                                .chipset = "intel-5520",
+                                .nic = "82598",
+                                .paths = path,
+                                .path_count = 1,
+                                .guests = guests,
+                                .payload = 1448,
+                                .window = 45,
+                                .milliseconds = 5};
+}
+
+static json_t *run(const vx_io_path_options *options)
+{
+    json_t *document = NULL;
+    vx_msg msg = {""};
+    if (vx_io_paths_document(&document, options, &msg)) fail_msg("%s", msg.text);
+    json_t *only = json_incref(json_array_get(json_object_get(document, "runs"), 0));
+    json_decref(document);
+    assert_string_equal(json_string_value(json_object_get(only, "identities")), "ok");
+    return only;
+}
+
+static double value(const json_t *run_object, const char *group, const char *name)
+{
+    const json_t *at = json_object_get(run_object, group);
+    if (name) at = json_object_get(at, name);
+    if (json_is_object(at)) at = json_object_get(at, "value");
+    return json_number_value(at);
+}
+
+/* ---- the chapter's order ---- */
+
+static void order_of_the_paths(void **state)
+{
+    (void)state;
+    json_t *made[4];
+    for (unsigned i = 0; i < 4; i++) {
+        vx_io_path_options options = usual(&every_path[i], 1);
+        options.cpu = "penryn";
+        options.nic = "gbe-2008";
+        options.milliseconds = 100;
+        made[i] = run(&options);
+    }
+    double emulated = value(made[1], "throughput_mbit_s", NULL);
+    assert_true(emulated > 50 && emulated < 400);
+    for (unsigned i = 0; i < 4; i++) {
+        if (i == 1) continue;
+        assert_true(json_is_true(json_object_get(made[i], "wire_limited")));
+        assert_true(value(made[i], "throughput_mbit_s", NULL) > 935); /* full frames: 941 at most */
+        assert_true(value(made[i], "throughput_mbit_s", NULL) < 942);
+        assert_true(value(made[i], "cpu_use", "guests") < 1);
+    }
+    double native = value(made[0], "cpu_use", "guests"), para = value(made[2], "cpu_use", "guests");
+    double through = value(made[3], "cpu_use", "guests");
+    assert_true(native < through && through < para);
+    assert_true(value(made[2], "cpu_use", "backend") > 0.1);
+    assert_true(value(made[1], "derived", "exits_per_frame") > 8);
+    assert_true(value(made[0], "exits", "total") == 0);
+    for (unsigned i = 0; i < 4; i++) json_decref(made[i]);
+}
+
+/* Virtual functions share the wire: four guests get what one gets, within a few frames of each other's quarter. */
+static void functions_share_the_wire(void **state)
+{
+    (void)state;
+    static const vx_io_path sriov = VX_IO_PATH_SRIOV;
+    vx_io_path_options options = usual(&sriov, 4);
+    options.milliseconds = 20;
+    json_t *four = run(&options);
+    assert_true(value(four, "throughput_mbit_s", NULL) > 9300);
+    assert_true(value(four, "dma", "table_reads") > 0);
+    assert_true(value(four, "dma", "blocked") == 0);
+    json_decref(four);
+}
+
+/* What an exit costs is what the emulated path's rate is made of. */
+static void emulation_follows_the_exits_cost(void **state)
+{
+    (void)state;
+    double rate[2];
+    for (unsigned i = 0; i < 2; i++) {
+        static const char *const set[] = {"nic.hypervisor.access_ticks=31652"};
+        vx_io_path_options options = usual(&every_path[1], 1);
+        options.nic = "gbe-2008";
+        options.sets = set;
+        options.set_count = i;
+        options.milliseconds = 100;
+        json_t *made = run(&options);
+        rate[i] = value(made, "throughput_mbit_s", NULL);
+        json_decref(made);
+    }
+    assert_true(rate[0] / rate[1] > 1.6 && rate[0] / rate[1] < 2.1);
+}
+
+/* ---- clocks ---- */
+
+typedef struct sequence {
+    uint64_t hash, events;
+} sequence;
+
+static void listen(void *context, const vx_clk_event *event)
+{
+    sequence *heard = context;
+    heard->events++;
+    heard->hash = vx_mix64(heard->hash ^ event->now ^ (uint64_t)event->order << 48);
+}
+
+static sequence events_of(vx_io_path path, unsigned guests, const char *clock, vx_tick quantum)
+{
+    sequence heard = {0};
+    vx_io_path_options options = usual(&path, guests);
+    options.clock = clock;
+    options.quantum = quantum;
+    options.milliseconds = 2;
+    options.observe = listen;
+    options.observe_context = &heard;
+    json_decref(run(&options));
+    return heard;
+}
+
+/* SystemC allows one simulation in the life of a process. */
+static sequence events_in_a_child(vx_io_path path, unsigned guests)
+{
+    int ends[2];
+    sequence heard = {0};
+    assert_int_equal(pipe(ends), 0);
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        heard = events_of(path, guests, "systemc", 0);
+        _exit(write(ends[1], &heard, sizeof heard) == sizeof heard ? 0 : 1);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &heard, sizeof heard), sizeof heard);
+    close(ends[0]);
+    int status;
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    return heard;
+}
+
+static unsigned most_guests(vx_io_path path)
+{
+    return path == VX_IO_PATH_NATIVE || path == VX_IO_PATH_PASSTHROUGH ? 1 : 16;
+}
+
+static void both_clocks_give_the_same_events(void **state)
+{
+    (void)state;
+    static const unsigned guests[] = {1, 4, 16};
+    for (unsigned p = 0; p < 5; p++)
+        for (unsigned g = 0; g < 3 && guests[g] <= most_guests(every_path[p]); g++) {
+            sequence heap = events_of(every_path[p], guests[g], "heap", 0);
+            sequence systemc = events_in_a_child(every_path[p], guests[g]);
+            assert_true(heap.events > 100);
+            assert_int_equal(systemc.events, heap.events);
+            assert_int_equal(systemc.hash, heap.hash);
+        }
+}
+
+/* A step does one thing at its tick and never runs ahead: the documented bound is 0. */
+static void the_quantum_does_not_matter(void **state)
+{
+    (void)state;
+    for (unsigned p = 0; p < 5; p++) {
+        unsigned guests = most_guests(every_path[p]) > 1 ? 4 : 1;
+        sequence one = events_of(every_path[p], guests, "heap", 1);
+        sequence many = events_of(every_path[p], guests, "heap", 1000000);
+        assert_int_equal(one.hash, many.hash);
+        assert_int_equal(one.events, many.events);
+    }
+}
+
+/* ---- refusals ---- */
+
+static void refusals(void **state)
+{
+    (void)state;
+    static const vx_io_path native = VX_IO_PATH_NATIVE, through = VX_IO_PATH_PASSTHROUGH, sriov = VX_IO_PATH_SRIOV;
+    vx_io_path_options rows[7];
+    static const char *const says[7] = {"needs VT-d, which the chipset intel-5000 has not",
+                                        "needs VT-d",
+                                        "has 0 virtual functions for 1 guests",
+                                        "native serves one guest, not 2",
+                                        "a payload of 1449 bytes",
+                                        "a window of 1 frames",
+                                        "65 guests"};
+    for (unsigned i = 0; i < 7; i++) rows[i] = usual(&native, 1);
+    rows[0].paths = &through;
+    rows[0].chipset = "intel-5000";
+    rows[1].paths = &sriov;
+    rows[1].chipset = "intel-5000";
+    rows[2].paths = &sriov;
+    rows[2].nic = "gbe-2008";
+    rows[3].guests = 2;
+    rows[4].payload = 1449;
+    rows[5].window = 1;
+    rows[6].guests = 65;
+    for (unsigned i = 0; i < 7; i++) {
+        json_t *document = NULL;
+        vx_msg msg = {""};
+        assert_int_equal(vx_io_paths_document(&document, &rows[i], &msg), VX_ERR_INPUT);
+        if (!strstr(msg.text, says[i])) fail_msg("row %u: %s", i, msg.text);
+        assert_null(document);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(order_of_the_paths),
+        cmocka_unit_test(functions_share_the_wire),
+        cmocka_unit_test(emulation_follows_the_exits_cost),
+        cmocka_unit_test(both_clocks_give_the_same_events),
+        cmocka_unit_test(the_quantum_does_not_matter),
+        cmocka_unit_test(refusals),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
