@@ -90,6 +90,24 @@ static void functions_share_the_wire(void **state)
     json_decref(four);
 }
 
+/* With posting in chipset and processor neither an interrupt nor its end exits; with one of them alone both do. */
+static void posted_interrupts_do_not_exit(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        static const char *const set[] = {"cpu.vmx.posted_interrupts=no"};
+        vx_io_path_options options = usual(&every_path[3], 1);
+        options.cpu = "sapphire-rapids";
+        options.chipset = "cascade-lake";
+        options.sets = set;
+        options.set_count = i;
+        json_t *made = run(&options);
+        assert_true(value(made, "interrupts", "guests") > 0);
+        assert_true(value(made, "exits", "total") == 2 * i * value(made, "interrupts", "guests"));
+        json_decref(made);
+    }
+}
+
 /* What an exit costs is what the emulated path's rate is made of. */
 static void emulation_follows_the_exits_cost(void **state)
 {
@@ -227,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(order_of_the_paths),
         cmocka_unit_test(functions_share_the_wire),
+        cmocka_unit_test(posted_interrupts_do_not_exit),
         cmocka_unit_test(emulation_follows_the_exits_cost),
         cmocka_unit_test(both_clocks_give_the_same_events),
         cmocka_unit_test(the_quantum_does_not_matter),

@@ -10,8 +10,9 @@
  * Each vCPU has a processor of its own; so has the back-end. Throughput, loss, latency and processor use are what comes
  * out.
  *
- * NOT MODELLED: TCP's slow start and losses' repair (the window is fixed), sharing of processors, memory and cache
- * effects of copies (they are in the per-frame costs), receive-heavy workloads, VMDq, I/OAT. */
+ * NOT MODELLED: the remapping table's entries of these interrupts (sim/iommu has them), TCP's slow start and losses'
+ * repair (the window is fixed), sharing of processors, memory and cache effects of copies (they are in the per-frame
+ * costs), receive-heavy workloads, VMDq, I/OAT. */
 #ifndef VX_IO_MACHINE_H
 #define VX_IO_MACHINE_H
 
