@@ -50,7 +50,8 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
     arguments *given = state->input;
     switch (key) {
     case 'k':
-        if (!parse_kind(argument, &given->kind)) argp_error(state, "--kind %s: not cpu, vmm, vm, chipset or nic", argument);
+        if (!parse_kind(argument, &given->kind))
+            argp_error(state, "--kind %s: not cpu, vmm, vm, chipset or nic", argument);
         given->has_kind = true;
         return 0;
     case OPTION_EFFECTIVE:
