@@ -45,16 +45,20 @@ bool vmx_fits_linear(const vx_vmx_entry *e, const vx_vmx_check *check)
     return high == 0 || high == UINT64_MAX >> e->caps->virtual_bits;
 }
 
-bool vmx_pat_valid(const vx_vmx_entry *e, const vx_vmx_check *check)
+bool vmx_pat_legal(uint64_t pat)
 {
-    for (uint64_t pat = field(e, check->field), i = 0; i < 8; i++, pat >>= 8)
+    for (unsigned i = 0; i < 8; i++, pat >>= 8)
         if ((pat & 0xFF) > 7 || (pat & 0xFF) == 2 || (pat & 0xFF) == 3) return false;
     return true;
 }
 
+bool vmx_perf_global_legal(uint64_t value) { return (value & ~0x70000000FULL) == 0; }
+
+bool vmx_pat_valid(const vx_vmx_entry *e, const vx_vmx_check *check) { return vmx_pat_legal(field(e, check->field)); }
+
 bool vmx_perf_global_valid(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
-    return (field(e, check->field) & ~0x70000000FULL) == 0;
+    return vmx_perf_global_legal(field(e, check->field));
 }
 
 bool vmx_s_cet_reserved(const vx_vmx_entry *e, const vx_vmx_check *check)

@@ -44,6 +44,10 @@ bool vmx_s_cet_reserved(const vx_vmx_entry *e, const vx_vmx_check *check);
 bool vmx_s_cet_tracker(const vx_vmx_entry *e, const vx_vmx_check *check);
 bool vmx_efer_reserved(const vx_vmx_entry *e, const vx_vmx_check *check);
 
+/* Values that WRMSR would accept. */
+bool vmx_pat_legal(uint64_t pat);
+bool vmx_perf_global_legal(uint64_t value);
+
 /* PDPTEs as MOV to CR3 checks them (Vol. 3A, 4.4.1): reserved bits of a present entry are 0. */
 bool vmx_pdpte_valid(const vx_vmx_caps *caps, uint64_t pdpte);
 /* The four entries that a CR3 with PAE paging names. */

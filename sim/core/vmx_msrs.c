@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "vmx_check.h"
 #include "vmx_private.h"
 
 typedef enum msr_rule { PLAIN, LINEAR, EFER, PAT, PERF_GLOBAL, PKRS, S_CET, LOW_32, LOCKED } msr_rule;
@@ -63,13 +64,6 @@ bool vx_vmx_rdmsr(const vx_vmx *vmx, uint32_t index, uint64_t *value)
     return true;
 }
 
-static bool pat_valid(uint64_t pat)
-{
-    for (unsigned i = 0; i < 8; i++, pat >>= 8)
-        if ((pat & 0xFF) > 7 || (pat & 0xFF) == 2 || (pat & 0xFF) == 3) return false;
-    return true;
-}
-
 static bool allowed(const vx_vmx *vmx, msr_rule rule, uint64_t old, uint64_t value)
 {
     switch (rule) {
@@ -81,9 +75,9 @@ static bool allowed(const vx_vmx *vmx, msr_rule rule, uint64_t old, uint64_t val
         if (value & ~vmx->caps.efer_bits) return false;
         return !(vmx->state.cr0 & CR0_PG) || ((old ^ value) & EFER_LME) == 0;
     case PAT:
-        return pat_valid(value);
+        return vmx_pat_legal(value);
     case PERF_GLOBAL:
-        return (value & ~0x70000000FULL) == 0;
+        return vmx_perf_global_legal(value);
     case S_CET:
         return (value & 0x3C0) == 0 && (value >> 10 & 3) != 3 && vx_canonical(value, vmx->caps.virtual_bits);
     case PKRS:
