@@ -96,11 +96,21 @@ static void enter(apic_path *p)
     assert_int_equal(vx_virtual_apic_enter(&p->vapic).exit, VX_VAPIC_NO_EXIT);
 }
 
+static void exit_and_enter(apic_path *p)
+{
+    p->exits++;
+    enter(p);
+}
+
 /* An instruction boundary: the processor delivers what it can by itself. */
 static void boundary(apic_path *p)
 {
     uint8_t vector;
     if (!p->interrupts_enabled) return;
+    if (p->kind == PATH_V_TPR && vx_svm_virtual_interrupt(&p->svm, true)) { /* VINTR is intercepted */
+        vx_apic_set_cr8(&p->apic, p->svm.v_tpr);
+        exit_and_enter(p);
+    }
     if (p->kind == PATH_SOFTWARE)
         while ((vector = vx_apic_pending(&p->apic)) != 0) log_event(p, vx_apic_acknowledge(&p->apic));
     else if (p->kind == PATH_AVIC)
@@ -110,12 +120,6 @@ static void boundary(apic_path *p)
             log_event(p, vector);
             /* The next one is recognized at the handler's EOI; higher classes arrive later than this one. */
         }
-}
-
-static void exit_and_enter(apic_path *p)
-{
-    p->exits++;
-    enter(p);
 }
 
 /* ---- software's part of an operation that exits ---- */
@@ -242,10 +246,6 @@ void path_enable_interrupts(apic_path *p, bool enable)
 {
     p->interrupts_enabled = enable;
     if (enable && (p->vapic.controls & VX_VAPIC_WINDOW)) exit_and_enter(p);
-    if (p->kind == PATH_V_TPR && vx_svm_virtual_interrupt(&p->svm, enable)) { /* VINTR is intercepted */
-        vx_apic_set_cr8(&p->apic, p->svm.v_tpr);
-        exit_and_enter(p);
-    }
     boundary(p);
 }
 
