@@ -54,7 +54,7 @@ static vx_status take_field(const place *at, const char *name, const char *text,
         return vx_fail(msg, VX_ERR_INPUT, "%s:%d: no VMCS field '%.80s'%s%s%s", at->label, line, name,
                        near ? ", did you mean '" : "", near ? near : "", near ? "'?" : "");
     }
-    uint64_t value;
+    uint64_t value = 0;
     vx_status status = take_number(at, text, line, &value, msg);
     if (status != VX_OK) return status;
     unsigned bits = 8 * vx_vmcs_bytes_of(field->encoding);
@@ -136,7 +136,7 @@ static vx_status take_attribute(void *context, const char *name, const char *val
     if (strcmp(name, "cpu") == 0) {
         if (strlen(value) >= sizeof at->file->cpu)
             return vx_fail(msg, VX_ERR_INPUT, "%s:%d: cpu is too long a name", at->label, line);
-        strcpy(at->file->cpu, value);
+        memcpy(at->file->cpu, value, strlen(value) + 1);
         return VX_OK;
     }
     bool start = strcmp(name, "start") == 0;

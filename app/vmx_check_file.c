@@ -10,7 +10,7 @@
 /* Memory before the processor: enough for what a sample describes, committed where it is touched. The VMXON region, the
  * VMCS and the MSR area lie at its end. */
 #define MEMORY_BYTES (1ULL << 36)
-enum { REGION_BYTES = 4096, MSR_AREA_BYTES = 8192 };
+enum { REGION_BYTES = 4096, MSR_AREA_BYTES = 8192, MISSING_MAX = 64 };
 
 struct vmx_verdict {
     vx_vmx vmx;
@@ -19,7 +19,7 @@ struct vmx_verdict {
     vx_vmx_entry entry;
     vx_vmx_result result;
     unsigned checks, failed;
-    const vx_vmcs_field *missing[64]; /* fields of the file that the processor does not have */
+    const vx_vmcs_field *missing[MISSING_MAX]; /* fields of the file that the processor does not have */
     unsigned missing_count;
 };
 
@@ -54,7 +54,7 @@ static void fill_image(vmx_verdict *v, const vmcs_file *file, uint64_t area)
     for (size_t i = 0; i < file->field_count; i++) {
         const vx_vmcs_field *field = file->fields[i].field;
         vx_vmcs_set(&v->image, field->encoding, file->fields[i].value);
-        if (!vx_vmcs_field_exists(field, &v->vmx.caps) && v->missing_count < sizeof v->missing / sizeof *v->missing)
+        if (!vx_vmcs_field_exists(field, &v->vmx.caps) && v->missing_count < MISSING_MAX)
             v->missing[v->missing_count++] = field;
     }
 }

@@ -97,7 +97,7 @@ vx_status vx_vmcs_xml_parse(const char *text, size_t bytes, const char *label, c
         status = vx_fail(msg, VX_ERR_INPUT, "%s: the root element is not <vmcs>", label);
     for (const xmlAttr *at = root ? root->properties : NULL; at && status == VX_OK; at = at->next)
         status = take_root_attribute(&r, root, at);
-    if (status == VX_OK) status = take_children(&r, root);
+    if (root && status == VX_OK) status = take_children(&r, root);
     xmlFreeDoc(r.document);
     return status;
 }
