@@ -237,6 +237,17 @@ static void gates(void **state)
     assert_false(table.stale);
     assert_false(vxr_gates_hold(&table, 0x7000));
     assert_true(vxr_gates_hold(&table, 0x6008));
+    /* What has been looked up holds as long as the gates are the same. */
+    unsigned epoch = table.epoch;
+    vxr_gates_set(&table, 0x6000, 4095);
+    vxr_gates_refresh(&table);
+    assert_int_equal(table.epoch, epoch);
+    memory[0x6000 + 14 * 16] = 0xC0;
+    table.stale = true;
+    vxr_gates_refresh(&table);
+    assert_int_equal(table.epoch, epoch + 1);
+    assert_int_equal(vxr_gates_vector(&table, 0xFFFFFFFF81A00BC0), 14);
+    assert_int_equal(vxr_gates_vector(&table, 0xFFFFFFFF81A00B40), -1);
 }
 
 int main(void)

@@ -45,23 +45,33 @@ static void read_gate(vxr_gates *gates, const uint8_t *gate, unsigned bytes, int
     add(gates, address, vector);
 }
 
+static void find_pages(vxr_gates *gates, size_t bytes)
+{
+    uint64_t gpa;
+    gates->page[0] = gates->page[1] = UINT64_MAX;
+    if (vxr_walk(gates->control, gates->ram, gates->base, &gpa)) gates->page[0] = gpa >> 12;
+    if (vxr_walk(gates->control, gates->ram, gates->base + bytes - 1, &gpa)) gates->page[1] = gpa >> 12;
+}
+
 void vxr_gates_refresh(vxr_gates *gates)
 {
     if (!gates->stale) return;
     gates->stale = false;
-    gates->epoch++;
-    for (unsigned i = 0; i < GATE_SLOTS; i++) gates->slot[i].vector = -1;
-    gates->page[0] = gates->page[1] = UINT64_MAX;
     const vxr_control *control = gates->control;
-    unsigned bytes = control->efer & EFER_LMA ? 16 : control->cr0 & CR0_PE ? 8 : 4;
-    unsigned count = (gates->limit + 1) / bytes;
+    unsigned width = control->efer & EFER_LMA ? 16 : control->cr0 & CR0_PE ? 8 : 4;
+    unsigned count = (gates->limit + 1) / width;
     if (count > VECTORS) count = VECTORS;
-    uint8_t table[VECTORS * 16];
-    if (count == 0 || !vxr_read_linear(control, gates->ram, gates->base, table, (size_t)count * bytes)) return;
-    uint64_t gpa;
-    if (vxr_walk(control, gates->ram, gates->base, &gpa)) gates->page[0] = gpa >> 12;
-    if (vxr_walk(control, gates->ram, gates->base + count * bytes - 1, &gpa)) gates->page[1] = gpa >> 12;
-    for (unsigned i = 0; i < count; i++) read_gate(gates, table + (size_t)i * bytes, bytes, (int)i);
+    uint8_t table[GATES_BYTES];
+    size_t bytes = (size_t)count * width;
+    if (count == 0 || !vxr_read_linear(control, gates->ram, gates->base, table, bytes)) bytes = 0;
+    if (bytes) find_pages(gates, bytes);
+    if (bytes == gates->bytes && width == gates->width && memcmp(table, gates->table, bytes) == 0) return;
+    gates->epoch++;
+    gates->bytes = bytes;
+    gates->width = width;
+    memcpy(gates->table, table, bytes);
+    for (unsigned i = 0; i < GATE_SLOTS; i++) gates->slot[i].vector = -1;
+    for (unsigned i = 0; i < bytes / width; i++) read_gate(gates, table + (size_t)i * width, width, (int)i);
 }
 
 int vxr_gates_vector(const vxr_gates *gates, uint64_t address)

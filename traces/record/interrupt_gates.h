@@ -5,16 +5,19 @@
 
 #include "guest_access.h"
 
-enum { GATE_SLOTS = 1024 };
+enum { GATE_SLOTS = 1024, GATES_BYTES = 4096 };
 
 typedef struct vxr_gates {
     const vxr_control *control;
     const vxr_ram *ram;
     uint64_t base;
     uint32_t limit;
-    uint64_t page[2]; /* physical pages of the table, UINT64_MAX: none */
-    bool stale;       /* to be read again before its next use */
-    unsigned epoch;   /* counts readings: what was looked up before may not hold any more */
+    uint64_t page[2];           /* physical pages of the table, UINT64_MAX: none */
+    bool stale;                 /* to be read again before its next use */
+    unsigned epoch;             /* counts changes: what was looked up before may not hold any more */
+    uint8_t table[GATES_BYTES]; /* as last read; `bytes` of it, gates of `width` */
+    size_t bytes;
+    unsigned width;
     struct {
         uint64_t address;
         int vector;
