@@ -98,6 +98,7 @@ void vx_vcpu_load(vx_vcpu *v)
     vx_mmu_control control;
     vcpu_control(&v->registers, v->vmcs, v->vmcb, &control);
     control.shadow = v->shadow_tables;
+    control.advanced_information = v->cpu->vmx.mode_based_execute; /* they came together */
     v->translated = control.paging != VX_PAGING_NONE || control.nested != VX_NESTED_NONE;
     vx_mmu_load(v->mmu, &control);
 }

@@ -128,6 +128,26 @@ static void a_reference_that_violates(void **state)
     }
 }
 
+/* Bits 11:9 of the qualification, where the processor has them: without paging every address is a user's and writable.
+ */
+static void advanced_information(void **state)
+{
+    (void)state;
+    for (unsigned advanced = 0; advanced < 2; advanced++) {
+        vcpu_world world;
+        vcpu_world_open(&world, &(vcpu_world_options){.hypervisor = true});
+        world.cpu.vmx.mode_based_execute = advanced;
+        world.resume = VX_RESUME_NEXT;
+        world.vmcs = (vx_vmcs){.cpu = SECONDARY, .cpu2 = B(1)};
+        world.vmcs.eptp = vcpu_ept(&world, GPA, 0x300000 | 1 | 6 << 3);
+        vx_vcpu_virtualize(world.vcpu, &world.vmcs, NULL, false);
+        vx_record fetch = vcpu_fetch(GPA, 1, 4);
+        assert_int_equal(vcpu_run_all(&world, &fetch, 1, NULL, 0), VX_STOP_BATCH);
+        assert_int_equal(world.exits[0].qualification, 4 | 1 << 3 | B(7) | B(8) | (advanced ? B(9) | B(10) : 0));
+        vcpu_world_close(&world);
+    }
+}
+
 /* A full log: the exit's handler empties it, the store is made again. */
 static vx_resume empty_log(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
                            const uint64_t *payload)
@@ -162,6 +182,7 @@ int main(void)
         cmocka_unit_test(each_result_has_its_reason),
         cmocka_unit_test(a_violation_becomes_ve_where_all_conditions_hold),
         cmocka_unit_test(a_reference_that_violates),
+        cmocka_unit_test(advanced_information),
         cmocka_unit_test(a_full_log_exits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
