@@ -50,6 +50,7 @@ static vx_status read_file(const char *path, size_t most, file_bytes *got, vx_ms
 
 /* ---- the document ---- */
 
+/* Takes the value, whether it succeeds or not; a NULL object or value is a failure. */
 static bool set(json_t *object, const char *key, json_t *value) { return json_object_set_new(object, key, value) == 0; }
 
 static json_t *hexadecimal(const vx_tpm_digests *digests, vx_tpm_bank bank)
@@ -83,7 +84,7 @@ static json_t *finished(json_t *object, bool done)
 static json_t *event_json(const vx_txt_event *event)
 {
     json_t *object = json_object();
-    bool done = object && set(object, "step", json_string(event->step)) &&
+    bool done = set(object, "step", json_string(event->step)) &&
                 set(object, "locality", json_integer(event->locality)) && set(object, "pcr", json_integer(event->pcr));
     return finished(object, done && add_digests(object, &event->digests));
 }
@@ -117,7 +118,7 @@ static json_t *file_json(const char *path, size_t bytes)
 {
     json_t *object = json_object(), *name = json_string(path);
     if (!name) name = json_string("?"); /* not UTF-8 */
-    bool done = object && set(object, "path", name) && set(object, "bytes", json_integer((json_int_t)bytes));
+    bool done = set(object, "path", name) && set(object, "bytes", json_integer((json_int_t)bytes));
     return finished(object, done);
 }
 
@@ -126,8 +127,7 @@ static json_t *launch_json(const vx_launch_options *options, const vx_txt_setup 
     json_t *object = json_object(), *image = file_json(options->image, setup->image.bytes);
     image = finished(image, add_digests(image, &launch->image));
     bool done =
-        object && set(object, "image", image) &&
-        set(object, "policy", file_json(options->policy, setup->policy_file.bytes)) &&
+        set(object, "image", image) && set(object, "policy", file_json(options->policy, setup->policy_file.bytes)) &&
         set(object, "module", options->module ? file_json(options->module, setup->module.bytes) : json_null()) &&
         set(object, "verdict", json_string(launch->launched ? "launched" : "refused")) &&
         set(object, "events", events_json(launch)) && set(object, "pcrs", pcrs_json(&launch->tpm));
