@@ -1,10 +1,12 @@
 /* iotlb: how fast translations are simulated, and strict-mode protection on a 100 Gbit/s NIC: page-table reads a page
  * (M) from a ring trace, the throughput that follows, beside what was measured.
  *
- * Nothing here is fitted. Times of a DMA and of a table read are the chipset model's (SOSP 2024); the IOTLB's size is
- * another study's; the rings, the allocator of I/O addresses and TCP's acknowledgement of every second packet are
- * Linux's; flows share the wire packet by packet at random. What decides and is not known (sizes of the
- * paging-structure caches, acknowledgements, runs of packets) is varied below: class D, with the sensitivities. */
+ * Times of a DMA and of a table read are the chipset model's (SOSP 2024); the IOTLB's size is another study's; the
+ * rings, the allocator of I/O addresses and TCP's acknowledgement of every second packet are Linux's. What decides and
+ * is not known (sizes of the paging-structure caches, acknowledgements, runs of packets) is varied below: class D, with
+ * the sensitivities. That flows share the wire packet by packet was settled after M with runs of 8 packets had been
+ * seen, and brought it nearer: read M as direction alone.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -53,7 +55,7 @@ static prediction predict(unsigned packets, unsigned flows, const char *more, vx
                                    .trace = trace,
                                    .policies = &policy,
                                    .policy_count = 1,
-                                   .drop_upper = true, /* as measured: unmaps emptied these caches too */
+                                   .drop_upper = true, /* assumed: unmaps emptied these caches too */
                                    .sets = sets,
                                    .set_count = set_count,
                                    .seed = 1};
