@@ -4,6 +4,7 @@
 
 #include "interrupt.h"
 #include "replay_options.h"
+#include "shared_trace.h"
 #include "verbs.h"
 #include "vx_measured.h"
 #include "vx_report.h"
@@ -15,7 +16,8 @@ typedef struct compare_options {
     replay_options replay;
     const char *schemes[SCHEMES_MAX];
     unsigned scheme_count;
-    unsigned seeds, jobs;
+    unsigned seeds;
+    unsigned jobs; /* 0: not said */
     const char *html, *measured;
 } compare_options;
 
@@ -25,7 +27,10 @@ static const struct argp_option option_list[] = {
      "CPU or the hypervisor cannot run)",
      0},
     {"seeds", KEY_SEEDS, "N", 0, "repeat with N seeds and report mean and 95 % interval", 0},
-    {"jobs", KEY_JOBS, "N", 0, "runs at a time (default: one a processor)", 0},
+    {"jobs", KEY_JOBS, "N", 0,
+     "runs at a time, each decoding the trace for itself (default: those of a seed, which share one decoding of a "
+     ".vxt file; without one, one a processor)",
+     0},
     {"measured", KEY_MEASURED, "FILE", 0, "a host's exits, as perf kvm stat prints them, to set beside the model's", 0},
     {"html", KEY_HTML, "FILE", 0, "write the report as one HTML file", 2},
     {0}};
@@ -108,12 +113,32 @@ static void options_of(const compare_options *o, unsigned index, vx_sim_options 
     sim->seed += index / o->scheme_count;
 }
 
+/* Some of the runs, from number `first` on. */
+typedef struct run_group {
+    const compare_options *options;
+    unsigned first;
+    shared_trace *trace; /* they all read; NULL: each opens its own */
+    unsigned reader;     /* in a child: its place among them */
+} run_group;
+
+static vx_status open_shared(void *context, vx_source **source, const char *trace, vx_msg *msg)
+{
+    const run_group *group = context;
+    (void)trace;
+    return shared_trace_open(group->trace, group->reader, group->options->replay.sim.stop, source, msg);
+}
+
 /* In the child: one run. */
 static vx_status work(void *context, unsigned index, json_t **run, vx_msg *msg)
 {
-    const compare_options *o = context;
+    run_group *group = context;
     vx_sim_options options;
-    options_of(o, index, &options);
+    options_of(group->options, group->first + index, &options);
+    if (group->trace) {
+        group->reader = index;
+        options.open_source = open_shared;
+        options.open_context = group;
+    }
     vx_sim *sim = NULL;
     vx_status status = vx_sim_open(&sim, &options, msg);
     if (status != VX_OK) return status;
@@ -142,6 +167,51 @@ static vx_status open_all(const compare_options *o, vx_sim **first, vx_msg *msg)
             vx_sim_close(sim);
     }
     return VX_OK;
+}
+
+/* One VM's one file, all of it: what several runs can read from one decoding. Readers of several traces could wait for
+ * each other in a circle. */
+static bool can_share(const compare_options *o)
+{
+    const vx_sim_options *sim = &o->replay.sim;
+    bool one = sim->trace_count == 1 && sim->vms <= 1 && strncmp(sim->traces[0], "gen:", 4) != 0;
+    return one && sim->skip == 0 && !o->jobs && o->scheme_count > 1;
+}
+
+/* The runs of one seed, all at once, over one decoding. */
+static vx_status run_sharing(json_t **runs, run_group *group, vx_msg *msg)
+{
+    const vx_sim_options *sim = &group->options->replay.sim;
+    unsigned count = group->options->scheme_count;
+    vx_status status = shared_trace_start(&group->trace, sim->traces[0], sim->whole_chunks, count, msg);
+    if (status == VX_OK) status = worker_run_all(runs, count, count, work, group, sim->stop, msg);
+    shared_trace_end(group->trace);
+    group->trace = NULL;
+    return status;
+}
+
+static vx_status run_all(json_t **runs, const compare_options *o, vx_msg *msg)
+{
+    const volatile sig_atomic_t *stop = o->replay.sim.stop;
+    run_group group = {.options = o};
+    if (!can_share(o)) {
+        unsigned jobs = o->jobs ? o->jobs : worker_processors();
+        return worker_run_all(runs, o->scheme_count * o->seeds, jobs, work, &group, stop, msg);
+    }
+    json_t *all = json_array();
+    vx_status status = all ? VX_OK : vx_fail_nomem(msg);
+    for (unsigned seed = 0; status == VX_OK && seed < o->seeds && !(stop && *stop); seed++) {
+        json_t *some = NULL;
+        group.first = seed * o->scheme_count;
+        status = run_sharing(&some, &group, msg);
+        if (status == VX_OK && json_array_extend(all, some) != 0) status = vx_fail_nomem(msg);
+        json_decref(some);
+    }
+    if (status == VX_OK)
+        *runs = all;
+    else
+        json_decref(all);
+    return status;
 }
 
 static vx_status write_reports(const compare_options *o, const json_t *document, vx_msg *msg)
@@ -174,8 +244,7 @@ static vx_status compare(const compare_options *o, bool *interrupted, vx_msg *ms
     vx_status status = verb_output_check(&o->replay.machine, &o->replay.sim, msg);
     if (status == VX_OK && o->measured) status = vx_measured_read(&measured, o->measured, msg);
     if (status == VX_OK) status = open_all(o, &first, msg);
-    if (status == VX_OK)
-        status = worker_run_all(&runs, o->scheme_count * o->seeds, o->jobs, work, (void *)o, o->replay.sim.stop, msg);
+    if (status == VX_OK) status = run_all(&runs, o, msg);
     *interrupted = o->replay.sim.stop && *o->replay.sim.stop;
     if (status == VX_OK) status = make_document(&document, first, !*interrupted, runs, measured, msg);
     if (status == VX_OK) status = write_reports(o, document, msg);
@@ -188,7 +257,7 @@ static vx_status compare(const compare_options *o, bool *interrupted, vx_msg *ms
 
 int vx_verb_compare(int argc, char **argv)
 {
-    compare_options o = {.seeds = 1, .jobs = worker_processors()};
+    compare_options o = {.seeds = 1};
     replay_options_init(&o.replay);
     char name[] = "vexit compare";
     argv[0] = name;

@@ -8,6 +8,10 @@
 #include "vxt_chunk.h"
 #include "vxt_container.h"
 
+_Static_assert((int)VX_TRACE_BATCH_RECORDS >= VXT_BATCH_RECORDS + VXT_TEMPLATE_ELEMENTS &&
+                   (int)VX_TRACE_BATCH_WORDS >= VXT_BATCH_WORDS + VXT_TEMPLATE_WORDS,
+               "a batch ends with the template that fills it");
+
 typedef struct reader {
     vx_source source;
     vx_trace_file file;

@@ -107,7 +107,8 @@ void vx_chunk_decoder_free(vx_chunk_decoder *decoder);
 vx_status vx_chunk_decoder_start(vx_chunk_decoder *decoder, const uint8_t *raw, size_t size, uint32_t records,
                                  const char **why);
 
-/* The next records of the chunk, at most VXT_BATCH_RECORDS; count 0 at its end. The batch lives until the next call.
+/* The next records of the chunk, up to the end of the template that makes VXT_BATCH_RECORDS of them, or of their words
+ * VXT_BATCH_WORDS; count 0 at its end. The batch lives until the next call.
  * VX_ERR_INPUT on an invalid record. */
 vx_status vx_chunk_decoder_next(vx_chunk_decoder *decoder, vx_batch *batch, const char **why);
 

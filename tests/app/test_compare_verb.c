@@ -100,7 +100,29 @@ static void workers_change_nothing(void **state)
     char *one = strdup(cli_out);
     assert_int_equal(cli_line("%s --jobs 2", line), 0);
     assert_string_equal(cli_out, one);
+    assert_int_equal(cli_line("%s", line), 0); /* one decoding for all runs of a seed */
+    assert_string_equal(cli_out, one);
     free(one);
+}
+
+/* A chunk that is damaged in the middle of a run: the error is that of a run of its own. */
+static void one_decoding_fails_as_its_own_does(void **state)
+{
+    (void)state;
+    size_t size;
+    char *bytes = cli_slurp(COMPILER, &size);
+    bytes[size / 3] ^= 1;
+    cli_file("damaged.vxt", bytes, size);
+    free(bytes);
+    const char *line = "compare --trace damaged.vxt --cpu nehalem --schemes native,ept,shadow-wp";
+    assert_int_equal(cli_line("%s --jobs 3", line), 2);
+    assert_non_null(strstr(cli_err, "damaged (checksum differs)"));
+    char *own = strdup(cli_err);
+    assert_int_equal(cli_line("%s", line), 2);
+    assert_string_equal(cli_err, own);
+    assert_int_equal(cli_line("%s --whole-chunks", line), 0);
+    free(own);
+    remove("damaged.vxt");
 }
 
 static void html_is_one_file(void **state)
@@ -146,10 +168,15 @@ static void a_measured_host(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(five_schemes),     cmocka_unit_test(amd_compares_npt),
-        cmocka_unit_test(older_processors), cmocka_unit_test(runs_stand_in_the_order_asked_for),
-        cmocka_unit_test(several_seeds),    cmocka_unit_test(workers_change_nothing),
-        cmocka_unit_test(html_is_one_file), cmocka_unit_test(a_measured_host),
+        cmocka_unit_test(five_schemes),
+        cmocka_unit_test(amd_compares_npt),
+        cmocka_unit_test(older_processors),
+        cmocka_unit_test(runs_stand_in_the_order_asked_for),
+        cmocka_unit_test(several_seeds),
+        cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(one_decoding_fails_as_its_own_does),
+        cmocka_unit_test(html_is_one_file),
+        cmocka_unit_test(a_measured_host),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

@@ -64,16 +64,32 @@ static void run_is_interrupted(void **state)
     }
 }
 
+static void check_interrupted_compare(const char *const *words)
+{
+    assert_int_equal(interrupt(start(words), SIGTERM), 128 + SIGTERM);
+    assert_true(cli_folder_holds("part.json"));
+    json_decref(document_of("part.json"));
+    remove("part.json");
+}
+
 static void compare_is_interrupted(void **state)
 {
     static const char *const words[] = {"compare", "--trace",   "gen:random:refs=2g", "--cpu",
                                         "nehalem", "--schemes", "native,ept",         "--jobs",
                                         "2",       "--json",    "part.json",          NULL};
     (void)state;
-    assert_int_equal(interrupt(start(words), SIGTERM), 128 + SIGTERM);
-    assert_true(cli_folder_holds("part.json"));
-    json_decref(document_of("part.json"));
-    remove("part.json");
+    check_interrupted_compare(words);
+}
+
+/* Runs that wait for each other through one decoding of the trace. */
+static void sharing_compare_is_interrupted(void **state)
+{
+    static const char *const words[] = {"compare",    "--trace",   CLI_TRACE("compiler.vxt"),
+                                        "--cpu",      "nehalem",   "--schemes",
+                                        "native,ept", "--seeds",   "1000",
+                                        "--json",     "part.json", NULL};
+    (void)state;
+    check_interrupted_compare(words);
 }
 
 int main(void)
@@ -81,6 +97,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(run_is_interrupted),
         cmocka_unit_test(compare_is_interrupted),
+        cmocka_unit_test(sharing_compare_is_interrupted),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

@@ -84,6 +84,9 @@ typedef struct vx_trace_options {
     uint64_t skip_instructions; /* leaves out the records that stand within them; whole chunks of them are not read */
 } vx_trace_options;
 
+/* What a batch of a .vxt file's records holds at most. */
+enum { VX_TRACE_BATCH_RECORDS = 8192 + 255, VX_TRACE_BATCH_WORDS = 8192 + 4096 };
+
 /* Opens one stream of a .vxt file. A file that is not one, is cut, or whose checksums fail is VX_ERR_INPUT naming the
  * offset; VX_ERR_IO where it cannot be opened or read. options may be NULL. */
 vx_status vx_trace_open(vx_source **source, const char *path, const vx_trace_options *options, vx_msg *msg);
