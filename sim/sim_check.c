@@ -22,22 +22,22 @@ static bool guest_physical(const vx_vcpu *vcpu, vx_gva gva, vx_access access, ui
 vx_status sim_check_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,
                                 vx_msg *msg)
 {
-    sim_vm *vm = checker;
+    sim_vcpu *v = checker;
     uint64_t gpa;
     bool mapped = guest_physical(vcpu, gva, access, &gpa);
-    vm->sim->checked_translations++;
+    v->sim->checked_translations++;
     if (mapped && vx_gpa_map_hpa(vx_vcpu_ram(vcpu), (vx_gpa){gpa}).v == hpa.v) return VX_OK;
-    if (sim_is_system_trace(vm)) {
-        vm->sim->stale_uses++;
+    if (sim_is_system_trace(v)) {
+        v->sim->stale_uses++;
         return VX_OK;
     }
     if (!mapped)
         return vx_fail(msg, VX_ERR_CHECK,
                        "%s: gva 0x%" PRIx64 " reached hpa 0x%" PRIx64 "; the guest's tables forbid it",
-                       vm->sim->run_name, gva.v, hpa.v);
+                       v->sim->run_name, gva.v, hpa.v);
     return vx_fail(msg, VX_ERR_CHECK,
                    "%s: gva 0x%" PRIx64 " reached hpa 0x%" PRIx64 "; gpa 0x%" PRIx64 " lies elsewhere",
-                   vm->sim->run_name, gva.v, hpa.v, gpa);
+                   v->sim->run_name, gva.v, hpa.v, gpa);
 }
 
 void sim_check_declare(vx_sim *sim)

@@ -6,9 +6,9 @@
 
 #include <inttypes.h>
 
-static const char *path_of(const sim_vm *vm) { return vm->feed[0].path; }
+static const char *path_of(const sim_vcpu *v) { return v->feed[0].path; }
 
-static void describe(const sim_vm *vm, const vx_fault_difference *first, uint64_t count, char text[SIM_WARNING])
+static void describe(const sim_vcpu *v, const vx_fault_difference *first, uint64_t count, char text[SIM_WARNING])
 {
     static const char *const kinds[VX_FAULT_DIFFERENCES] = {
         [VX_FAULT_UNRECORDED] = "its page tables do not explain the reference to",
@@ -18,8 +18,7 @@ static void describe(const sim_vm *vm, const vx_fault_difference *first, uint64_
     snprintf(text, SIM_WARNING,
              "%s: page faults of records and of page tables differ %" PRIu64 " times; first at record %" PRIu64
              ", instruction %" PRIu64 ": %s 0x%" PRIx64 " (error code 0x%x)",
-             path_of(vm), count, first->record, first->instruction, kinds[first->kind], first->gva.v,
-             first->error_code);
+             path_of(v), count, first->record, first->instruction, kinds[first->kind], first->gva.v, first->error_code);
 }
 
 static uint64_t differences(const vx_vcpu *vcpu)
@@ -31,15 +30,15 @@ static uint64_t differences(const vx_vcpu *vcpu)
 vx_status sim_faults_end(vx_sim *sim, vx_msg *msg)
 {
     vx_status status = VX_OK;
-    for (unsigned v = 0; v < sim->vms_with_traces; v++) {
-        sim_vm *vm = &sim->vm[v];
-        const vx_fault_difference *first = vx_vcpu_first_difference(vm->vcpu);
+    for (unsigned i = 0; i < sim->trace_groups; i++) {
+        const sim_vcpu *v = &sim->vcpu[i];
+        const vx_fault_difference *first = vx_vcpu_first_difference(v->vcpu);
         if (!first) continue;
-        describe(vm, first, differences(vm->vcpu), sim->fault_warning);
+        describe(v, first, differences(v->vcpu), sim->fault_warning);
         sim_warn(sim, sim->fault_warning);
-        if (sim->options.check && vx_vcpu_counts_now(vm->vcpu)->unrecorded_faults)
+        if (sim->options.check && vx_vcpu_counts_now(v->vcpu)->unrecorded_faults)
             status = vx_fail(msg, VX_ERR_CHECK, "%s", sim->fault_warning);
-        break; /* of several VMs the first that has one */
+        break; /* of several vCPUs the first that has one */
     }
     return status;
 }

@@ -1,4 +1,4 @@
-/* Building the machine: host memory, MMU, hypervisor, vCPU, guest OS, in the order of the layers. */
+/* Building the machine: host memory, CPUs, hypervisor, vCPUs, guest OSes, in the order of the layers. */
 #include "sim_private.h"
 
 static vx_status guest_page_fault(void *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg)
@@ -16,59 +16,59 @@ static vx_status guest_interrupt(void *guest, uint8_t vector, vx_queue *queue, v
 static void send_interrupt(void *bus, const vx_interrupt_message *message) { (void)vx_apic_bus_deliver(bus, message); }
 
 /* The local APIC of a modelled OS that uses one. A count of its timer is one tick. */
-static vx_status make_apic(vx_sim *sim, sim_vm *vm, vx_vcpu_setup *setup, vx_msg *msg)
+static vx_status make_apic(vx_sim *sim, sim_vcpu *v, vx_vcpu_setup *setup, vx_msg *msg)
 {
-    if (!vm->guest || sim->guest_config.priority.apic == VX_APIC_ACCESS_NONE) return VX_OK;
+    if (!v->guest || sim->guest_config.priority.apic == VX_APIC_ACCESS_NONE) return VX_OK;
     vx_apic_setup apic = {.page = vx_arena_alloc(&sim->arena, VX_APIC_PAGE_BYTES),
                           .bootstrap = true,
                           .x2apic = true,
                           .physical_bits = sim->cpu.paging.physical_bits,
                           .timer_ticks = 1,
                           .send = send_interrupt,
-                          .bus = &vm->bus};
+                          .bus = &v->bus};
     if (!apic.page) return vx_fail_nomem(msg);
-    vx_apic_init(&vm->apic, &apic);
-    vm->bus.apic[vm->bus.count++] = &vm->apic;
-    setup->apic = &vm->apic;
+    vx_apic_init(&v->apic, &apic);
+    v->bus.apic[v->bus.count++] = &v->apic;
+    setup->apic = &v->apic;
     setup->hooks.on_interrupt = guest_interrupt;
     return VX_OK;
 }
 
 /* The OS's own bound on what it queues at once; a system trace queues nothing, and one record is enough. */
-static vx_status make_queue(sim_vm *vm, vx_arena *arena, vx_msg *msg)
+static vx_status make_queue(sim_vcpu *v, vx_arena *arena, vx_msg *msg)
 {
     size_t records = 1, words = 1;
-    if (vm->guest) vx_guest_queue_bound(vm->feeds, &records, &words);
-    return vx_queue_init(&vm->queue, arena, records, words, msg);
+    if (v->guest) vx_guest_queue_bound(v->feeds, &records, &words);
+    return vx_queue_init(&v->queue, arena, records, words, msg);
 }
 
-static vx_status build_vm(vx_sim *sim, sim_vm *vm, vx_msg *msg)
+static vx_status build_vcpu(vx_sim *sim, sim_vcpu *v, vx_msg *msg)
 {
+    v->processor = &sim->processor[0];
     vx_status status = VX_OK;
-    if (!sim_is_system_trace(vm))
-        status =
-            vx_guest_init(&vm->guest, &sim->arena, &sim->guest_config, vm->feeds, sim->options.seed + vm->index, msg);
-    if (status == VX_OK) status = make_queue(vm, &sim->arena, msg);
+    if (!sim_is_system_trace(v))
+        status = vx_guest_init(&v->guest, &sim->arena, &sim->guest_config, v->feeds, sim->options.seed + v->index, msg);
+    if (status == VX_OK) status = make_queue(v, &sim->arena, msg);
     if (status != VX_OK) return status;
     vx_vcpu_setup setup = {.cpu = &sim->cpu,
-                           .mmu = sim->mmu,
+                           .mmu = v->processor->mmu,
                            .memory = &sim->memory,
-                           .ram = &sim->layout.ram[vm->index],
-                           .ledger = &sim->ledger,
-                           .queue = &vm->queue};
-    if (vm->guest) {
-        setup.hooks.guest = vm->guest;
+                           .ram = &sim->layout.ram[v->index],
+                           .ledger = &v->processor->ledger,
+                           .queue = &v->queue};
+    if (v->guest) {
+        setup.hooks.guest = v->guest;
         setup.hooks.on_page_fault = guest_page_fault;
     }
     if (sim->options.check) {
-        setup.hooks.checker = vm;
+        setup.hooks.checker = v;
         setup.hooks.on_translation = sim_check_translation;
     }
-    status = make_apic(sim, vm, &setup, msg);
+    status = make_apic(sim, v, &setup, msg);
     if (status != VX_OK) return status;
-    if (sim->vmm) vx_vmm_hooks(sim->vmm, vm->index, &setup.hooks);
-    status = vx_vcpu_init(&vm->vcpu, &sim->arena, &setup, msg);
-    if (status == VX_OK && sim->vmm) vx_vmm_attach(sim->vmm, vm->index, vm->vcpu);
+    if (sim->vmm) vx_vmm_hooks(sim->vmm, v->index, &setup.hooks);
+    status = vx_vcpu_init(&v->vcpu, &sim->arena, &setup, msg);
+    if (status == VX_OK && sim->vmm) vx_vmm_attach(sim->vmm, v->index, v->vcpu);
     return status;
 }
 
@@ -99,6 +99,21 @@ static vx_status bound_host(vx_sim *sim, vx_msg *msg)
     return VX_OK;
 }
 
+static vx_status build_processors(vx_sim *sim, vx_msg *msg)
+{
+    sim->processors = 1;
+    sim->processor = vx_arena_array(&sim->arena, sim->processors, sizeof *sim->processor);
+    sim->identities =
+        vx_arena_array(&sim->arena, (size_t)sim->processors * SIM_IDENTITIES_MAX, sizeof *sim->identities);
+    if (!sim->processor || !sim->identities) return vx_fail_nomem(msg);
+    vx_status status = VX_OK;
+    for (unsigned i = 0; status == VX_OK && i < sim->processors; i++) {
+        sim_processor *p = &sim->processor[i];
+        status = vx_mmu_init(&p->mmu, &sim->arena, &sim->cpu, &sim->memory, &p->ledger, msg);
+    }
+    return status;
+}
+
 static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
 {
     if (sim->scheme == VX_SCHEME_NATIVE) return VX_OK;
@@ -110,7 +125,7 @@ static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
                           .memory = &sim->memory,
                           .layout = &sim->layout,
                           .vms = sim->vms,
-                          .recorded_guests = sim_is_system_trace(&sim->vm[0])};
+                          .recorded_guests = sim_is_system_trace(&sim->vcpu[0])};
     return vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
 }
 
@@ -125,8 +140,8 @@ vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
     if (status != VX_OK) return status;
     sim->memory_made = true;
     if (sim->layout.table_bytes) vx_physmem_dense(&sim->memory, sim->layout.table_bytes);
-    status = vx_mmu_init(&sim->mmu, &sim->arena, &sim->cpu, &sim->memory, &sim->ledger, msg);
+    status = build_processors(sim, msg);
     if (status == VX_OK) status = build_vmm(sim, msg);
-    for (unsigned i = 0; status == VX_OK && i < sim->vms; i++) status = build_vm(sim, &sim->vm[i], msg);
+    for (unsigned i = 0; status == VX_OK && i < sim->vcpus; i++) status = build_vcpu(sim, &sim->vcpu[i], msg);
     return status;
 }

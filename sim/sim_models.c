@@ -69,7 +69,7 @@ vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg)
     return VX_OK;
 }
 
-unsigned sim_vms_with_traces(const vx_sim_options *options)
+unsigned sim_trace_groups(const vx_sim_options *options)
 {
     unsigned vms = 1;
     for (unsigned i = 0; options->vm_of_trace && i < options->trace_count; i++)
@@ -85,7 +85,7 @@ vx_status vx_sim_can_run(const vx_sim_options *o, vx_msg *msg)
     vx_scheme scheme = VX_SCHEME_NATIVE;
     bool vpid = o->vpid;
     vx_status status = sim_scheme_parse(o->scheme, name, &scheme, &vpid, msg);
-    if (status == VX_OK) status = sim_check_vms(scheme, o->vms ? o->vms : sim_vms_with_traces(o), msg);
+    if (status == VX_OK) status = sim_check_vms(scheme, o->vms ? o->vms : sim_trace_groups(o), msg);
     if (status == VX_OK) status = sim_models_open(models, &names, msg);
     if (status == VX_OK)
         status =

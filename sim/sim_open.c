@@ -65,8 +65,8 @@ void vx_sim_close(vx_sim *sim)
 {
     if (!sim) return;
     sim_traces_close(sim);
-    for (unsigned i = 0; i < sim->vms; i++)
-        if (sim->vm[i].guest) vx_guest_fini(sim->vm[i].guest);
+    for (unsigned i = 0; i < sim->vcpus; i++)
+        if (sim->vcpu[i].guest) vx_guest_fini(sim->vcpu[i].guest);
     vx_clk_close(sim->clk);
     if (sim->stats_made) vx_stats_fini(&sim->stats);
     if (sim->memory_made) vx_physmem_fini(&sim->memory);

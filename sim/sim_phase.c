@@ -10,7 +10,7 @@ static uint64_t add_limit(uint64_t from, uint64_t length)
 uint64_t sim_instructions(const vx_sim *sim)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < sim->vms; i++) sum += vx_vcpu_position(sim->vm[i].vcpu);
+    for (unsigned i = 0; i < sim->vcpus; i++) sum += vx_vcpu_position(sim->vcpu[i].vcpu);
     return sum;
 }
 
@@ -27,7 +27,7 @@ static void begin_counting(vx_sim *sim)
 /* System traces replay what --skip leaves out, uncounted: page tables and TLBs must be what the guest made them. */
 static uint64_t uncounted(const vx_sim *sim)
 {
-    return sim->options.warmup + (sim_is_system_trace(&sim->vm[0]) ? sim->options.skip : 0);
+    return sim->options.warmup + (sim_is_system_trace(&sim->vcpu[0]) ? sim->options.skip : 0);
 }
 
 void sim_phase_begin(vx_sim *sim)

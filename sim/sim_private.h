@@ -1,4 +1,4 @@
-/* The facade's insides: one physical CPU with its guests, and how far their traces are. */
+/* The facade's insides: physical CPUs, the vCPUs that they run, and how far their traces are. */
 #ifndef VX_SIM_PRIVATE_H
 #define VX_SIM_PRIVATE_H
 
@@ -30,10 +30,21 @@ typedef struct sim_feed {
     bool ended;
 } sim_feed;
 
-/* One guest: its vCPU, its modelled OS where the trace has none, and its traces. */
-typedef struct sim_vm {
+typedef struct sim_vcpu sim_vcpu;
+
+/* One physical CPU. Several VMs share one in turn. */
+typedef struct sim_processor {
+    vx_ledger ledger;
+    vx_mmu *mmu;
+    vx_tick elapsed; /* ticks of the ledger before its last reset */
+    sim_vcpu *running;
+} sim_processor;
+
+/* One vCPU, its guest's modelled OS where the trace has none, and its traces. */
+struct sim_vcpu {
     vx_sim *sim;
-    unsigned index;
+    unsigned index; /* several VMs: the VM's number, since each has one vCPU */
+    sim_processor *processor;
     vx_vcpu *vcpu;
     vx_guest *guest; /* NULL: a system trace */
     vx_queue queue;
@@ -44,8 +55,8 @@ typedef struct sim_vm {
     bool stateful; /* of a system trace: its first STATE has been read */
     bool ended;
     vx_clk_process *process;
-    uint64_t instructions, exits; /* for the report: this VM's share */
-} sim_vm;
+    uint64_t instructions, exits; /* for the report: its share */
+};
 
 /* Where counting stands. */
 typedef enum sim_phase { SIM_WARMUP, SIM_COUNTING, SIM_DONE } sim_phase;
@@ -67,20 +78,19 @@ struct vx_sim {
     vx_physmem memory;
     bool memory_made;
     vx_host_layout layout;
-    vx_ledger ledger;
-    vx_mmu *mmu;
+    sim_processor *processor;
+    unsigned processors;
     vx_vmm *vmm; /* NULL: native */
-    sim_vm *vm;
+    sim_vcpu *vcpu;
+    unsigned vcpus; /* of all VMs */
     unsigned vms;
-    unsigned vms_with_traces; /* the others replay the traces of one of these */
+    unsigned trace_groups; /* vCPUs that have traces of their own; the others replay those of one of these */
     vx_stats stats;
     bool stats_made;
 
-    /* The run. All limits are instruction counts of the CPU: of all its VMs together. */
+    /* The run. All limits are instruction counts of all vCPUs together. */
     vx_clk *clk;
-    vx_clk_timer *slice; /* the hypervisor's scheduler; NULL: one VM */
-    unsigned running;    /* index of the VM that has the CPU */
-    vx_tick elapsed;     /* ticks of the ledger before its last reset */
+    vx_clk_timer *slice; /* the hypervisor's scheduler of the first CPU; NULL: one VM */
     sim_phase phase;
     uint64_t phase_end;     /* where the phase ends */
     uint64_t next_interval; /* where the next snapshot is due; UINT64_MAX: none */
@@ -92,14 +102,16 @@ struct vx_sim {
     uint64_t verified_leaves;
     uint64_t checked_translations, stale_uses; /* sim_check.c */
 
-    /* Figures that the facade itself declares. */
+    /* Figures that the facade itself declares: sums over the CPUs and over the vCPUs. */
+    vx_ledger ledger;
+    vx_mmu_counts mmu_total;
     vx_vcpu_counts total;
     vx_guest_counts guest_total;
     uint64_t cycles_total;
     uint64_t walk_ticks;
     uint64_t vm_switches;
     const char *cause_names[VX_CAUSES];
-    vx_identity identities[SIM_IDENTITIES_MAX];
+    vx_identity *identities; /* SIM_IDENTITIES_MAX for each CPU */
     unsigned identity_count;
     const char *approximate[4];
     const char *warnings[4];
@@ -121,7 +133,7 @@ void sim_models_close(vx_model *models[VX_MODEL_KINDS]);
 vx_status sim_scheme_parse(const char *text, char name[VX_CFG_NAME], vx_scheme *scheme, bool *vpid, vx_msg *msg);
 
 /* How many VMs the traces name: VM numbers are 0 to this less one. */
-unsigned sim_vms_with_traces(const vx_sim_options *options);
+unsigned sim_trace_groups(const vx_sim_options *options);
 vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg);
 
 /* sim_machine.c: builds memory, MMU, hypervisor, vCPUs and guest OSes from the configuration. */
@@ -134,7 +146,7 @@ void sim_warn(vx_sim *sim, const char *text);
  * --check where the tables do not explain a reference. */
 vx_status sim_faults_end(vx_sim *sim, vx_msg *msg);
 
-/* sim_check.c: vx_vcpu_hooks.on_translation of --check; `checker` is the sim_vm. */
+/* sim_check.c: vx_vcpu_hooks.on_translation of --check; `checker` is the sim_vcpu. */
 vx_status sim_check_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,
                                 vx_msg *msg);
 void sim_check_declare(vx_sim *sim);
@@ -147,15 +159,15 @@ void sim_reset_counters(vx_sim *sim);
 /* sim_traces.c */
 vx_status sim_traces_open(vx_sim *sim, vx_msg *msg);
 void sim_traces_close(vx_sim *sim);
-bool sim_is_system_trace(const sim_vm *vm);
+bool sim_is_system_trace(const sim_vcpu *v);
 /* RAM the guests need: the model's for user-level traces, the largest header's for system traces. */
 uint64_t sim_ram_bytes(const vx_sim *sim);
 
-/* sim_feed.c: the VM's trace to read from now; NULL when all have ended (or *status says why). */
-sim_feed *sim_feed_current(sim_vm *vm, vx_status *status, vx_msg *msg);
+/* sim_feed.c: the vCPU's trace to read from now; NULL when all have ended (or *status says why). */
+sim_feed *sim_feed_current(sim_vcpu *v, vx_status *status, vx_msg *msg);
 
 /* sim_phase.c: warm-up, counting, intervals, regions. */
-uint64_t sim_instructions(const vx_sim *sim); /* executed by all VMs since the start */
+uint64_t sim_instructions(const vx_sim *sim); /* executed by all vCPUs since the start */
 void sim_phase_begin(vx_sim *sim);
 uint64_t sim_phase_limit(const vx_sim *sim); /* the next instruction count at which sim_phase_reached must be called */
 vx_status sim_phase_reached(vx_sim *sim, vx_msg *msg);

@@ -30,7 +30,7 @@ static void declare_ratio(vx_sim *sim, const char *path, const uint64_t *num, co
 
 static void declare_derived(vx_sim *sim)
 {
-    const vx_mmu_counts *mmu = vx_mmu_counts_now(sim->mmu);
+    const vx_mmu_counts *mmu = &sim->mmu_total;
     const vx_vcpu_counts *cpu = &sim->total;
     declare_ratio(sim, "derived.l2_misses_per_kilo_instruction", &mmu->walks, &cpu->instructions, 1000.0, "misses",
                   "last-level TLB misses per 1000 instructions");
@@ -53,9 +53,9 @@ static void declare_vms(vx_sim *sim)
     vx_stats_scalar(&sim->stats, &sim->vm_switches, "switches", "times the scheduler gave the CPU to another VM",
                     "vms.switches");
     for (unsigned i = 0; i < sim->vms; i++) {
-        vx_stats_scalar(&sim->stats, &sim->vm[i].instructions, "instructions", "instructions of this VM",
+        vx_stats_scalar(&sim->stats, &sim->vcpu[i].instructions, "instructions", "instructions of this VM",
                         "vms.vm%u.instructions", i);
-        vx_stats_scalar(&sim->stats, &sim->vm[i].exits, "exits", "VM exits of this VM", "vms.vm%u.exits", i);
+        vx_stats_scalar(&sim->stats, &sim->vcpu[i].exits, "exits", "VM exits of this VM", "vms.vm%u.exits", i);
     }
 }
 
@@ -98,9 +98,9 @@ static void judge(vx_sim *sim)
     unsigned count = 0, warnings = 0;
     bool flushes = sim->scheme != VX_SCHEME_NATIVE && !sim->vpid;
     if (sim->cpu.memory.caches == VX_CACHES_FIXED) add_word(sim->approximate, &count, latency);
-    for (unsigned v = 0; v < sim->vms_with_traces; v++)
-        for (unsigned i = 0; i < sim->vm[v].feeds; i++) {
-            const vx_trace_header *header = &sim->vm[v].feed[i].info.header;
+    for (unsigned v = 0; v < sim->trace_groups; v++)
+        for (unsigned i = 0; i < sim->vcpu[v].feeds; i++) {
+            const vx_trace_header *header = &sim->vcpu[v].feed[i].info.header;
             if (header->tier == VX_TIER_FILTERED && (flushes || !filter_is_exact(&sim->cpu, header->filter_sets)))
                 add_word(sim->approximate, &count, filter);
             if (header->tier != VX_TIER_EVENTS) continue;
@@ -115,8 +115,8 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
     sim->stats_made = true;
     declare_cycles(sim);
     vx_vcpu_counts_declare(&sim->total, sim->cpu.vendor, &sim->stats);
-    vx_mmu_declare(sim->mmu, &sim->stats);
-    if (sim->vm[0].guest) vx_guest_counts_declare(&sim->guest_total, &sim->stats);
+    vx_mmu_counts_declare(&sim->mmu_total, &sim->cpu, &sim->stats);
+    if (sim->vcpu[0].guest) vx_guest_counts_declare(&sim->guest_total, &sim->stats);
     if (sim->vmm) vx_vmm_declare(sim->vmm, &sim->stats);
     sim_check_declare(sim);
     declare_vms(sim);
@@ -128,7 +128,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
 /* L1 lookups = references + page crossings + retries, less what was never looked up (design, section 10). */
 static void first_level_identity(vx_sim *sim)
 {
-    const vx_mmu_counts *mmu = vx_mmu_counts_now(sim->mmu);
+    const vx_mmu_counts *mmu = &sim->mmu_total;
     const vx_vcpu_counts *cpu = &sim->total;
     uint64_t lookups = 0;
     for (unsigned i = 0; i < sim->cpu.tlb_count; i++)
@@ -139,11 +139,11 @@ static void first_level_identity(vx_sim *sim)
             cpu->untranslated};
 }
 
-/* Each VM's instructions are charged apart, so each rounds apart. */
+/* Each vCPU's instructions are charged apart, so each rounds apart. */
 static uint64_t instruction_ticks(const vx_sim *sim)
 {
     uint64_t ticks = 0;
-    for (unsigned i = 0; i < sim->vms; i++) ticks += sim->vm[i].instructions * sim->cpu.core.cpi_milli / 1000;
+    for (unsigned i = 0; i < sim->vcpus; i++) ticks += sim->vcpu[i].instructions * sim->cpu.core.cpi_milli / 1000;
     return ticks;
 }
 
@@ -151,26 +151,33 @@ static void add_up(vx_sim *sim)
 {
     sim->total = (vx_vcpu_counts){0};
     sim->guest_total = (vx_guest_counts){0};
-    for (unsigned i = 0; i < sim->vms; i++) {
-        sim_vm *vm = &sim->vm[i];
-        const vx_vcpu_counts *counts = vx_vcpu_counts_now(vm->vcpu);
-        vm->instructions = counts->instructions;
-        vm->exits = counts->exits;
+    sim->mmu_total = (vx_mmu_counts){0};
+    sim->ledger = (vx_ledger){0};
+    for (unsigned i = 0; i < sim->processors; i++) {
+        sim_processor *p = &sim->processor[i];
+        vx_mmu_counts_add(&sim->mmu_total, vx_mmu_counts_now(p->mmu));
+        for (unsigned cause = 0; cause < VX_CAUSES; cause++) sim->ledger.ticks[cause] += p->ledger.ticks[cause];
+    }
+    for (unsigned i = 0; i < sim->vcpus; i++) {
+        sim_vcpu *v = &sim->vcpu[i];
+        const vx_vcpu_counts *counts = vx_vcpu_counts_now(v->vcpu);
+        v->instructions = counts->instructions;
+        v->exits = counts->exits;
         vx_vcpu_counts_add(&sim->total, counts);
-        if (vm->guest) vx_guest_counts_add(&sim->guest_total, vx_guest_counts_now(vm->guest));
+        if (v->guest) vx_guest_counts_add(&sim->guest_total, vx_guest_counts_now(v->guest));
     }
 }
 
 void sim_sync(vx_sim *sim)
 {
     add_up(sim);
-    (void)vx_mmu_counts_now(sim->mmu);
     if (sim->vmm) (void)vx_vmm_counts_now(sim->vmm);
     sim->cycles_total = vx_ledger_total(&sim->ledger);
     sim->walk_ticks = sim->ledger.ticks[VX_CAUSE_WALK_GUEST] + sim->ledger.ticks[VX_CAUSE_WALK_NESTED] +
                       sim->ledger.ticks[VX_CAUSE_WALK_SHADOW];
-    unsigned count = vx_mmu_identities(sim->mmu, sim->identities, SIM_IDENTITIES_MAX / 2);
-    if (count > SIM_IDENTITIES_MAX / 2) count = SIM_IDENTITIES_MAX / 2;
+    unsigned count = 0;
+    for (unsigned i = 0; i < sim->processors; i++)
+        count += vx_mmu_identities(sim->processor[i].mmu, sim->identities + count, SIM_IDENTITIES_MAX / 2);
     count += vx_vcpu_counts_identities(&sim->total, sim->identities + count, SIM_IDENTITIES_MAX / 4);
     uint64_t causes = 0;
     for (unsigned i = 0; i < VX_CAUSES; i++) causes += sim->ledger.ticks[i];
@@ -183,17 +190,20 @@ void sim_sync(vx_sim *sim)
 
 void sim_reset_counters(vx_sim *sim)
 {
-    for (unsigned i = 0; i < sim->vms; i++) {
-        vx_vcpu_counts_reset(sim->vm[i].vcpu);
-        if (sim->vm[i].guest) vx_guest_counts_reset(sim->vm[i].guest);
-        for (unsigned f = 0; f < sim->vm[i].feeds; f++) sim->vm[i].feed[f].replayed = 0;
+    for (unsigned i = 0; i < sim->vcpus; i++) {
+        vx_vcpu_counts_reset(sim->vcpu[i].vcpu);
+        if (sim->vcpu[i].guest) vx_guest_counts_reset(sim->vcpu[i].guest);
+        for (unsigned f = 0; f < sim->vcpu[i].feeds; f++) sim->vcpu[i].feed[f].replayed = 0;
     }
-    vx_mmu_counts_reset(sim->mmu);
+    for (unsigned i = 0; i < sim->processors; i++) {
+        sim_processor *p = &sim->processor[i];
+        vx_mmu_counts_reset(p->mmu);
+        p->elapsed += vx_ledger_total(&p->ledger);
+        p->ledger = (vx_ledger){0};
+    }
     if (sim->vmm) vx_vmm_counts_reset(sim->vmm);
     sim->vm_switches = 0;
     sim->checked_translations = sim->stale_uses = 0;
-    sim->elapsed += vx_ledger_total(&sim->ledger);
-    sim->ledger = (vx_ledger){0};
 }
 
 json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
@@ -212,7 +222,7 @@ json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
                          .vpid = sim->vpid,
                          .seed = sim->options.seed,
                          .window = &window,
-                         .models = {sim->models[VX_MODEL_CPU], sim->vm[0].guest ? sim->models[VX_MODEL_VM] : NULL,
+                         .models = {sim->models[VX_MODEL_CPU], sim->vcpu[0].guest ? sim->models[VX_MODEL_VM] : NULL,
                                     sim->vmm ? sim->models[VX_MODEL_VMM] : NULL},
                          .approximate = sim->approximate,
                          .warnings = sim->warnings,
@@ -251,9 +261,9 @@ json_t *vx_sim_document_of(const vx_sim *sim, const char *verb, bool complete, j
     vx_report_trace traces[SIM_TRACES_MAX];
     vx_report_event events[SIM_TRACES_MAX][VX_REC_KINDS];
     unsigned count = 0;
-    for (unsigned v = 0; v < sim->vms_with_traces; v++)
-        for (unsigned i = 0; i < sim->vm[v].feeds && count < SIM_TRACES_MAX; i++) {
-            const sim_feed *feed = &sim->vm[v].feed[i];
+    for (unsigned v = 0; v < sim->trace_groups; v++)
+        for (unsigned i = 0; i < sim->vcpu[v].feeds && count < SIM_TRACES_MAX; i++) {
+            const sim_feed *feed = &sim->vcpu[v].feed[i];
             unsigned kinds = list_events(&feed->info.totals, events[count]);
             traces[count] = (vx_report_trace){.path = feed->path,
                                               .hash = feed->info.hash,

@@ -1,6 +1,6 @@
 /* The run: vCPUs, the hypervisor's time slice and the guests' timer ticks on one simulated clock.
  *
- * Each VM's vCPU is a process of the clock; with several VMs the scheduler's slice is a timer, so only the running
+ * Each vCPU is a process of the clock; with several VMs the scheduler's slice is a timer, so only the running
  * vCPU is armed. A step executes up to its horizon, or to the nearest instruction count at which the guest OS or the
  * phase of the run wants attention. */
 #include "sim_private.h"
@@ -10,19 +10,19 @@
 enum { PROGRESS_INSTRUCTIONS = 1 << 24 };
 
 /* Ticks since the start of the run: the ledger is emptied when counting begins, time goes on. */
-static vx_tick now_of(const sim_vm *vm) { return vm->sim->elapsed + vx_vcpu_now(vm->vcpu); }
+static vx_tick now_of(const sim_vcpu *v) { return v->processor->elapsed + vx_vcpu_now(v->vcpu); }
 
 /* What the guest OS measures its ticks and slices in: its own instructions, or the CPU's time. */
-static uint64_t guest_time(const sim_vm *vm)
+static uint64_t guest_time(const sim_vcpu *v)
 {
-    return vm->sim->options.tick_time ? now_of(vm) : vx_vcpu_position(vm->vcpu);
+    return v->sim->options.tick_time ? now_of(v) : vx_vcpu_position(v->vcpu);
 }
 
 static uint64_t expected_instructions(const vx_sim *sim)
 {
     uint64_t total = 0;
-    for (unsigned v = 0; v < sim->vms; v++)
-        for (unsigned i = 0; i < sim->vm[v].feeds; i++) total += sim->vm[v].feed[i].info.totals.instructions;
+    for (unsigned v = 0; v < sim->vcpus; v++)
+        for (unsigned i = 0; i < sim->vcpu[v].feeds; i++) total += sim->vcpu[v].feed[i].info.totals.instructions;
     uint64_t wanted = sim->options.max ? sim->options.max + sim->options.warmup : 0;
     return wanted && (wanted < total || total == 0) ? wanted : total;
 }
@@ -39,88 +39,89 @@ static void report_progress(vx_sim *sim)
 
 /* The vCPU's instruction count at which the step must look around. The phase's limits are counts of all VMs together:
  * how far they are off is how far this vCPU may go. */
-static uint64_t instruction_limit(const sim_vm *vm)
+static uint64_t instruction_limit(const sim_vcpu *v)
 {
-    const vx_sim *sim = vm->sim;
-    uint64_t own = vx_vcpu_position(vm->vcpu), all = sim_instructions(sim);
+    const vx_sim *sim = v->sim;
+    uint64_t own = vx_vcpu_position(v->vcpu), all = sim_instructions(sim);
     uint64_t left = PROGRESS_INSTRUCTIONS;
     uint64_t phase = sim_phase_limit(sim);
     if (phase < all + left) left = phase > all ? phase - all : 0;
     uint64_t limit = own + left;
-    if (vm->guest && !sim->options.tick_time && vx_guest_next_event(vm->guest) < limit)
-        limit = vx_guest_next_event(vm->guest);
+    if (v->guest && !sim->options.tick_time && vx_guest_next_event(v->guest) < limit)
+        limit = vx_guest_next_event(v->guest);
     return limit;
 }
 
-static vx_tick tick_limit(const sim_vm *vm, vx_tick horizon)
+static vx_tick tick_limit(const sim_vcpu *v, vx_tick horizon)
 {
     vx_tick limit = horizon;
-    if (vm->guest && vm->sim->options.tick_time && vx_guest_next_event(vm->guest) < limit)
-        limit = vx_guest_next_event(vm->guest);
+    if (v->guest && v->sim->options.tick_time && vx_guest_next_event(v->guest) < limit)
+        limit = vx_guest_next_event(v->guest);
     if (limit == VX_TICK_NEVER) return VX_TICK_NEVER;
-    return limit > vm->sim->elapsed ? limit - vm->sim->elapsed : 0;
+    vx_tick elapsed = v->processor->elapsed;
+    return limit > elapsed ? limit - elapsed : 0;
 }
 
 /* Whatever is due by now. */
-static vx_status attend(sim_vm *vm, vx_msg *msg)
+static vx_status attend(sim_vcpu *v, vx_msg *msg)
 {
-    vx_sim *sim = vm->sim;
+    vx_sim *sim = v->sim;
     vx_status status = sim_phase_reached(sim, msg);
     if (status != VX_OK || sim->phase == SIM_DONE) return status;
-    if (!vm->guest || guest_time(vm) < vx_guest_next_event(vm->guest)) return VX_OK;
-    bool interrupt = vx_guest_event(vm->guest, guest_time(vm), &vm->queue);
-    status = vx_vcpu_drain(vm->vcpu, msg);
+    if (!v->guest || guest_time(v) < vx_guest_next_event(v->guest)) return VX_OK;
+    bool interrupt = vx_guest_event(v->guest, guest_time(v), &v->queue);
+    status = vx_vcpu_drain(v->vcpu, msg);
     if (status != VX_OK || !interrupt) return status;
-    vx_vcpu_interrupt(vm->vcpu, VX_GUEST_TIMER_VECTOR);
-    return vx_vcpu_drain(vm->vcpu, msg);
+    vx_vcpu_interrupt(v->vcpu, VX_GUEST_TIMER_VECTOR);
+    return vx_vcpu_drain(v->vcpu, msg);
 }
 
 /* HLT: a recorded guest's next event follows in its trace; with other VMs waiting the CPU goes to them. */
-static void halt(sim_vm *vm)
+static void halt(sim_vcpu *v)
 {
-    if (vm->sim->slice) vx_clk_arm(vm->sim->slice, now_of(vm));
+    if (v->sim->slice) vx_clk_arm(v->sim->slice, now_of(v));
 }
 
-static vx_status on_stop(sim_vm *vm, vx_stop stop, const vx_run *run, const vx_record *last, vx_msg *msg)
+static vx_status on_stop(sim_vcpu *v, vx_stop stop, const vx_run *run, const vx_record *last, vx_msg *msg)
 {
     switch (stop) {
     case VX_STOP_ERROR:
         return run->status;
     case VX_STOP_PROCESS:
         assert(last);
-        return vm->guest ? vx_guest_process(vm->guest, last->addr, &vm->queue, msg) : VX_OK;
+        return v->guest ? vx_guest_process(v->guest, last->addr, &v->queue, msg) : VX_OK;
     case VX_STOP_MARK:
         assert(last);
-        sim_phase_mark(vm->sim, last->addr);
+        sim_phase_mark(v->sim, last->addr);
         return VX_OK;
     case VX_STOP_HALT:
-        halt(vm);
+        halt(v);
         return VX_OK;
     case VX_STOP_INSTRUCTIONS:
     case VX_STOP_TICKS:
-        report_progress(vm->sim);
-        return attend(vm, msg);
+        report_progress(v->sim);
+        return attend(v, msg);
     default:
         return VX_OK;
     }
 }
 
 /* One stretch of one feed; false in *more when the VM's traces have ended. */
-static vx_status run_stretch(sim_vm *vm, vx_tick horizon, bool *more, vx_msg *msg)
+static vx_status run_stretch(sim_vcpu *v, vx_tick horizon, bool *more, vx_msg *msg)
 {
     vx_status status;
-    sim_feed *feed = sim_feed_current(vm, &status, msg);
+    sim_feed *feed = sim_feed_current(v, &status, msg);
     *more = feed != NULL;
     if (!feed) return status;
     vx_run run = {
-        .instruction_limit = instruction_limit(vm), .tick_limit = tick_limit(vm, horizon), .position = feed->position};
-    uint64_t before = vx_vcpu_counts_now(vm->vcpu)->references;
-    vx_stop stop = vx_vcpu_run(vm->vcpu, &feed->batch, &run, msg);
-    feed->replayed += vx_vcpu_counts_now(vm->vcpu)->references - before;
+        .instruction_limit = instruction_limit(v), .tick_limit = tick_limit(v, horizon), .position = feed->position};
+    uint64_t before = vx_vcpu_counts_now(v->vcpu)->references;
+    vx_stop stop = vx_vcpu_run(v->vcpu, &feed->batch, &run, msg);
+    feed->replayed += vx_vcpu_counts_now(v->vcpu)->references - before;
     feed->position = run.position;
-    status = on_stop(vm, stop, &run, run.position ? &feed->batch.records[run.position - 1] : NULL, msg);
+    status = on_stop(v, stop, &run, run.position ? &feed->batch.records[run.position - 1] : NULL, msg);
     /* A hypervisor that cannot go on breaks the vCPU's run as well: its own reason is the better one. */
-    vx_status broken = vm->sim->vmm ? vx_vmm_status(vm->sim->vmm, msg) : VX_OK;
+    vx_status broken = v->sim->vmm ? vx_vmm_status(v->sim->vmm, msg) : VX_OK;
     return broken != VX_OK ? broken : status;
 }
 
@@ -130,47 +131,47 @@ static void end_run(vx_sim *sim, vx_status status)
     vx_clk_stop(sim->clk);
 }
 
-static sim_vm *next_vm(vx_sim *sim, unsigned after)
+static sim_vcpu *next_vm(vx_sim *sim, unsigned after)
 {
     for (unsigned i = 1; i <= sim->vms; i++) {
-        sim_vm *vm = &sim->vm[(after + i) % sim->vms];
-        if (!vm->ended) return vm;
+        sim_vcpu *v = &sim->vcpu[(after + i) % sim->vms];
+        if (!v->ended) return v;
     }
     return NULL;
 }
 
 /* The VM's control state goes into the MMU. */
-static void load(const sim_vm *vm)
+static void load(const sim_vcpu *v)
 {
-    if (vm->sim->vmm)
-        vx_vmm_dispatch(vm->sim->vmm, vm->index);
+    if (v->sim->vmm)
+        vx_vmm_dispatch(v->sim->vmm, v->index);
     else
-        vx_vcpu_load(vm->vcpu);
+        vx_vcpu_load(v->vcpu);
 }
 
 /* Gives the CPU to another VM. */
-static void dispatch(sim_vm *vm, vx_tick now)
+static void dispatch(sim_vcpu *v, vx_tick now)
 {
-    vx_sim *sim = vm->sim;
-    load(vm);
-    sim->running = vm->index;
-    vx_clk_kick(vm->process, now);
+    vx_sim *sim = v->sim;
+    load(v);
+    v->processor->running = v;
+    vx_clk_kick(v->process, now);
     if (sim->slice) vx_clk_arm(sim->slice, now + sim->vmm_config.slice_ticks);
 }
 
-static vx_tick vm_ended(sim_vm *vm)
+static vx_tick vm_ended(sim_vcpu *v)
 {
-    vm->ended = true;
-    vx_vcpu_end_of_trace(vm->vcpu);
-    sim_vm *next = next_vm(vm->sim, vm->index);
+    v->ended = true;
+    vx_vcpu_end_of_trace(v->vcpu);
+    sim_vcpu *next = next_vm(v->sim, v->index);
     if (!next) {
-        end_run(vm->sim, VX_OK);
+        end_run(v->sim, VX_OK);
         return VX_TICK_NEVER;
     }
     /* The CPU leaves the guest by an exit like any other: without VPID that is what drops its translations. */
-    vx_vmm_preempt(vm->sim->vmm, vm->index);
-    vm->sim->vm_switches++;
-    dispatch(next, now_of(vm));
+    vx_vmm_preempt(v->sim->vmm, v->index);
+    v->sim->vm_switches++;
+    dispatch(next, now_of(v));
     return VX_TICK_NEVER;
 }
 
@@ -178,23 +179,23 @@ static vx_tick vm_ended(sim_vm *vm)
 static vx_tick step(void *self, vx_tick now, vx_tick horizon)
 {
     (void)now;
-    sim_vm *vm = self;
-    vx_sim *sim = vm->sim;
-    if (sim->running != vm->index) return VX_TICK_NEVER; /* the scheduler took the CPU */
+    sim_vcpu *v = self;
+    vx_sim *sim = v->sim;
+    if (v->processor->running != v) return VX_TICK_NEVER; /* the scheduler took the CPU */
     for (;;) {
         if (sim->options.stop && *sim->options.stop) {
             end_run(sim, VX_ERR_INTERRUPTED);
             return VX_TICK_NEVER;
         }
         bool more;
-        vx_status status = run_stretch(vm, horizon, &more, sim->msg);
+        vx_status status = run_stretch(v, horizon, &more, sim->msg);
         if (status != VX_OK || sim->phase == SIM_DONE) {
             end_run(sim, status);
             return VX_TICK_NEVER;
         }
-        if (!more) return vm_ended(vm);
+        if (!more) return vm_ended(v);
         horizon = vx_clk_horizon(sim->clk);
-        if (now_of(vm) >= horizon) return now_of(vm);
+        if (now_of(v) >= horizon) return now_of(v);
     }
 }
 
@@ -202,15 +203,15 @@ static vx_tick step(void *self, vx_tick now, vx_tick horizon)
 static void end_of_slice(void *self, vx_tick now)
 {
     vx_sim *sim = self;
-    sim_vm *vm = &sim->vm[sim->running];
-    if (vm->ended) return;
-    vx_tick at = now_of(vm) > now ? now_of(vm) : now;
-    sim_vm *next = next_vm(sim, sim->running);
-    if (next == vm) {
+    sim_vcpu *v = sim->processor[0].running;
+    if (v->ended) return;
+    vx_tick at = now_of(v) > now ? now_of(v) : now;
+    sim_vcpu *next = next_vm(sim, v->index);
+    if (next == v) {
         vx_clk_arm(sim->slice, at + sim->vmm_config.slice_ticks);
         return;
     }
-    vx_vmm_preempt(sim->vmm, vm->index);
+    vx_vmm_preempt(sim->vmm, v->index);
     sim->vm_switches++;
     dispatch(next, at);
 }
@@ -219,8 +220,8 @@ static vx_status make_clock(vx_sim *sim, vx_msg *msg)
 {
     const vx_sim_options *o = &sim->options;
     vx_status status = vx_clk_open(&sim->clk, o->clock, o->quantum ? o->quantum : VX_CLK_QUANTUM_DEFAULT, msg);
-    for (unsigned i = 0; status == VX_OK && i < sim->vms; i++)
-        status = vx_clk_add_process(sim->clk, "vcpu", step, &sim->vm[i], &sim->vm[i].process, msg);
+    for (unsigned i = 0; status == VX_OK && i < sim->vcpus; i++)
+        status = vx_clk_add_process(sim->clk, "vcpu", step, &sim->vcpu[i], &sim->vcpu[i].process, msg);
     if (status == VX_OK && sim->vms > 1)
         status = vx_clk_add_timer(sim->clk, "slice", end_of_slice, sim, &sim->slice, msg);
     return status;
@@ -228,12 +229,12 @@ static vx_status make_clock(vx_sim *sim, vx_msg *msg)
 
 static vx_status boot(vx_sim *sim, vx_msg *msg)
 {
-    for (unsigned i = 0; i < sim->vms; i++) {
-        sim_vm *vm = &sim->vm[i];
-        if (!vm->guest) continue;
-        load(vm);
-        vx_status status = vx_guest_boot(vm->guest, &vm->queue, msg);
-        if (status == VX_OK) status = vx_vcpu_drain(vm->vcpu, msg);
+    for (unsigned i = 0; i < sim->vcpus; i++) {
+        sim_vcpu *v = &sim->vcpu[i];
+        if (!v->guest) continue;
+        load(v);
+        vx_status status = vx_guest_boot(v->guest, &v->queue, msg);
+        if (status == VX_OK) status = vx_vcpu_drain(v->vcpu, msg);
         if (status != VX_OK) return status;
     }
     return VX_OK;
@@ -242,7 +243,7 @@ static vx_status boot(vx_sim *sim, vx_msg *msg)
 /* A window that lies wholly behind the traces' end counts nothing: an error, not a report of noughts. */
 static vx_status check_window(const vx_sim *sim, vx_msg *msg)
 {
-    const char *path = sim->vm[0].feed[0].path;
+    const char *path = sim->vcpu[0].feed[0].path;
     bool nothing_left = sim->options.skip && sim_instructions(sim) == 0; /* a user-level trace's source skips itself */
     if (sim->phase == SIM_WARMUP && sim->options.by_region)
         return vx_fail(msg, VX_ERR_INPUT, "%s: no mark of region %u in the trace", path, (unsigned)sim->options.region);
@@ -258,7 +259,7 @@ static vx_status run_all(vx_sim *sim, vx_msg *msg)
     if (status == VX_OK) status = make_clock(sim, msg);
     if (status != VX_OK) return status;
     sim_phase_begin(sim);
-    dispatch(&sim->vm[0], now_of(&sim->vm[0]));
+    dispatch(&sim->vcpu[0], now_of(&sim->vcpu[0]));
     status = vx_clk_run(sim->clk, VX_TICK_NEVER, NULL, msg);
     if (status == VX_OK) status = sim->status;
     return status == VX_OK ? check_window(sim, msg) : status;

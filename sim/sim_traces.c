@@ -5,7 +5,7 @@
 
 static bool is_generated(const char *path) { return strncmp(path, "gen:", 4) == 0; }
 
-static vx_status open_source(vx_sim *sim, const sim_vm *vm, sim_feed *feed, vx_msg *msg)
+static vx_status open_source(vx_sim *sim, const sim_vcpu *v, sim_feed *feed, vx_msg *msg)
 {
     const char *path = feed->path;
     vx_trace_options options = {.whole_chunks = sim->options.whole_chunks};
@@ -16,7 +16,7 @@ static vx_status open_source(vx_sim *sim, const sim_vm *vm, sim_feed *feed, vx_m
     }
     if (is_generated(path) || feed->info.header.kind == VX_TRACE_USER) options.skip_instructions = sim->options.skip;
     /* The same generator under another VM or process makes other references. */
-    uint64_t seed = sim->options.seed + vm->feeds + (uint64_t)vm->index * SIM_TRACES_MAX;
+    uint64_t seed = sim->options.seed + v->feeds + (uint64_t)v->index * SIM_TRACES_MAX;
     return vx_source_open(&feed->source, path, &options, seed, msg);
 }
 
@@ -32,13 +32,13 @@ static vx_status check_user_level(const sim_feed *feed, vx_msg *msg)
     return VX_OK;
 }
 
-static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg)
+static vx_status open_one(vx_sim *sim, sim_vcpu *v, const char *path, vx_msg *msg)
 {
-    sim_feed *feed = &vm->feed[vm->feeds];
+    sim_feed *feed = &v->feed[v->feeds];
     feed->path = path;
-    vx_status status = open_source(sim, vm, feed, msg);
+    vx_status status = open_source(sim, v, feed, msg);
     if (status != VX_OK) return status;
-    vm->feeds++;
+    v->feeds++;
     feed->info.header = feed->source->header;
     if (feed->info.header.kind == VX_TRACE_DMA)
         return vx_fail(msg, VX_ERR_INPUT, "%s: a trace of devices' accesses: no CPU can run it", path);
@@ -47,20 +47,19 @@ static vx_status open_one(vx_sim *sim, sim_vm *vm, const char *path, vx_msg *msg
 
 static unsigned vm_of(const vx_sim_options *o, unsigned trace) { return o->vm_of_trace ? o->vm_of_trace[trace] : 0; }
 
-static vx_status open_vm(vx_sim *sim, sim_vm *vm, unsigned groups, vx_msg *msg)
+static vx_status open_vcpu(vx_sim *sim, sim_vcpu *v, unsigned groups, vx_msg *msg)
 {
     const vx_sim_options *o = &sim->options;
     for (unsigned i = 0; i < o->trace_count; i++) {
-        if (vm_of(o, i) != vm->index % groups) continue;
-        vx_status status = open_one(sim, vm, o->traces[i], msg);
+        if (vm_of(o, i) != v->index % groups) continue;
+        vx_status status = open_one(sim, v, o->traces[i], msg);
         if (status != VX_OK) return status;
     }
-    if (vm->feeds == 0) return vx_fail(msg, VX_ERR_INPUT, "VM %u has no trace", vm->index);
-    for (unsigned i = 0; vm->feeds > 1 && i < vm->feeds; i++)
-        if (vm->feed[i].info.header.kind == VX_TRACE_SYSTEM)
+    if (v->feeds == 0) return vx_fail(msg, VX_ERR_INPUT, "VM %u has no trace", v->index);
+    for (unsigned i = 0; v->feeds > 1 && i < v->feeds; i++)
+        if (v->feed[i].info.header.kind == VX_TRACE_SYSTEM)
             return vx_fail(msg, VX_ERR_INPUT,
-                           "%s: a system trace is a whole guest and cannot share a vCPU with another",
-                           vm->feed[i].path);
+                           "%s: a system trace is a whole guest and cannot share a vCPU with another", v->feed[i].path);
     return VX_OK;
 }
 
@@ -70,22 +69,22 @@ vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
     if (o->trace_count == 0) return vx_fail(msg, VX_ERR_INPUT, "no trace given: --trace FILE or gen:NAME");
     if (o->trace_count > SIM_TRACES_MAX)
         return vx_fail(msg, VX_ERR_INPUT, "%u traces: at most %d", o->trace_count, SIM_TRACES_MAX);
-    unsigned groups = sim_vms_with_traces(o);
+    unsigned groups = sim_trace_groups(o);
     unsigned vms = o->vms ? o->vms : groups;
     if (groups > vms) return vx_fail(msg, VX_ERR_INPUT, "traces for %u VMs, but %u VMs", groups, vms);
     vx_status status = sim_check_vms(sim->scheme, vms, msg);
     if (status != VX_OK) return status;
-    sim->vm = vx_arena_array(&sim->arena, vms, sizeof *sim->vm);
-    if (!sim->vm) return vx_fail_nomem(msg);
-    sim->vms = vms;
-    sim->vms_with_traces = groups;
+    sim->vcpu = vx_arena_array(&sim->arena, vms, sizeof *sim->vcpu);
+    if (!sim->vcpu) return vx_fail_nomem(msg);
+    sim->vms = sim->vcpus = vms;
+    sim->trace_groups = groups;
     for (unsigned i = 0; i < vms; i++) {
-        sim_vm *vm = &sim->vm[i];
-        vm->sim = sim;
-        vm->index = i;
-        vm->feed = vx_arena_array(&sim->arena, o->trace_count, sizeof *vm->feed);
-        if (!vm->feed) return vx_fail_nomem(msg);
-        status = open_vm(sim, vm, groups, msg);
+        sim_vcpu *v = &sim->vcpu[i];
+        v->sim = sim;
+        v->index = i;
+        v->feed = vx_arena_array(&sim->arena, o->trace_count, sizeof *v->feed);
+        if (!v->feed) return vx_fail_nomem(msg);
+        status = open_vcpu(sim, v, groups, msg);
         if (status != VX_OK) return status;
     }
     return VX_OK;
@@ -93,11 +92,11 @@ vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
 
 void sim_traces_close(vx_sim *sim)
 {
-    for (unsigned v = 0; v < sim->vms; v++)
-        for (unsigned i = 0; i < sim->vm[v].feeds; i++) vx_source_close(sim->vm[v].feed[i].source);
+    for (unsigned v = 0; v < sim->vcpus; v++)
+        for (unsigned i = 0; i < sim->vcpu[v].feeds; i++) vx_source_close(sim->vcpu[v].feed[i].source);
 }
 
-bool sim_is_system_trace(const sim_vm *vm) { return vm->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
+bool sim_is_system_trace(const sim_vcpu *v) { return v->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
 
 static uint64_t end_of_ram(const vx_trace_header *header)
 {
@@ -110,9 +109,9 @@ static uint64_t end_of_ram(const vx_trace_header *header)
 uint64_t sim_ram_bytes(const vx_sim *sim)
 {
     uint64_t most = 0;
-    for (unsigned i = 0; i < sim->vms; i++) {
-        const sim_vm *vm = &sim->vm[i];
-        uint64_t bytes = sim_is_system_trace(vm) ? end_of_ram(&vm->feed[0].info.header) : 0;
+    for (unsigned i = 0; i < sim->vcpus; i++) {
+        const sim_vcpu *v = &sim->vcpu[i];
+        uint64_t bytes = sim_is_system_trace(v) ? end_of_ram(&v->feed[0].info.header) : 0;
         /* A recording that does not say how much RAM its guest had gets the model's. */
         if (bytes == 0) bytes = sim->guest_config.ram_bytes;
         if (bytes > most) most = bytes;

@@ -32,13 +32,58 @@ void vx_mmu_counts_reset(vx_mmu *mmu)
     }
 }
 
+/* ---- totals ---- */
+
+static void add_tlb(vx_tlb_counts *total, const vx_tlb_counts *part)
+{
+    total->lookups += part->lookups;
+    total->hits += part->hits;
+    total->misses += part->misses;
+    for (unsigned size = 0; size < VX_PAGE_SIZES; size++) {
+        total->hits_by_page[size] += part->hits_by_page[size];
+        total->fills_by_page[size] += part->fills_by_page[size];
+    }
+}
+
+static void add_grids(vx_mmu_counts *total, const vx_mmu_counts *part)
+{
+    for (unsigned row = 0; row < VX_GRID; row++)
+        for (unsigned column = 0; column < VX_GRID; column++) {
+            total->accesses[row][column] += part->accesses[row][column];
+            total->skipped[row][column] += part->skipped[row][column];
+            total->ticks[row][column] += part->ticks[row][column];
+        }
+}
+
+void vx_mmu_counts_add(vx_mmu_counts *total, const vx_mmu_counts *part)
+{
+    for (unsigned i = 0; i < VX_CFG_TLBS; i++) add_tlb(&total->tlb[i], &part->tlb[i]);
+    total->walks += part->walks;
+    total->walks_aborted += part->walks_aborted;
+    total->gpa_walks += part->gpa_walks;
+    total->walk_accesses += part->walk_accesses;
+    add_grids(total, part);
+    total->ad_writes += part->ad_writes;
+    vx_histogram_merge(&total->per_walk, &part->per_walk);
+    total->psc_lookups += part->psc_lookups;
+    total->psc_hits += part->psc_hits;
+    total->ntlb_lookups += part->ntlb_lookups;
+    total->ntlb_hits += part->ntlb_hits;
+    for (unsigned i = 0; i < VX_CFG_CACHES; i++) {
+        total->cache_lookups[i] += part->cache_lookups[i];
+        total->cache_hits[i] += part->cache_hits[i];
+    }
+    for (unsigned op = 0; op < VX_OPS; op++) {
+        total->flushes[op] += part->flushes[op];
+        total->flushed_entries[op] += part->flushed_entries[op];
+    }
+}
+
 /* ---- declaration ---- */
 
-static void declare_tlb(vx_mmu *mmu, unsigned index, vx_stats *stats)
+static void declare_tlb(vx_tlb_counts *counts, const vx_cfg_tlb *config, vx_stats *stats)
 {
     static const char *const word[VX_TLB_CLASSES] = {"l1d", "l1i", "l2"};
-    const vx_cfg_tlb *config = mmu->tlb[index].config;
-    vx_tlb_counts *counts = &mmu->counts.tlb[index];
     vx_stat class = {.kind = VX_STAT_TEXT, .unit = "1", .doc = "level of this unit", .of.text = word[config->level]};
     snprintf(class.path, sizeof class.path, "tlb.%s.class", config->name);
     vx_stats_add(stats, &class);
@@ -68,9 +113,8 @@ static void declare_grid(vx_stats *stats, const char *path, const char *unit, co
     vx_stats_add(stats, &table);
 }
 
-static void declare_walks(vx_mmu *mmu, vx_stats *stats)
+static void declare_walks(vx_mmu_counts *counts, vx_stats *stats)
 {
-    vx_mmu_counts *counts = &mmu->counts;
     vx_stats_scalar(stats, &counts->walks, "walks", "page walks begun", "walks.count");
     vx_stats_scalar(stats, &counts->walks_aborted, "walks", "walks that ended in a fault", "walks.aborted");
     vx_stats_scalar(stats, &counts->gpa_walks, "walks", "walks of a guest-physical address alone", "walks.gpa");
@@ -89,10 +133,9 @@ static void declare_walks(vx_mmu *mmu, vx_stats *stats)
     vx_stats_add(stats, &histogram);
 }
 
-static void declare_caches(vx_mmu *mmu, vx_stats *stats)
+static void declare_caches(vx_mmu_counts *counts, vx_stats *stats)
 {
     static const char *const level[VX_CFG_CACHES] = {"l1d", "l2", "l3"};
-    vx_mmu_counts *counts = &mmu->counts;
     vx_stats_scalar(stats, &counts->psc_lookups, "lookups", "lookups in the paging-structure or page-walk caches",
                     "caches.psc.lookups");
     vx_stats_scalar(stats, &counts->psc_hits, "lookups", "lookups that one of them answered", "caches.psc.hits");
@@ -106,24 +149,26 @@ static void declare_caches(vx_mmu *mmu, vx_stats *stats)
     }
 }
 
-static void declare_flushes(vx_mmu *mmu, vx_stats *stats)
+static void declare_flushes(vx_mmu_counts *counts, vx_stats *stats)
 {
     for (unsigned op = 0; op < VX_OPS; op++) {
         const char *name = vx_mmu_op_name((vx_mmu_op)op);
-        vx_stats_scalar(stats, &mmu->counts.flushes[op], "operations", "invalidations of this kind",
-                        "tlb.flushes.%s.count", name);
-        vx_stats_scalar(stats, &mmu->counts.flushed_entries[op], "entries", "TLB entries they dropped",
+        vx_stats_scalar(stats, &counts->flushes[op], "operations", "invalidations of this kind", "tlb.flushes.%s.count",
+                        name);
+        vx_stats_scalar(stats, &counts->flushed_entries[op], "entries", "TLB entries they dropped",
                         "tlb.flushes.%s.entries", name);
     }
 }
 
-void vx_mmu_declare(vx_mmu *mmu, vx_stats *stats)
+void vx_mmu_counts_declare(vx_mmu_counts *counts, const vx_cfg_cpu *cpu, vx_stats *stats)
 {
-    for (unsigned i = 0; i < mmu->tlb_count; i++) declare_tlb(mmu, i, stats);
-    declare_walks(mmu, stats);
-    declare_caches(mmu, stats);
-    declare_flushes(mmu, stats);
+    for (unsigned i = 0; i < cpu->tlb_count; i++) declare_tlb(&counts->tlb[i], &cpu->tlb[i], stats);
+    declare_walks(counts, stats);
+    declare_caches(counts, stats);
+    declare_flushes(counts, stats);
 }
+
+void vx_mmu_declare(vx_mmu *mmu, vx_stats *stats) { vx_mmu_counts_declare(&mmu->counts, mmu->cpu, stats); }
 
 /* ---- identities ---- */
 

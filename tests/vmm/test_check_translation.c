@@ -6,13 +6,13 @@
 
 enum { GVA = 0x400000 };
 
-bool sim_is_system_trace(const sim_vm *vm) { return vm->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
+bool sim_is_system_trace(const sim_vcpu *v) { return v->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
 
 typedef struct check_world {
     vmm_world world;
     vx_sim sim;
     sim_feed feed;
-    sim_vm vm;
+    sim_vcpu v;
 } check_world;
 
 static void open_check(check_world *c, vx_paging_mode mode, bool recorded)
@@ -20,14 +20,14 @@ static void open_check(check_world *c, vx_paging_mode mode, bool recorded)
     vmm_world_open(&c->world, &(vmm_options){.scheme = VX_SCHEME_EPT, .mode = mode});
     c->sim = (vx_sim){.memory = c->world.memory, .run_name = "ept"};
     c->feed = (sim_feed){.info.header.kind = recorded ? VX_TRACE_SYSTEM : VX_TRACE_USER};
-    c->vm = (sim_vm){.sim = &c->sim, .feed = &c->feed, .feeds = 1};
+    c->v = (sim_vcpu){.sim = &c->sim, .feed = &c->feed, .feeds = 1};
     vmm_boot(&c->world, vmm_root(&c->world));
 }
 
 static vx_status check(check_world *c, uint64_t gva, vx_access access, uint64_t gpa)
 {
     vx_hpa hpa = vx_gpa_map_hpa(&c->world.layout.ram[0], (vx_gpa){gpa});
-    return sim_check_translation(&c->vm, c->world.vcpu, (vx_gva){gva}, access, hpa, &c->world.msg);
+    return sim_check_translation(&c->v, c->world.vcpu, (vx_gva){gva}, access, hpa, &c->world.msg);
 }
 
 static void every_paging_mode(void **state)

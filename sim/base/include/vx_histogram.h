@@ -17,4 +17,7 @@ typedef struct vx_histogram {
 
 void vx_histogram_add(vx_histogram *histogram, uint64_t value);
 
+/* Adds all values of `part` to `total`. */
+void vx_histogram_merge(vx_histogram *total, const vx_histogram *part);
+
 #endif

@@ -219,8 +219,13 @@ const vx_mmu_counts *vx_mmu_counts_now(vx_mmu *mmu);
 /* Zeroes all counters (end of warm-up); contents stay. */
 void vx_mmu_counts_reset(vx_mmu *mmu);
 
-/* Declares every counter under "tlb.", "walks." and "caches.". Call vx_mmu_counts_now before reading. */
+/* Adds one MMU's counters to a total over CPUs of one model. Start from zero. */
+void vx_mmu_counts_add(vx_mmu_counts *total, const vx_mmu_counts *part);
+
+/* Declares every counter under "tlb.", "walks." and "caches.": an MMU's, of which vx_mmu_counts_now is to be called
+ * before reading, or a total's. */
 void vx_mmu_declare(vx_mmu *mmu, vx_stats *stats);
+void vx_mmu_counts_declare(vx_mmu_counts *counts, const vx_cfg_cpu *cpu, vx_stats *stats);
 
 /* Identities: lookups = hits + misses of each unit, walk accesses = sum over the grid, ... Writes up to `room` and
  * returns how many there are. */
