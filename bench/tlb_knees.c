@@ -6,12 +6,12 @@
  *
  * --measured FILE sets bench/hostlat's output (pages,ns,cycles) beside the models. */
 #include <argp.h>
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tlb_knees_measured.h"
 #include "tlb_knees_published.h"
 #include "vexit.h"
 #include "vx_chart.h"
@@ -121,33 +121,6 @@ static bool print_row(const published_knees *p, const knees *k)
     return fine;
 }
 
-static vx_status read_measured(const char *path, double *curve, vx_msg *msg)
-{
-    FILE *file = fopen(path, "r");
-    if (!file) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    for (unsigned i = 0; i < POINTS; i++) curve[i] = NAN;
-    char line[256];
-    unsigned number = 0, taken = 0;
-    vx_status status = VX_OK;
-    while (status == VX_OK && fgets(line, sizeof line, file)) {
-        unsigned pages;
-        double ns, cycles;
-        if (++number == 1) continue; /* pages,ns,cycles */
-        if (sscanf(line, "%u,%lf,%lf", &pages, &ns, &cycles) != 3) {
-            status = vx_fail(msg, VX_ERR_INPUT, "%s:%u: not pages,ns,cycles", path, number);
-            continue;
-        }
-        for (unsigned i = 0; i < POINTS; i++)
-            if (page_counts[i] == pages) {
-                curve[i] = cycles;
-                taken++;
-            }
-    }
-    fclose(file);
-    if (status == VX_OK && !taken) status = vx_fail(msg, VX_ERR_INPUT, "%s: no measured point", path);
-    return status;
-}
-
 static vx_status write_files(const knees_options *o, double curves[][POINTS], const char *const *names, unsigned count,
                              vx_msg *msg)
 {
@@ -255,7 +228,7 @@ int main(int argc, char **argv)
     vx_status status = VX_OK;
     if (o.measured) {
         names[count] = "measured";
-        status = read_measured(o.measured, curves[count++], &msg);
+        status = knees_measured_read(o.measured, page_counts, POINTS, curves[count++], &msg);
     }
     if (status == VX_OK) status = all_curves(curves, &msg);
     bool fine = status != VX_OK || print_table(curves);

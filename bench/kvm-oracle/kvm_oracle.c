@@ -28,7 +28,7 @@ typedef struct tally {
     unsigned rows, equal, not_built;
     json_t *json;
     char trace[256];
-    bool failed;
+    vx_status failed; /* of the first thing that went wrong */
 } tally;
 
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
@@ -98,7 +98,7 @@ static void run_row(tally *t, const oracle_row *row)
     vx_status status = simulate(mode, t->trace, simulated, sizeof simulated, &msg);
     bool known = row->counts[0] != '?', equal = status == VX_OK && strcmp(simulated, row->counts) == 0;
     if (status != VX_OK) fprintf(stderr, "kvm_oracle: %s %s: %s\n", row->mode, row->name, msg.text);
-    t->failed |= status != VX_OK;
+    if (t->failed == VX_OK) t->failed = status;
     t->rows += known;
     t->equal += known && equal;
     report(t, row, simulated, !known ? "no count" : equal ? "equal" : "DIFFERS");
@@ -118,16 +118,16 @@ static bool wanted(const arguments *a, const oracle_row *row)
 static void write_trace(tally *t, const workload *work)
 {
     vx_msg msg = {0};
-    if (!oracle_guest_expresses(work) || oracle_guest_write(work, t->trace, &msg) == VX_OK) return;
-    fprintf(stderr, "kvm_oracle: %s\n", msg.text);
-    t->failed = true;
+    if (!oracle_guest_expresses(work)) return;
+    t->failed = oracle_guest_write(work, t->trace, &msg);
+    if (t->failed != VX_OK) fprintf(stderr, "kvm_oracle: %s\n", msg.text);
 }
 
 /* Workload by workload, so that its trace is written once. */
 static void run_rows(tally *t, const arguments *a, const oracle_rows *all)
 {
     bool *done = calloc(all->count + 1, sizeof *done);
-    t->failed |= !done;
+    if (!done) t->failed = VX_ERR_NOMEM;
     for (size_t i = 0; done && i < all->count; i++) {
         if (done[i] || !wanted(a, &all->rows[i])) continue;
         write_trace(t, &all->rows[i].work);
@@ -157,19 +157,6 @@ static void run_one(tally *t, const arguments *a)
     unlink(t->trace);
 }
 
-static bool parse_workload(workload *work, const char *text)
-{
-    unsigned long long n, k;
-    char m[32];
-    int end = 0;
-    if (sscanf(text, "%u,%llu,%31[0-9a-fA-Fx],%llu,%u%n", &work->number, &n, m, &k, &work->flags, &end) != 5)
-        return false;
-    work->n = n;
-    work->m = strtoull(m, NULL, 0);
-    work->k = k;
-    return text[end] == '\0' && n <= 1000000;
-}
-
 static int usage(void)
 {
     fprintf(stderr, "usage: kvm_oracle [--group mmu|exits|apic] [--workload KIND,n,m,k,flags] [--mode MODE] "
@@ -192,7 +179,7 @@ static bool parse(arguments *a, int argc, char **argv)
             a->mode = value;
         else if (strcmp(argv[i], "--json") == 0)
             a->json = value;
-        else if (strcmp(argv[i], "--workload") != 0 || !parse_workload(&a->work, value))
+        else if (strcmp(argv[i], "--workload") != 0 || !oracle_workload_parse(&a->work, value))
             return false;
         a->one |= strcmp(argv[i], "--workload") == 0;
         i++;
@@ -216,11 +203,12 @@ static int finish(tally *t, const arguments *a)
                                      "not_built", (int)t->not_built, "rows", t->json);
         if (!document || json_dump_file(document, a->json, JSON_INDENT(1)) != 0) {
             fprintf(stderr, "kvm_oracle: %s: cannot be written\n", a->json);
-            t->failed = true;
+            t->failed = VX_ERR_IO;
         }
         json_decref(document);
     }
-    return t->failed ? 3 : t->equal == t->rows ? 0 : 1;
+    if (t->failed != VX_OK) return vx_status_exit_code(t->failed);
+    return t->equal == t->rows ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -229,9 +217,10 @@ int main(int argc, char **argv)
     if (!parse(&a, argc, argv)) return usage();
     oracle_rows all;
     vx_msg msg = {0};
-    if (oracle_rows_read(&all, a.counts, &msg) != VX_OK) {
+    vx_status status = oracle_rows_read(&all, a.counts, &msg);
+    if (status != VX_OK) {
         fprintf(stderr, "kvm_oracle: %s\n", msg.text);
-        return 3;
+        return vx_status_exit_code(status);
     }
     tally t = {.json = a.json ? json_array() : NULL};
     const char *folder = getenv("TMPDIR");

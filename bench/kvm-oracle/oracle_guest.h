@@ -74,6 +74,9 @@ typedef struct workload {
     uint64_t n, m, k;
 } workload;
 
+/* Reads "KIND,n,m,k,flags", n at most a million; false, and *work as it was, where it is something else. */
+bool oracle_workload_parse(workload *work, const char *text);
+
 /* What the guest's page-fault handler does. */
 typedef enum fault_mode { FAULT_DIE, FAULT_DEMAND, FAULT_COW, FAULT_SKIP } fault_mode;
 
