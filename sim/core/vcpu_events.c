@@ -201,7 +201,11 @@ static void effect_interrupt(vx_vcpu *v, const vx_record *record, const uint64_t
  * of its own). */
 static void effect_signal(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
-    if (record->size == VX_SIGNAL_NMI) effect_interrupt(v, record, payload);
+    (void)payload;
+    if (record->size != VX_SIGNAL_NMI) return;
+    vcpu_nmi_begins(v);
+    vx_ledger_charge(v->ledger, VX_CAUSE_INTERRUPT, v->cpu->cost.interrupt_ticks);
+    set_cpl(v, 0);
 }
 
 static void effect_interrupts_off(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
@@ -210,11 +214,17 @@ static void effect_interrupts_off(vx_vcpu *v, const vx_record *record, const uin
     v->interrupts_off = true;
 }
 
-/* STI; and IRET, which returns to where interrupts were taken. */
 static void effect_interrupts_on(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
 {
     (void)record, (void)payload;
     v->interrupts_off = false;
+}
+
+/* Returns to where interrupts were taken, but out of the handler of an NMI that came where they were not. */
+static void effect_iret(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
+{
+    (void)record, (void)payload;
+    vcpu_iret(v);
 }
 
 static void effect_state(vx_vcpu *v, const vx_record *record, const uint64_t *payload)
@@ -302,7 +312,7 @@ static const effect_fn effects[VX_REC_KINDS] = {
     [VX_REC_SIGNAL] = effect_signal,
     [VX_REC_CLI] = effect_interrupts_off,
     [VX_REC_STI] = effect_interrupts_on,
-    [VX_REC_IRET] = effect_interrupts_on,
+    [VX_REC_IRET] = effect_iret,
     [VX_REC_INT_N] = effect_to_kernel,
     [VX_REC_SYSCALL] = effect_to_kernel,
     [VX_REC_SYSRET] = effect_to_user,

@@ -9,7 +9,9 @@
  * RFLAGS.IF is 0 from the delivery of an interrupt or page fault to its IRET. Order at a boundary (SDM Vol. 3C 26.7):
  * injection, then what vmcs_boundary.c says, or the processor's own APIC.
  *
- * NOT MODELLED: NMIs, SMIs and INIT of the APIC in the step; AVIC in the step (sim/apic/avic.c has it); blocking by STI
+ * NMIs are vcpu_nmi.c's.
+ *
+ * NOT MODELLED: SMIs and INIT of the APIC in the step; AVIC in the step (sim/apic/avic.c has it); blocking by STI
  * and MOV SS; the APIC timer, which modelled guests do not program. */
 #include "vcpu_private.h"
 #include "vmcs_apic_exits.h"
@@ -19,6 +21,7 @@
 enum {
     SVM_EXIT_INTR = 0x60,
     SVM_EXIT_VINTR = 0x64,
+    VECTOR_NMI = 2,
     INFO_TYPE_EXTERNAL = 0U << 8,
 };
 #define INFO_VALID (1U << 31)
@@ -91,7 +94,7 @@ void vx_vcpu_interrupt(vx_vcpu *v, uint8_t vector)
 
 /* ---- instruction boundaries ---- */
 
-bool vx_vcpu_can_inject(const vx_vcpu *v) { return !v->interrupts_off && v->injected_vector == 0; }
+bool vx_vcpu_can_inject(const vx_vcpu *v) { return !v->interrupts_off && !vx_vcpu_injects(v); }
 vx_apic *vx_vcpu_apic(vx_vcpu *v) { return v->apic; }
 
 uint8_t vx_vcpu_cr8(const vx_vcpu *v)
@@ -103,7 +106,7 @@ uint8_t vx_vcpu_cr8(const vx_vcpu *v)
 
 void vx_vcpu_inject_interrupt(vx_vcpu *v, uint8_t vector)
 {
-    assert(v->injected_vector == 0 && vector != 0);
+    assert(!vx_vcpu_injects(v) && vector != 0);
     v->injected_vector = vector;
 }
 
@@ -111,8 +114,10 @@ void vx_vcpu_inject_interrupt(vx_vcpu *v, uint8_t vector)
 static bool vmx_boundary_exit(vx_vcpu *v, vx_exit *exit)
 {
     const vx_exit_context context = {.vtpr = (uint8_t)vx_apic_get(v->apic->setup.page, VX_APIC_TPR),
-                                     .interrupts_on = !v->interrupts_off};
-    const vx_pending pending = {.after_entry = v->entered, .virtual_interrupt = v->virtual_apic.recognized};
+                                     .interrupts_on = !v->interrupts_off,
+                                     .interruptibility = v->nmi_blocked ? VX_BLOCKING_NMI : 0};
+    const vx_pending pending = {
+        .after_entry = v->entered, .nmi = vcpu_nmi_waits(v), .virtual_interrupt = v->virtual_apic.recognized};
     v->entered = false;
     return vx_vmcs_boundary(v->vmcs, &context, &pending, exit).action == VX_BOUNDARY_EXITS;
 }
@@ -120,8 +125,9 @@ static bool vmx_boundary_exit(vx_vcpu *v, vx_exit *exit)
 /* An exit that is due at this boundary, if any. An injected event comes with the VM entry, before all of them. */
 static bool boundary_exit(vx_vcpu *v, vx_exit *exit)
 {
-    if (v->injected_vector) return false;
+    if (vx_vcpu_injects(v)) return false;
     if (v->vmcs) return vmx_boundary_exit(v, exit);
+    if (vcpu_step_exits(v, exit)) return true;
     bool vintr = v->vmcb && (v->vmcb->intercepts1 & SVM1_VINTR);
     if (!vintr || !vx_svm_virtual_interrupt(&v->svm_interrupt, !v->interrupts_off)) return false;
     *exit = (vx_exit){.reason = SVM_EXIT_VINTR};
@@ -133,6 +139,7 @@ static uint8_t take(vx_vcpu *v)
 {
     uint8_t vector = v->injected_vector;
     v->injected_vector = 0;
+    if (!vector && vcpu_take_nmi(v)) return VECTOR_NMI;
     if (vector || v->interrupts_off) return vector;
     if (v->vmcs) return vx_virtual_apic_deliver(&v->virtual_apic);
     if (v->vmcb)
@@ -142,7 +149,7 @@ static uint8_t take(vx_vcpu *v)
 
 static vx_status deliver(vx_vcpu *v, uint8_t vector, vx_msg *msg)
 {
-    v->counts.interrupts++;
+    if (vector != VECTOR_NMI) v->counts.interrupts++; /* vectors below 16 are no interrupts */
     v->interrupts_off = true;
     vx_ledger_charge(v->ledger, VX_CAUSE_INTERRUPT, v->cpu->cost.interrupt_ticks);
     vcpu_enter_kernel(v);

@@ -69,6 +69,13 @@ struct vx_vcpu {
     vx_svm_interrupt svm_interrupt;
     uint8_t injected_vector; /* waits for the VM entry; 0: none */
     bool interrupts_off;     /* RFLAGS.IF is 0 */
+    /* vcpu_nmi.c's */
+    bool nmi_pending;        /* has arrived at the processor, and exits not */
+    bool nmi_blocked;        /* until IRET; under "virtual NMIs" and V_NMI the guest's own blocking */
+    bool nmi_found_off;      /* RFLAGS.IF was 0 where the NMI came: its IRET returns to that */
+    bool injected_nmi;       /* waits for the VM entry */
+    bool single_step;        /* software has set RFLAGS.TF */
+    bool counter_overflowed; /* and software has not asked since */
     bool entered;            /* VM entry, and no instruction boundary since */
 
     uint64_t instructions_base; /* absolute count at the last reset of counters */
@@ -138,6 +145,16 @@ void vcpu_set_cr8(vx_vcpu *vcpu, uint8_t priority);
 /* An instruction boundary outside of handlers: takes the exits that are due, then at most one interrupt, whose handler
  * is queued. Nothing while anything is queued. */
 vx_status vcpu_boundary(vx_vcpu *vcpu, vx_msg *msg);
+
+/* vcpu_nmi.c. An NMI that no block holds back is taken: true. It begins (the handler is the caller's to queue); IRET.
+ */
+bool vcpu_take_nmi(vx_vcpu *vcpu);
+void vcpu_nmi_begins(vx_vcpu *vcpu);
+void vcpu_iret(vx_vcpu *vcpu);
+/* One is pending that does not exit. */
+bool vcpu_nmi_waits(const vx_vcpu *vcpu);
+/* Software's single step ends with an exit. */
+bool vcpu_step_exits(vx_vcpu *vcpu, vx_exit *exit);
 
 /* The outcome of a reference or a page-table store that was not a first-level hit. */
 typedef enum vcpu_settled {

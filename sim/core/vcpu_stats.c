@@ -59,6 +59,7 @@ void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part)
     total->differing_faults += part->differing_faults;
     total->exceptions += part->exceptions;
     total->interrupts += part->interrupts;
+    total->nmis += part->nmis;
     for (unsigned i = 0; i < VX_REC_KINDS; i++) total->events[i] += part->events[i];
     total->exits += part->exits;
     total->tpr_exits += part->tpr_exits;
@@ -123,6 +124,13 @@ void vx_vcpu_counts_declare(vx_vcpu_counts *c, vx_vendor vendor, vx_stats *stats
     };
     for (unsigned i = 0; i < sizeof scalars / sizeof *scalars; i++)
         vx_stats_scalar(stats, scalars[i].value, scalars[i].unit, scalars[i].doc, "%s", scalars[i].path);
+    vx_stat nmis = {.path = "events.nmis",
+                    .kind = VX_STAT_SCALAR,
+                    .unit = "events",
+                    .doc = "NMIs delivered to the guest",
+                    .shown_if = &c->nmis};
+    nmis.of.scalar = &c->nmis;
+    vx_stats_add(stats, &nmis);
     vx_stats_scalar(stats, &c->exits, "exits", "VM exits", "exits.total");
     vx_stats_scalar(stats, &c->tpr_exits, "exits", "of these, about the task priority: accesses, and its threshold",
                     "exits.tpr.count");

@@ -77,6 +77,21 @@ static vx_status on_page_fault(void *guest, vx_gva gva, uint32_t error_code, vx_
     return VX_OK;
 }
 
+static vx_status on_interrupt(void *guest, uint8_t vector, vx_queue *queue, vx_msg *msg)
+{
+    (void)queue, (void)msg;
+    vcpu_world *world = guest;
+    if (world->vector_count < VCPU_VECTORS_KEPT) world->vectors[world->vector_count] = vector;
+    world->vector_count++;
+    return VX_OK;
+}
+
+static void send(void *bus, const vx_interrupt_message *message)
+{
+    vcpu_world *world = bus;
+    if (vx_apic_matches(&world->apic, message)) (void)vx_apic_accept(&world->apic, message);
+}
+
 static vx_status on_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_hpa hpa,
                                 vx_msg *msg)
 {
@@ -105,6 +120,14 @@ static void make_vcpu(vcpu_world *world, const vcpu_world_options *options)
     if (options->os) {
         setup.hooks.guest = world;
         setup.hooks.on_page_fault = on_page_fault;
+    }
+    if (options->apic) {
+        vx_apic_init(&world->apic,
+                     &(vx_apic_setup){.page = world->apic_page, .timer_ticks = 1, .send = send, .bus = world});
+        (void)vx_apic_write(&world->apic, VX_APIC_SVR, 0x1FF, 0);
+        setup.apic = &world->apic;
+        setup.hooks.guest = world;
+        setup.hooks.on_interrupt = on_interrupt;
     }
     if (options->checker) {
         setup.hooks.checker = world;

@@ -7,7 +7,7 @@
 #include "vx_radix.h"
 #include "vx_vcpu.h"
 
-enum { VCPU_EXITS_KEPT = 64, VCPU_FAULTS_MAX = 8 };
+enum { VCPU_EXITS_KEPT = 64, VCPU_FAULTS_MAX = 8, VCPU_VECTORS_KEPT = 16 };
 
 typedef struct vcpu_world {
     vx_arena arena;
@@ -36,6 +36,12 @@ typedef struct vcpu_world {
     unsigned faults;
     unsigned flood; /* records more than the queue holds */
 
+    /* The guest's APIC, and the vectors that were delivered. Handlers queue nothing: the test says when IRET comes. */
+    vx_apic apic;
+    uint8_t apic_page[VX_APIC_PAGE_BYTES];
+    uint8_t vectors[VCPU_VECTORS_KEPT];
+    unsigned vector_count;
+
     /* --check: translations told of; the one of this number is refused (0: none). */
     unsigned told, refused;
     vx_hpa last;
@@ -46,6 +52,7 @@ typedef struct vcpu_world_options {
     vx_resume (*on_exit)(void *world, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
                          const uint64_t *payload); /* NULL: keeps the exit and answers world->resume */
     bool os;
+    bool apic; /* ID 0, enabled by software */
     bool checker;
     vx_cache_mode caches;
     uint32_t cpi_milli; /* 0: 1000 */

@@ -19,6 +19,9 @@ typedef struct vx_svm_interrupt {
     bool v_ign_tpr;
     bool v_intr_masking; /* CR8 is V_TPR, and RFLAGS.IF masks virtual interrupts alone */
     uint8_t v_intr_vector;
+    bool v_nmi_enable; /* vNMI (Linux asm/svm.h): V_NMI is delivered by the processor, which tracks blocking until IRET
+                        */
+    bool v_nmi_pending;
 } vx_svm_interrupt;
 
 /* CR8 of a guest: true where it is virtualized (V_INTR_MASKING); a write then never exits by itself. */

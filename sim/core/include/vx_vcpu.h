@@ -144,6 +144,18 @@ void vx_vcpu_emulate_ahead(vx_vcpu *vcpu, unsigned instructions);
 void vx_vcpu_inject_interrupt(vx_vcpu *vcpu, uint8_t vector);
 /* Whether it may be now: RFLAGS.IF is 1 (it is 0 in the modelled OS's handlers) and nothing is being injected. */
 bool vx_vcpu_can_inject(const vx_vcpu *vcpu);
+/* An NMI into the guest at the VM entry, where nothing else is injected and, as far as the processor knows, NMIs are
+ * not blocked: under "virtual NMIs" and V_NMI it does, without these software keeps that. One injection at a time. */
+void vx_vcpu_inject_nmi(vx_vcpu *vcpu);
+bool vx_vcpu_nmi_blocked(const vx_vcpu *vcpu);
+bool vx_vcpu_injects(const vx_vcpu *vcpu);
+/* V_NMI: what software has put into the VMCB has not been delivered yet. */
+bool vx_vcpu_v_nmi_pending(const vx_vcpu *vcpu);
+/* AMD: the guest runs with RFLAGS.TF: #DB at the next boundary, which exits where it is intercepted. */
+void vx_vcpu_single_step(vx_vcpu *vcpu);
+/* Whether the guest's performance counter has overflowed since this was last asked. */
+bool vx_vcpu_take_overflow(vx_vcpu *vcpu);
+
 /* The guest's APIC as given at construction, or NULL; and the TPR's upper half as the hardware holds it (V_TPR, VTPR).
  */
 vx_apic *vx_vcpu_apic(vx_vcpu *vcpu);
@@ -190,6 +202,12 @@ void vx_vcpu_exit(vx_vcpu *vcpu, const vx_exit *exit);
  * processes posted interrupts; else as an external interrupt, which exits with its vector in the interruption
  * information. It is taken at the next instruction boundary that lets it in: drain or run. */
 void vx_vcpu_interrupt(vx_vcpu *vcpu, uint8_t vector);
+
+/* The same of an NMI, from whatever source; it exits where the controls say so. And the guest's performance counter
+ * overflows: natively the APIC's entry for it signals; under a hypervisor the counter is the host's, whose NMI exits.
+ */
+void vx_vcpu_nmi(vx_vcpu *vcpu);
+void vx_vcpu_counter_overflow(vx_vcpu *vcpu);
 
 /* ---- running ---- */
 
@@ -273,7 +291,7 @@ typedef struct vx_vcpu_counts {
     uint64_t abandoned;       /* references of a system trace that faulted: the record after them says what happened */
     uint64_t retries;         /* lookups after a fault or exit */
     uint64_t root_references; /* lookups in VMX root operation: no references of the guest's */
-    uint64_t guest_faults, exceptions, interrupts;
+    uint64_t guest_faults, exceptions, interrupts, nmis;
     uint64_t unrecorded_faults, unexplained_faults, differing_faults; /* see vx_fault_difference */
     uint64_t events[VX_REC_KINDS];
     uint64_t exits;
