@@ -69,10 +69,11 @@ static vx_status attend(sim_vcpu *v, vx_msg *msg)
     vx_status status = sim_phase_reached(sim, msg);
     if (status != VX_OK || sim->phase == SIM_DONE) return status;
     if (!v->guest || guest_time(v) < vx_guest_next_event(v->guest)) return VX_OK;
-    bool interrupt = vx_guest_event(v->guest, guest_time(v), &v->queue);
+    unsigned happens = vx_guest_event(v->guest, guest_time(v), &v->queue);
     status = vx_vcpu_drain(v->vcpu, msg);
-    if (status != VX_OK || !interrupt) return status;
-    vx_vcpu_interrupt(v->vcpu, VX_GUEST_TIMER_VECTOR);
+    if (status != VX_OK || !happens) return status;
+    if (happens & VX_GUEST_OVERFLOW) vx_vcpu_counter_overflow(v->vcpu);
+    if (happens & VX_GUEST_TICK) vx_vcpu_interrupt(v->vcpu, VX_GUEST_TIMER_VECTOR);
     return vx_vcpu_drain(v->vcpu, msg);
 }
 

@@ -28,6 +28,8 @@ static vx_status check_config(const vx_cfg_guest *config, unsigned processes, vx
         return vx_fail(msg, VX_ERR_INPUT, "guest RAM of %" PRIu64 " bytes: must be 1m or more", config->ram_bytes);
     if (config->levels == 2 && config->ram_bytes > RAM_BYTES_32BIT)
         return vx_fail(msg, VX_ERR_INPUT, "32-bit paging (vm.levels=2) reaches 4 GiB of RAM: give --ram 4g or less");
+    if (config->priority.nmi_instructions && config->priority.apic == VX_APIC_ACCESS_NONE)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.priority.nmi_instructions needs an APIC: set vm.priority.apic");
     if (config->pcid && config->levels < 4)
         return vx_fail(msg, VX_ERR_INPUT, "vm.pcid needs vm.levels=4 or 5 (CR4.PCIDE is for 64-bit paging)");
     return vx_paging_policy_check(config->page, config->levels, msg);
@@ -255,25 +257,30 @@ static void act(vx_guest *guest, const vx_schedule_due *due, vx_queue *queue)
     if (interrupt) guest->counts.ticks++;
 }
 
-bool vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
+unsigned vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
 {
     vx_schedule_due due = vx_schedule_advance(&guest->schedule, instructions);
     if (!has_apic(guest)) {
         act(guest, &due, queue);
-        return false;
+        return 0;
     }
-    bool arrives = due.tick || due.slice;
+    unsigned happens = (due.tick || due.slice ? VX_GUEST_TICK : 0U) | (due.nmi ? VX_GUEST_OVERFLOW : 0U);
     guest->slice_ended |= due.slice;
     due.tick = due.slice = false;
     act(guest, &due, queue);
     if (due.lower) vx_priority_lower(guest, queue);
     if (due.raise) vx_priority_raise(guest, queue);
-    return arrives;
+    return happens;
 }
 
 void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue)
 {
     vx_guest_enter_kernel(guest, queue);
+    if (vector == VX_GUEST_NMI_VECTOR) {
+        vx_priority_of_nmi(guest, queue);
+        vx_guest_leave_kernel(queue);
+        return;
+    }
     if (guest->slice_ended && guest->schedule.running_traces > 1) switch_slice(guest, queue);
     guest->slice_ended = false;
     vx_priority_of_handler(guest, vector, queue);

@@ -9,8 +9,9 @@
 #include "priority_habits.h"
 
 #include "vx_apic_page.h"
+#include "vx_interrupt_message.h"
 
-enum { KERNEL = 0, USER = 3, SVR_ENABLED = 0x1FF };
+enum { KERNEL = 0, USER = 3, SVR_ENABLED = 0x1FF, LVT_NMI = VX_DELIVERY_NMI << 8 };
 #define APIC_GVA 0xFEE00000ULL
 #define BASE_X2APIC 0xFEE00C00ULL
 
@@ -38,6 +39,7 @@ void vx_priority_boot(vx_guest *guest, vx_queue *queue)
     if (guest->config.priority.apic == VX_APIC_ACCESS_X2APIC)
         vx_queue_put(queue, VX_REC_WRMSR, 0, VX_MSR_APIC_BASE, (uint64_t[]){BASE_X2APIC}, 1);
     write_register(guest, VX_APIC_SVR, SVR_ENABLED, queue);
+    if (guest->config.priority.nmi_instructions) write_register(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
     vx_queue_put(queue, VX_REC_CPL, USER, 0, NULL, 0);
 }
 
@@ -57,4 +59,9 @@ void vx_priority_of_handler(vx_guest *guest, uint8_t vector, vx_queue *queue)
     for (unsigned left = guest->config.priority.per_interrupt; left > 0; left--)
         write_tpr(guest, left % 2 ? guest->level : vector >> 4, queue);
     write_register(guest, VX_APIC_EOI, 0, queue);
+}
+
+void vx_priority_of_nmi(vx_guest *guest, vx_queue *queue)
+{
+    write_register(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
 }

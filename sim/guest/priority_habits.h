@@ -4,12 +4,13 @@
 
 #include "guest_state.h"
 
-/* The most that an interrupt's handler queues of it, TPR writes and EOI; and boot: CPL, mode, enabling, CPL. */
+/* The most that an interrupt's handler queues of it, TPR writes and EOI; and boot: CPL, mode, enabling,
+ * the entry for performance counters, CPL. */
 enum {
     VX_PRIORITY_RECORDS = 17,
     VX_PRIORITY_WORDS = 2 * VX_PRIORITY_RECORDS,
-    VX_PRIORITY_BOOT_RECORDS = 4,
-    VX_PRIORITY_BOOT_WORDS = 4
+    VX_PRIORITY_BOOT_RECORDS = 5,
+    VX_PRIORITY_BOOT_WORDS = 6
 };
 
 /* Queues what the OS does to its APIC at boot: x2APIC mode where it uses that, and enabling it. */
@@ -21,5 +22,8 @@ void vx_priority_lower(vx_guest *guest, vx_queue *queue);
 
 /* Queues the accesses of a handler of `vector`: its TPR writes, the last of which restores what was, and the EOI. */
 void vx_priority_of_handler(vx_guest *guest, uint8_t vector, vx_queue *queue);
+
+/* The same of an NMI: a performance counter's entry is masked when it signals, and the handler unmasks it. */
+void vx_priority_of_nmi(vx_guest *guest, vx_queue *queue);
 
 #endif

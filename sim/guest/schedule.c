@@ -21,6 +21,8 @@ vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_
     if (status == VX_OK && traces > 1)
         status = check_period("slice_instructions", config->slice_instructions, config->fault_instructions, msg);
     const vx_cfg_priority *priority = &config->priority;
+    if (status == VX_OK)
+        status = check_period("priority.nmi_instructions", priority->nmi_instructions, config->fault_instructions, msg);
     if (status == VX_OK && priority->raise_instructions && priority->hold_instructions >= priority->raise_instructions)
         status = vx_fail(msg, VX_ERR_INPUT,
                          "vm.priority.hold_instructions=%" PRIu64
@@ -34,6 +36,7 @@ vx_status vx_schedule_init(vx_schedule *schedule, vx_arena *arena, const vx_cfg_
         .slice = {config->slice_instructions, config->slice_instructions},
         .unmap = {config->unmap_instructions, config->unmap_instructions},
         .raise = {priority->raise_instructions, priority->raise_instructions},
+        .nmi = {priority->nmi_instructions, priority->nmi_instructions},
         .hold = priority->hold_instructions,
         .lower = UINT64_MAX,
         .ended = ended,
@@ -54,7 +57,7 @@ static uint64_t slice_end(const vx_schedule *schedule)
 uint64_t vx_schedule_next(const vx_schedule *schedule)
 {
     uint64_t next = next_of(&schedule->tick), slice = slice_end(schedule), unmap = next_of(&schedule->unmap);
-    const uint64_t others[] = {slice, unmap, next_of(&schedule->raise), schedule->lower};
+    const uint64_t others[] = {slice, unmap, next_of(&schedule->raise), schedule->lower, next_of(&schedule->nmi)};
     for (unsigned i = 0; i < sizeof others / sizeof *others; i++)
         if (others[i] < next) next = others[i];
     return next;
@@ -73,7 +76,8 @@ vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions
     vx_schedule_due due = {.tick = next_of(&schedule->tick) <= instructions,
                            .slice = slice_end(schedule) <= instructions,
                            .unmap = next_of(&schedule->unmap) <= instructions,
-                           .lower = schedule->lower <= instructions};
+                           .lower = schedule->lower <= instructions,
+                           .nmi = next_of(&schedule->nmi) <= instructions};
     /* A fall lets interrupts in before the next raise, which is due again at once. */
     due.raise = !due.lower && next_of(&schedule->raise) <= instructions;
     if (due.lower) schedule->lower = UINT64_MAX;
@@ -81,6 +85,7 @@ vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions
     step_beyond(&schedule->tick, instructions);
     step_beyond(&schedule->slice, instructions);
     step_beyond(&schedule->unmap, instructions);
+    step_beyond(&schedule->nmi, instructions);
     if (due.raise) step_beyond(&schedule->raise, instructions);
     return due;
 }

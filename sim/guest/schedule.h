@@ -17,7 +17,7 @@ typedef struct vx_periodic {
 } vx_periodic;
 
 typedef struct vx_schedule {
-    vx_periodic tick, slice, unmap, raise;
+    vx_periodic tick, slice, unmap, raise, nmi;
     uint64_t hold, lower; /* how long the task priority stays raised; when it falls, UINT64_MAX: it is not raised */
     bool *ended;          /* of each trace */
     unsigned traces, running_traces;
@@ -34,7 +34,7 @@ uint64_t vx_schedule_next(const vx_schedule *schedule);
 
 /* Lets time pass to `instructions`: what has come due since. */
 typedef struct vx_schedule_due {
-    bool tick, slice, unmap, raise, lower;
+    bool tick, slice, unmap, raise, lower, nmi;
 } vx_schedule_due;
 vx_schedule_due vx_schedule_advance(vx_schedule *schedule, uint64_t instructions);
 

@@ -11,6 +11,8 @@
  */
 #include "guest_apic.h"
 
+#include "guest_nmi.h"
+
 enum { SVM_EXIT_INTR = 0x60, SVM_EXIT_VINTR = 0x64, NOTIFICATION_VECTOR = 0xF2, V_INTR_PRIO_HIGHEST = 15 };
 #define SVM1_VINTR (1U << 4)
 #define CR8_BIT (1U << 8)
@@ -25,6 +27,7 @@ static bool delivers_virtually(const vmm_vm *vm)
 
 void guest_apic_attach(vmm_vm *vm)
 {
+    guest_nmi_attach(vm);
     if (!vx_vcpu_apic(vm->vcpu)) return;
     vm->vmcb.interrupt.v_intr_masking = true;
     if (!delivers_virtually(vm) || !vm->vmm->cpu->vmx.posted_interrupts) return;
@@ -113,21 +116,23 @@ static void watch_tpr(vmm_vm *vm, uint8_t held)
     vm->vmcb.cr_write = (uint16_t)(held ? vm->vmcb.cr_write | CR8_BIT : vm->vmcb.cr_write & ~CR8_BIT);
 }
 
-static void prepare_injection(vmm_vm *vm)
+/* `window`: asked for on behalf of an NMI. */
+static void prepare_injection(vmm_vm *vm, bool window)
 {
     vx_apic *apic = vx_vcpu_apic(vm->vcpu);
     if (vx_apic_pending(apic) && vx_vcpu_can_inject(vm->vcpu))
         vx_vcpu_inject_interrupt(vm->vcpu, vx_apic_acknowledge(apic));
     uint8_t request = vx_apic_vector_highest(apic->setup.page, VX_APIC_IRR) >> 4;
     bool held_by_tpr = request && request <= vx_apic_cr8(apic);
-    ask_for_window(vm, vx_apic_pending(apic) != 0);
+    ask_for_window(vm, window || vx_apic_pending(apic) != 0);
     watch_tpr(vm, held_by_tpr ? request : 0);
     vm->vmcb.interrupt.v_tpr = vx_apic_cr8(apic);
 }
 
 /* What has arrived is requested, and what EOIs software must see about is in the bitmap: level-triggered interrupts. */
-static void prepare_delivery(vmm_vm *vm)
+static void prepare_delivery(vmm_vm *vm, bool window)
 {
+    ask_for_window(vm, window);
     const uint8_t *page = vx_vcpu_apic(vm->vcpu)->setup.page;
     vm->vmcs.guest_interrupt_status =
         (uint16_t)(vx_apic_vector_highest(page, VX_APIC_IRR) | vx_apic_vector_highest(page, VX_APIC_ISR) << 8);
@@ -140,7 +145,9 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
                             vx_resume resume)
 {
     vx_apic *apic = vx_vcpu_apic(vm->vcpu);
-    if (!apic || vm->vmm->scheme->deprivileged) return resume;
+    if (vm->vmm->scheme->deprivileged) return resume;
+    guest_nmi_handled(vm, exit, record);
+    if (!apic) return resume;
     uint8_t vector = arrived(vm, exit, record);
     catch_up(vm);
     if (vector) (void)vx_apic_accept(apic, &(vx_interrupt_message){.vector = vector, .source = VX_APIC_NOBODY});
@@ -149,9 +156,10 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
     if (operation && (is_amd(vm) || !done_by_processor)) emulate(vm, record, payload);
     if (exit->reason == VX_EXIT_EOI_INDUCED && !is_amd(vm) && apic->setup.end_of_interrupt)
         apic->setup.end_of_interrupt(apic->setup.bus, (uint8_t)exit->qualification);
+    bool window = guest_nmi_prepare(vm);
     if (delivers_virtually(vm))
-        prepare_delivery(vm);
+        prepare_delivery(vm, window);
     else
-        prepare_injection(vm);
+        prepare_injection(vm, window);
     return operation ? VX_RESUME_NEXT : resume;
 }

@@ -56,7 +56,12 @@ struct vmm_vm {
     uint64_t asid_generation; /* in which vmcb.asid was given; 0: none was */
     void *state;              /* the scheme's */
     vx_posted posted;         /* where posted interrupts are used */
-    bool device_retried;      /* policy "kvm": the read that has exited is being made again */
+    struct {
+        bool masked;      /* the guest's handler of an NMI runs, as far as software must know that itself */
+        bool lends_debug; /* #DB is intercepted for the step behind that IRET alone */
+        bool iret_seen;   /* AMD: its IRET has exited, and is executed by the next exit */
+    } nmi;
+    bool device_retried; /* policy "kvm": the read that has exited is being made again */
 };
 
 /* Cost of one exit reason's handler, resolved from the model. */

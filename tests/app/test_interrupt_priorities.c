@@ -7,7 +7,7 @@ static const char *const generated[] = {"gen:random:bytes=256k,refs=30k"};
 
 typedef struct outcome {
     uint64_t interrupts, ticks, tpr_writes, tpr_exits, instructions, exits;
-    uint64_t below, window, access, access_software, external, cr8, guest_faults;
+    uint64_t below, window, access, access_software, external, cr8, guest_faults, nmis, nmi_exits, irets;
 } outcome;
 
 static uint64_t value_or_0(const vx_sim *sim, const char *path)
@@ -19,13 +19,13 @@ static uint64_t value_or_0(const vx_sim *sim, const char *path)
 
 typedef struct guest_habits {
     const char *apic;
-    unsigned raise, hold, level, tick, per_interrupt;
+    unsigned raise, hold, level, tick, per_interrupt, nmi;
 } guest_habits;
 
 static outcome run(const char *cpu, const char *vmm, const char *scheme, const guest_habits *habits, const char *set)
 {
-    char text[7][80];
-    const char *sets[7];
+    char text[8][80];
+    const char *sets[8];
     snprintf(text[0], sizeof text[0], "vm.priority.apic=%s", habits->apic);
     snprintf(text[1], sizeof text[1], "vm.priority.raise_instructions=%u", habits->raise);
     snprintf(text[2], sizeof text[2], "vm.priority.hold_instructions=%u", habits->hold);
@@ -33,7 +33,8 @@ static outcome run(const char *cpu, const char *vmm, const char *scheme, const g
     snprintf(text[4], sizeof text[4], "vm.tick_instructions=%u", habits->tick);
     snprintf(text[5], sizeof text[5], "vm.priority.per_interrupt=%u", habits->per_interrupt);
     snprintf(text[6], sizeof text[6], "%s", set ? set : "vm.fault_instructions=1000");
-    for (unsigned i = 0; i < 7; i++) sets[i] = text[i];
+    snprintf(text[7], sizeof text[7], "vm.priority.nmi_instructions=%u", habits->nmi);
+    for (unsigned i = 0; i < 8; i++) sets[i] = text[i];
     vx_sim_options options = {.cpu = cpu,
                               .vmm = vmm,
                               .scheme = scheme,
@@ -41,7 +42,7 @@ static outcome run(const char *cpu, const char *vmm, const char *scheme, const g
                               .trace_count = 1,
                               .seed = 1,
                               .sets = sets,
-                              .set_count = 7};
+                              .set_count = 8};
     vx_sim *sim;
     vx_msg msg = {{0}};
     if (vx_sim_open(&sim, &options, &msg) != VX_OK || vx_sim_run(sim, &msg) != VX_OK) fail_msg("%s", msg.text);
@@ -61,6 +62,9 @@ static outcome run(const char *cpu, const char *vmm, const char *scheme, const g
             value_or_0(sim, amd ? "exits.by_reason.interrupt.count" : "exits.by_reason.EXTERNAL_INTERRUPT.count"),
         .cr8 = value_or_0(sim, "exits.by_reason.write_cr8.count"),
         .guest_faults = value_or_0(sim, "paging.guest_faults"),
+        .nmis = value_or_0(sim, "events.nmis"),
+        .nmi_exits = value_or_0(sim, amd ? "exits.by_reason.nmi.count" : "exits.by_reason.EXCEPTION_NMI.count"),
+        .irets = value_or_0(sim, "exits.by_reason.iret.count"),
     };
     vx_sim_close(sim);
     return o;
@@ -83,7 +87,7 @@ static void every_machine_delivers_the_same(void **state)
     static const char *const ways[] = {"page", "cr8", "x2apic"};
     for (unsigned level = 4; level <= 15; level += 11)
         for (unsigned w = 0; w < 3; w++) {
-            guest_habits habits = {ways[w], 3000, 1500, level, 5100, 2};
+            guest_habits habits = {ways[w], 3000, 1500, level, 5100, 2, 0};
             outcome first = {0};
             for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
                 outcome o = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
@@ -102,7 +106,7 @@ static void every_machine_delivers_the_same(void **state)
 static void help_saves_what_it_is_for(void **state)
 {
     (void)state;
-    guest_habits masked = {"cr8", 3000, 1500, 15, 5100, 0}, unmasked = {"cr8", 3000, 1500, 4, 5100, 0};
+    guest_habits masked = {"cr8", 3000, 1500, 15, 5100, 0, 0}, unmasked = {"cr8", 3000, 1500, 4, 5100, 0, 0};
     outcome shadow = run("penryn", "textbook", "shadow-wp", &masked, NULL);
     outcome rule = run("zen", "textbook", "npt", &masked, "vmm.apic.tpr_trap=masked");
     outcome all = run("zen", "textbook", "npt", &masked, "vmm.apic.tpr_trap=all");
@@ -129,7 +133,7 @@ static void help_saves_what_it_is_for(void **state)
 static void one_interrupt_held_back(void **state)
 {
     (void)state;
-    guest_habits once = {"page", 95000, 50000, 15, 100000, 0};
+    guest_habits once = {"page", 95000, 50000, 15, 100000, 0, 0};
     outcome o = run("penryn", "textbook", "shadow-wp", &once, NULL);
     assert_int_equal(o.interrupts, 1);
     assert_int_equal(o.tpr_writes, 2);
@@ -145,7 +149,7 @@ static void one_interrupt_held_back(void **state)
 static void a_window_opens_behind_handlers(void **state)
 {
     (void)state;
-    guest_habits busy = {"page", 0, 1, 15, 2000, 0};
+    guest_habits busy = {"page", 0, 1, 15, 2000, 0, 0};
     outcome intel = run("penryn", "textbook", "shadow-wp", &busy, "vm.fault_instructions=1900");
     outcome amd = run("zen", "textbook", "npt", &busy, "vm.fault_instructions=1900");
     assert_int_equal(intel.interrupts, amd.interrupts);
@@ -157,13 +161,39 @@ static void a_window_opens_behind_handlers(void **state)
 static void eoi_fast_path(void **state)
 {
     (void)state;
-    guest_habits quiet = {"page", 0, 1, 15, 5100, 0};
+    guest_habits quiet = {"page", 0, 1, 15, 5100, 0, 0};
     outcome slow = run("penryn", "textbook", "shadow-wp", &quiet, "vmm.apic.eoi_ticks=0");
     outcome fast = run("penryn", "textbook", "shadow-wp", &quiet, "vmm.apic.eoi_ticks=1");
     assert_int_equal(slow.access, slow.interrupts);
     assert_int_equal(slow.exits, fast.exits);
     assert_true(slow.access_software > fast.access_software);
     assert_int_equal((slow.access_software - fast.access_software) % slow.interrupts, 0); /* the same for each */
+}
+
+/* A profiler: each overflow of the counter is an NMI whatever the task priority is, on every machine. */
+static void nmis_reach_every_guest(void **state)
+{
+    (void)state;
+    for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
+        guest_habits habits = {"page", 3000, 1500, 15, 5100, 0, 4000};
+        outcome with = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
+        habits.nmi = 0;
+        outcome without = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
+        assert_true(with.nmis > 20);
+        assert_int_equal(without.nmis, 0);
+        assert_int_equal(with.interrupts, with.ticks);
+        assert_true(with.instructions > without.instructions);
+    }
+    guest_habits habits = {"page", 0, 1, 15, 5100, 0, 4000};
+    outcome intel = run("nehalem", "textbook", "ept", &habits, NULL);
+    assert_int_equal(intel.nmi_exits, intel.nmis);
+    assert_int_equal(intel.access, intel.interrupts + intel.nmis); /* EOIs; the handler unmasks the counter's entry */
+    outcome amd = run("zen", "kvm-6.1", "npt", &habits, NULL);
+    assert_int_equal(amd.nmi_exits, amd.nmis);
+    assert_int_equal(amd.irets, amd.nmis);
+    amd = run("zen", "textbook", "npt", &habits, "cpu.svm.vnmi=yes");
+    assert_int_equal(amd.nmi_exits, amd.nmis);
+    assert_int_equal(amd.irets, 0);
 }
 
 int main(void)
@@ -174,6 +204,7 @@ int main(void)
         cmocka_unit_test(one_interrupt_held_back),
         cmocka_unit_test(a_window_opens_behind_handlers),
         cmocka_unit_test(eoi_fast_path),
+        cmocka_unit_test(nmis_reach_every_guest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,32 @@ static void make_vmm(vmm_world *world)
     if (status != VX_OK) fail_msg("vx_vmm_init: %s", world->msg.text);
 }
 
+static vx_status interrupt(void *guest, uint8_t vector, vx_queue *queue, vx_msg *msg)
+{
+    (void)queue, (void)msg;
+    vmm_world *world = guest;
+    if (world->vector_count < sizeof world->vectors) world->vectors[world->vector_count] = vector;
+    world->vector_count++;
+    return VX_OK;
+}
+
+static void send(void *bus, const vx_interrupt_message *message)
+{
+    vmm_world *world = bus;
+    if (vx_apic_matches(&world->apic, message)) (void)vx_apic_accept(&world->apic, message);
+}
+
+static void make_apic(vmm_world *world, vx_vcpu_setup *setup)
+{
+    if (!world->options.apic) return;
+    const vx_apic_setup apic = {
+        .page = world->apic_page, .x2apic = true, .physical_bits = 36, .timer_ticks = 1, .send = send, .bus = world};
+    vx_apic_init(&world->apic, &apic);
+    (void)vx_apic_write(&world->apic, VX_APIC_SVR, 0x1FF, 0);
+    setup->apic = &world->apic;
+    setup->hooks.on_interrupt = interrupt;
+}
+
 static void make_vcpu(vmm_world *world)
 {
     vx_vcpu_setup setup = {
@@ -99,6 +125,7 @@ static void make_vcpu(vmm_world *world)
         .ledger = &world->ledger,
         .queue = &world->queue,
         .hooks = {.guest = world, .on_page_fault = page_fault, .checker = world, .on_translation = translation}};
+    make_apic(world, &setup);
     if (world->vmm) vx_vmm_hooks(world->vmm, 0, &setup.hooks);
     assert_int_equal(vx_vcpu_init(&world->vcpu, &world->arena, &setup, &world->msg), VX_OK);
     if (world->vmm) vx_vmm_attach(world->vmm, 0, world->vcpu);
@@ -120,6 +147,7 @@ void vmm_world_open(vmm_world *world, const vmm_options *options)
     world->config.shadow.quota_least = options->quota_least;
     if (options->xen) world->config.xen = *options->xen;
     if (options->linear) world->config.placement = VX_PLACE_LINEAR;
+    if (options->adjust) options->adjust(&world->cpu, &world->config);
     vx_arena_init(&world->arena);
     uint64_t ram = options->ram_bytes ? options->ram_bytes : RAM_BYTES;
     assert_int_equal(vx_host_layout_make(&world->layout, options->scheme, &world->config, ram, 1, 7, &world->msg),

@@ -26,7 +26,9 @@ typedef struct vmm_options {
     const vx_cfg_vmm *l0;  /* a hypervisor below */
     vx_exit_policy exits;
     uint32_t nested_prefetch, quota_ratio, quota_least;
-    const vx_cfg_xen_shadow *xen; /* NULL: as Xen 3.3, without a limit to its memory */
+    bool apic;                                               /* the guest has one, enabled by software */
+    void (*adjust)(vx_cfg_cpu *cpu, vx_cfg_vmm *hypervisor); /* last change before they are used; NULL: none */
+    const vx_cfg_xen_shadow *xen;                            /* NULL: as Xen 3.3, without a limit to its memory */
 } vmm_options;
 
 /* What became of the reference made last. */
@@ -56,6 +58,10 @@ typedef struct vmm_world {
     uint64_t root;      /* the current CR3 */
     vmm_outcome outcome;
     vx_hpa reached;
+    vx_apic apic;
+    uint8_t apic_page[VX_APIC_PAGE_BYTES];
+    uint8_t vectors[16]; /* delivered to the guest, whose handlers do nothing: the test says when IRET comes */
+    unsigned vector_count;
     uint32_t *frame_of_host; /* inverse of the placement: host frame to guest frame + 1 */
 } vmm_world;
 

@@ -33,6 +33,7 @@ typedef struct vx_guest vx_guest;
 enum {
     VX_GUEST_PROCESSES_MAX = 4095, /* 12-bit PCIDs without 0 (SDM Vol. 3A, 4.10.1) */
     VX_GUEST_TIMER_VECTOR = 0xEC,  /* Linux's LOCAL_TIMER_VECTOR */
+    VX_GUEST_NMI_VECTOR = 2,
 };
 
 /* `processes`: how many exist from the start (one a trace of `--trace A,B`); others are created when a PROCESS record
@@ -76,12 +77,17 @@ uint64_t vx_guest_next_event(const vx_guest *guest);
  * interrupt's handler, or is a system call of its own: CPL 0, SKIPPED, PT_STORE, INVLPG, CPL 3. A process that has no
  * more pages than it keeps unmaps nothing then. Call when `instructions` has reached vx_guest_next_event; earlier it
  * does nothing.
- * With a local APIC (vm.priority.apic) the interrupt is not queued: true says that VX_GUEST_TIMER_VECTOR arrives at the
- * APIC now. Raises and falls of the task priority are queued as CPL 0, the write, CPL 3. */
-bool vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue);
+ * With a local APIC (vm.priority.apic) the interrupt is not queued: the answer says what happens to the APIC now, of
+ * VX_GUEST_TICK and VX_GUEST_OVERFLOW. Raises and falls of the task priority are queued as CPL 0, the write, CPL 3. */
+enum {
+    VX_GUEST_TICK = 1 << 0,     /* VX_GUEST_TIMER_VECTOR arrives */
+    VX_GUEST_OVERFLOW = 1 << 1, /* a performance counter overflows */
+};
+unsigned vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue);
 
-/* The interrupt of a true vx_guest_event, or another one, was delivered: queues its handler, CPL 0, SKIPPED, MOV to CR3
- * where a slice has ended, TPR writes, EOI, IRET, CPL 3. */
+/* The interrupt of a vx_guest_event, or another one, was delivered: queues its handler, CPL 0, SKIPPED, MOV to CR3
+ * where a slice has ended, TPR writes, EOI, IRET, CPL 3. Of VX_GUEST_NMI_VECTOR: CPL 0, SKIPPED, the write that unmasks
+ * the APIC's entry for performance counters, IRET, CPL 3. */
 void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue);
 
 /* Which of the initial processes runs (index of its trace). */

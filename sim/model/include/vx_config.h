@@ -298,6 +298,7 @@ typedef struct vx_cfg_priority {
     uint64_t hold_instructions;  /* ... and lowers it so many instructions later */
     uint8_t level;               /* task priority while raised, TPR bits 7:4 */
     uint8_t per_interrupt;       /* TPR writes that an interrupt handler makes */
+    uint64_t nmi_instructions;   /* a performance counter overflows so often, with an NMI; 0: never */
 } vx_cfg_priority;
 
 typedef enum vx_table_placement {

@@ -34,6 +34,8 @@ static const vx_key priority[] = {
            "task priority while raised: interrupts of no higher class wait (Windows: DISPATCH_LEVEL is 4)"),
     NUMBER("per_interrupt", priority.per_interrupt, "writes", 0, 16, 0, VX_NEED_NOTHING,
            "TPR writes of an interrupt handler, raising and lowering"),
+    NUMBER("nmi_instructions", priority.nmi_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
+           "instructions between overflows of a performance counter, each an NMI (profiler, watchdog); 0: none"),
 };
 static const vx_key_group vm_children[] = {
     {.name = "priority", .doc = "interrupt-priority habits of the OS", KEYS(priority)},
