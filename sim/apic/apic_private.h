@@ -27,8 +27,8 @@ vx_apic_result apic_x2apic_write(vx_apic *apic, uint32_t msr, uint64_t value, vx
 uint32_t apic_timer_count(const vx_apic *apic, vx_tick now);
 void apic_timer_start(vx_apic *apic, uint32_t initial, vx_tick now);
 void apic_timer_divide(vx_apic *apic, uint32_t divide, vx_tick now);
-/* The timer's LVT entry changes from `old` to what the page holds. */
-void apic_timer_mode_changed(vx_apic *apic, uint32_t old);
+/* The timer's LVT entry has been written. */
+void apic_timer_mode_written(vx_apic *apic);
 void apic_timer_set_deadline(vx_apic *apic, uint64_t deadline, vx_tick now);
 uint64_t apic_timer_deadline(const vx_apic *apic);
 

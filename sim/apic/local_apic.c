@@ -35,6 +35,7 @@ void vx_apic_reset(vx_apic *apic)
     apic->errors = 0;
     apic->events = 0;
     apic->timer.running = false;
+    apic->timer.mode = 0;
     apic->timer.deadline = 0;
     apic_put(apic, VX_APIC_VERSION,
              VERSION | (LVT_ENTRIES - 1) << 16 | (apic->setup.eoi_suppression ? VERSION_EOI_SUPPRESSION : 0));

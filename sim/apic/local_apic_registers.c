@@ -98,7 +98,7 @@ static void wrote_lvt_timer(vx_apic *apic, uint32_t old, uint32_t value, vx_tick
     if ((value & LVT_TIMER_MODE) == TIMER_TSC_DEADLINE && !apic->setup.tsc_deadline)
         apic_put(apic, VX_APIC_LVT_TIMER, value & ~(uint32_t)LVT_TIMER_MODE);
     wrote_lvt(apic, old, value, now);
-    apic_timer_mode_changed(apic, old);
+    apic_timer_mode_written(apic);
 }
 
 static void wrote_initial_count(vx_apic *apic, uint32_t old, uint32_t value, vx_tick now)

@@ -16,7 +16,7 @@ static uint64_t period(const vx_apic *apic)
     return (uint64_t)divisor(apic_get(apic, VX_APIC_DIVIDE)) * apic->setup.timer_ticks;
 }
 
-static uint32_t mode(const vx_apic *apic) { return apic_get(apic, VX_APIC_LVT_TIMER) & LVT_TIMER_MODE; }
+static uint32_t mode(const vx_apic *apic) { return apic->timer.mode; }
 
 static bool counts(const vx_apic *apic) { return apic->timer.running && mode(apic) != TIMER_TSC_DEADLINE; }
 
@@ -47,9 +47,11 @@ void apic_timer_divide(vx_apic *apic, uint32_t divide, vx_tick now)
     apic->timer.since = now;
 }
 
-void apic_timer_mode_changed(vx_apic *apic, uint32_t old)
+void apic_timer_mode_written(vx_apic *apic)
 {
-    bool was = (old & LVT_TIMER_MODE) == TIMER_TSC_DEADLINE, is = mode(apic) == TIMER_TSC_DEADLINE;
+    bool was = mode(apic) == TIMER_TSC_DEADLINE;
+    apic->timer.mode = apic_get(apic, VX_APIC_LVT_TIMER) & LVT_TIMER_MODE;
+    bool is = mode(apic) == TIMER_TSC_DEADLINE;
     if (was == is) return;
     apic->timer.running = false;
     apic->timer.deadline = 0;

@@ -9,9 +9,9 @@
  * RFLAGS.IF is 0 from the delivery of an interrupt or page fault to its IRET. Order at a boundary (SDM Vol. 3C 26.7):
  * injection, then what vmcs_boundary.c says, or the processor's own APIC.
  *
- * NMIs are vcpu_nmi.c's.
+ * NMIs are vcpu_nmi.c's, AVIC is vcpu_avic.c's.
  *
- * NOT MODELLED: SMIs and INIT of the APIC in the step; AVIC in the step (sim/apic/avic.c has it); blocking by STI
+ * NOT MODELLED: SMIs and INIT of the APIC in the step; blocking by STI
  * and MOV SS; the APIC timer, which modelled guests do not program. */
 #include "vcpu_private.h"
 #include "vmcs_apic_exits.h"
@@ -63,6 +63,8 @@ void vcpu_set_cr8(vx_vcpu *v, uint8_t priority)
     if (!v->apic) return;
     if (v->vmcs)
         (void)vx_virtual_apic_set_cr8(&v->virtual_apic, priority);
+    else if (vcpu_avic(v))
+        vx_avic_set_cr8(v->vmcb->avic, priority);
     else if (!v->vmcb || !vx_svm_set_cr8(&v->svm_interrupt, priority))
         vx_apic_set_cr8(v->apic, priority);
 }
@@ -80,7 +82,7 @@ static bool posted(vx_vcpu *v, uint8_t vector)
 void vx_vcpu_interrupt(vx_vcpu *v, uint8_t vector)
 {
     assert(v->apic);
-    if (posted(v, vector)) return;
+    if (posted(v, vector) || vcpu_avic_posts(v, vector)) return;
     if (!v->vmcs && !v->vmcb) { /* of a deprivileged guest the software model obeys the processor's rules */
         const vx_interrupt_message message = {.vector = vector, .source = VX_APIC_NOBODY};
         (void)vx_apic_accept(v->apic, &message);
@@ -100,7 +102,7 @@ vx_apic *vx_vcpu_apic(vx_vcpu *v) { return v->apic; }
 uint8_t vx_vcpu_cr8(const vx_vcpu *v)
 {
     uint8_t priority;
-    if (v->vmcb && vx_svm_cr8(&v->svm_interrupt, &priority)) return priority;
+    if (v->vmcb && !vcpu_avic(v) && vx_svm_cr8(&v->svm_interrupt, &priority)) return priority;
     return vx_apic_cr8(v->apic);
 }
 
@@ -142,6 +144,7 @@ static uint8_t take(vx_vcpu *v)
     if (!vector && vcpu_take_nmi(v)) return VECTOR_NMI;
     if (vector || v->interrupts_off) return vector;
     if (v->vmcs) return vx_virtual_apic_deliver(&v->virtual_apic);
+    if (vcpu_avic(v)) return vx_avic_deliver(v->vmcb->avic);
     if (v->vmcb)
         return vx_svm_virtual_interrupt(&v->svm_interrupt, true) ? vx_svm_take_virtual_interrupt(&v->svm_interrupt) : 0;
     return vx_apic_pending(v->apic) ? vx_apic_acknowledge(v->apic) : 0;

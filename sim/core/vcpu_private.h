@@ -146,6 +146,12 @@ void vcpu_set_cr8(vx_vcpu *vcpu, uint8_t priority);
  * is queued. Nothing while anything is queued. */
 vx_status vcpu_boundary(vx_vcpu *vcpu, vx_msg *msg);
 
+/* vcpu_avic.c. AVIC is on; the record is an access to the APIC that it has to do with, and is done; an interrupt for
+ * the guest is put into the backing page. */
+bool vcpu_avic(const vx_vcpu *vcpu);
+bool vcpu_avic_access(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
+bool vcpu_avic_posts(vx_vcpu *vcpu, uint8_t vector);
+
 /* vcpu_nmi.c. An NMI that no block holds back is taken: true. It begins (the handler is the caller's to queue); IRET.
  */
 bool vcpu_take_nmi(vx_vcpu *vcpu);

@@ -11,6 +11,7 @@
  */
 #include "guest_apic.h"
 
+#include "guest_avic.h"
 #include "guest_nmi.h"
 
 enum { SVM_EXIT_INTR = 0x60, SVM_EXIT_VINTR = 0x64, NOTIFICATION_VECTOR = 0xF2, V_INTR_PRIO_HIGHEST = 15 };
@@ -25,11 +26,33 @@ static bool delivers_virtually(const vmm_vm *vm)
     return !is_amd(vm) && (vx_vmcs_cpu2(&vm->vmcs) & VX_CPU2_VIRTUAL_INTERRUPT_DELIVERY);
 }
 
+static void ask_for_window(vmm_vm *vm, bool wanted)
+{
+    vm->vmcs.cpu &= ~VX_CPU_INTERRUPT_WINDOW_EXITING;
+    if (wanted) vm->vmcs.cpu |= VX_CPU_INTERRUPT_WINDOW_EXITING;
+    vm->vmcb.interrupt.v_irq = wanted;
+    vm->vmcb.interrupt.v_intr_prio = V_INTR_PRIO_HIGHEST;
+    vm->vmcb.intercepts1 = wanted ? vm->vmcb.intercepts1 | SVM1_VINTR : vm->vmcb.intercepts1 & ~SVM1_VINTR;
+}
+
+/* Where AVIC is on the processor looks at the page itself: no window, and CR8 is the page's. False: it is off. */
+static bool prepare_avic(vmm_vm *vm)
+{
+    bool on = guest_avic_prepare(vm), traps = !on && vm->vmm->config->tpr_trap == VX_TPR_TRAP_ALL;
+    if (!vm->avic.used) return false;
+    if (on) ask_for_window(vm, false);
+    vm->vmcb.cr_write = (uint16_t)(traps ? vm->vmcb.cr_write | CR8_BIT : vm->vmcb.cr_write & ~CR8_BIT);
+    vm->vmcb.cr_read = (uint16_t)(traps ? vm->vmcb.cr_read | CR8_BIT : vm->vmcb.cr_read & ~CR8_BIT);
+    return on;
+}
+
 void guest_apic_attach(vmm_vm *vm)
 {
     guest_nmi_attach(vm);
     if (!vx_vcpu_apic(vm->vcpu)) return;
     vm->vmcb.interrupt.v_intr_masking = true;
+    guest_avic_attach(vm);
+    (void)prepare_avic(vm);
     if (!delivers_virtually(vm) || !vm->vmm->cpu->vmx.posted_interrupts) return;
     vx_posted_init(&vm->posted, NOTIFICATION_VECTOR, vx_vcpu_apic(vm->vcpu)->setup.id);
     vm->vmcs.pin |= VX_PIN_POSTED_INTERRUPTS;
@@ -70,6 +93,7 @@ static void emulate(vmm_vm *vm, const vx_record *record, const uint64_t *payload
         vx_apic_set_cr8(apic, record->addr & 0xF);
     else if (record->kind == VX_REC_WRMSR)
         (void)vx_apic_wrmsr(apic, (uint32_t)record->addr, payload[0], now);
+    guest_avic_wrote(vm, record);
 }
 
 /* The vector of an interrupt that arrived for the guest; 0: the exit is something else, or the host's own interrupt. */
@@ -82,11 +106,11 @@ static uint8_t arrived(const vmm_vm *vm, const vx_exit *exit, const vx_record *r
 
 /* A retry that the scheme asked for is of the access as a whole: a fault was mended, or KVM tries again. The
  * processor's own exits about the APIC are none. */
-static bool completes(const vx_exit *exit, const vx_record *record, vx_resume resume)
+static bool completes(const vmm_vm *vm, const vx_exit *exit, const vx_record *record, vx_resume resume)
 {
     bool page = record->kind == VX_REC_APIC_READ || record->kind == VX_REC_APIC_WRITE;
     return resume == VX_RESUME_NEXT || !page || exit->reason == VX_EXIT_APIC_ACCESS ||
-           exit->reason == VX_EXIT_APIC_WRITE;
+           exit->reason == VX_EXIT_APIC_WRITE || guest_avic_exit(vm, exit);
 }
 
 /* ---- the next VM entry ---- */
@@ -97,15 +121,6 @@ static void catch_up(vmm_vm *vm)
     vx_apic *apic = vx_vcpu_apic(vm->vcpu);
     if (is_amd(vm) && vx_vcpu_cr8(vm->vcpu) != vx_apic_cr8(apic)) vx_apic_set_cr8(apic, vx_vcpu_cr8(vm->vcpu));
     vx_apic_update_priority(apic);
-}
-
-static void ask_for_window(vmm_vm *vm, bool wanted)
-{
-    vm->vmcs.cpu &= ~VX_CPU_INTERRUPT_WINDOW_EXITING;
-    if (wanted) vm->vmcs.cpu |= VX_CPU_INTERRUPT_WINDOW_EXITING;
-    vm->vmcb.interrupt.v_irq = wanted;
-    vm->vmcb.interrupt.v_intr_prio = V_INTR_PRIO_HIGHEST;
-    vm->vmcb.intercepts1 = wanted ? vm->vmcb.intercepts1 | SVM1_VINTR : vm->vmcb.intercepts1 & ~SVM1_VINTR;
 }
 
 /* `held`: class of an interrupt that the task priority holds back, or 0. */
@@ -151,15 +166,18 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
     uint8_t vector = arrived(vm, exit, record);
     catch_up(vm);
     if (vector) (void)vx_apic_accept(apic, &(vx_interrupt_message){.vector = vector, .source = VX_APIC_NOBODY});
-    bool operation = record && is_apic_operation(record) && completes(exit, record, resume);
+    bool operation = record && is_apic_operation(record) && completes(vm, exit, record, resume);
     bool done_by_processor = exit->reason == VX_EXIT_TPR_BELOW_THRESHOLD || exit->reason == VX_EXIT_EOI_INDUCED;
-    if (operation && (is_amd(vm) || !done_by_processor)) emulate(vm, record, payload);
+    if (is_amd(vm)) done_by_processor = guest_avic_exit(vm, exit) && !guest_avic_incomplete(vm, exit);
+    if (operation && !done_by_processor) emulate(vm, record, payload);
     if (exit->reason == VX_EXIT_EOI_INDUCED && !is_amd(vm) && apic->setup.end_of_interrupt)
         apic->setup.end_of_interrupt(apic->setup.bus, (uint8_t)exit->qualification);
     bool window = guest_nmi_prepare(vm);
-    if (delivers_virtually(vm))
-        prepare_delivery(vm, window);
-    else
-        prepare_injection(vm, window);
+    if (!prepare_avic(vm)) {
+        if (delivers_virtually(vm))
+            prepare_delivery(vm, window);
+        else
+            prepare_injection(vm, window);
+    }
     return operation ? VX_RESUME_NEXT : resume;
 }

@@ -1,6 +1,7 @@
 /* Life of the hypervisor, and the way of an exit: scheme first, else the common handler, which pays its cost and lets
  * the instruction through. */
 #include "guest_apic.h"
+#include "guest_avic.h"
 #include "guest_registers.h"
 #include "handler_touch.h"
 #include "vx_vmx.h"
@@ -14,11 +15,11 @@ static bool is_device_access(const vx_record *record)
 }
 
 /* The local APIC's page is device memory too, unless the processor stands in for it: that exit says so itself. */
-static bool is_apic_access(const vx_exit *exit, const vx_record *record)
+static bool is_apic_access(const vmm_vm *vm, const vx_exit *exit, const vx_record *record)
 {
     bool apic = record && (record->kind == VX_REC_APIC_READ || record->kind == VX_REC_APIC_WRITE);
     return apic && exit->reason != VX_EXIT_APIC_ACCESS && exit->reason != VX_EXIT_APIC_WRITE &&
-           exit->reason != VX_EXIT_TPR_BELOW_THRESHOLD;
+           exit->reason != VX_EXIT_TPR_BELOW_THRESHOLD && !guest_avic_exit(vm, exit);
 }
 
 static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
@@ -26,7 +27,7 @@ static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record
     vx_resume resume = VX_RESUME_RETRY;
     if (!vm->vmm->scheme->deprivileged) handler_cost_charge(vm, exit);
     if (vm->vmm->out_of_tables) return VX_RESUME_RETRY; /* the run is over: vx_vmm_status */
-    if (!vm->vmm->scheme->deprivileged && (is_device_access(record) || is_apic_access(exit, record)))
+    if (!vm->vmm->scheme->deprivileged && (is_device_access(record) || is_apic_access(vm, exit, record)))
         return vm->vmm->config->exits == VX_EXITS_KVM ? device_access_kvm(vm, exit, record) : VX_RESUME_NEXT;
     if (vm->vmm->scheme->on_exit(vm, exit, record, payload, &resume)) return resume;
     if (record) (void)guest_registers_write(vm, record); /* let through below: the read shadows follow */

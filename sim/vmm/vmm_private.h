@@ -57,6 +57,13 @@ struct vmm_vm {
     void *state;              /* the scheme's */
     vx_posted posted;         /* where posted interrupts are used */
     struct {
+        bool used;
+        vx_avic unit;
+        uint64_t physical_table[VX_AVIC_IDS];
+        uint32_t logical_table[256];
+        uint32_t *logical_of; /* its entry that names the vCPU; NULL: none */
+    } avic;
+    struct {
         bool masked;      /* the guest's handler of an NMI runs, as far as software must know that itself */
         bool lends_debug; /* #DB is intercepted for the step behind that IRET alone */
         bool iret_seen;   /* AMD: its IRET has exited, and is executed by the next exit */

@@ -7,7 +7,7 @@ static const char *const generated[] = {"gen:random:bytes=256k,refs=30k"};
 
 typedef struct outcome {
     uint64_t interrupts, ticks, tpr_writes, tpr_exits, instructions, exits;
-    uint64_t below, window, access, access_software, external, cr8, guest_faults, nmis, nmi_exits, irets;
+    uint64_t below, window, access, access_software, external, cr8, guest_faults, nmis, nmi_exits, irets, unaccelerated;
 } outcome;
 
 static uint64_t value_or_0(const vx_sim *sim, const char *path)
@@ -64,6 +64,7 @@ static outcome run(const char *cpu, const char *vmm, const char *scheme, const g
         .guest_faults = value_or_0(sim, "paging.guest_faults"),
         .nmis = value_or_0(sim, "events.nmis"),
         .nmi_exits = value_or_0(sim, amd ? "exits.by_reason.nmi.count" : "exits.by_reason.EXCEPTION_NMI.count"),
+        .unaccelerated = value_or_0(sim, "exits.by_reason.avic_unaccelerated_access.count"),
         .irets = value_or_0(sim, "exits.by_reason.iret.count"),
     };
     vx_sim_close(sim);
@@ -71,13 +72,23 @@ static outcome run(const char *cpu, const char *vmm, const char *scheme, const g
 }
 
 static const struct {
-    const char *cpu, *vmm, *scheme;
+    const char *cpu, *vmm, *scheme, *set;
 } machines[] = {
-    {"penryn", "textbook", "native"}, {"merom", "textbook", "shadow-wp"},   {"penryn", "textbook", "shadow-vtlb"},
-    {"penryn", "textbook", "trap"},   {"penryn", "textbook", "bt"},         {"nehalem", "textbook", "ept"},
-    {"nehalem", "kvm-6.1", "ept"},    {"nehalem", "kvm-6.1", "shadow-kvm"}, {"skylake", "kvm-6.1", "ept"},
-    {"haswell", "textbook", "ept"},   {"zen", "textbook", "npt"},           {"zen", "kvm-6.1", "npt"},
-    {"zen", "kvm-6.1", "shadow-kvm"},
+    {"penryn", "textbook", "native", NULL},
+    {"merom", "textbook", "shadow-wp", NULL},
+    {"penryn", "textbook", "shadow-vtlb", NULL},
+    {"penryn", "textbook", "trap", NULL},
+    {"penryn", "textbook", "bt", NULL},
+    {"nehalem", "textbook", "ept", NULL},
+    {"nehalem", "kvm-6.1", "ept", NULL},
+    {"nehalem", "kvm-6.1", "shadow-kvm", NULL},
+    {"skylake", "kvm-6.1", "ept", NULL},
+    {"haswell", "textbook", "ept", NULL},
+    {"zen", "textbook", "npt", NULL},
+    {"zen", "kvm-6.1", "npt", NULL},
+    {"zen", "kvm-6.1", "shadow-kvm", NULL},
+    {"zen", "textbook", "npt", "vmm.apic.avic=yes"},
+    {"zen2", "kvm-6.1", "npt", "vmm.apic.avic=yes"},
 };
 
 /* What the guest does and gets depends on its own instructions alone. */
@@ -90,7 +101,7 @@ static void every_machine_delivers_the_same(void **state)
             guest_habits habits = {ways[w], 3000, 1500, level, 5100, 2, 0};
             outcome first = {0};
             for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
-                outcome o = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
+                outcome o = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, machines[m].set);
                 if (m == 0) first = o;
                 assert_true(o.interrupts > 20);
                 assert_int_equal(o.interrupts, o.ticks);
@@ -126,6 +137,21 @@ static void help_saves_what_it_is_for(void **state)
     /* With virtual-interrupt delivery and posting only first touches of memory exit. */
     outcome apicv = run("skylake", "kvm-6.1", "ept", &masked, NULL);
     assert_int_equal(apicv.external + apicv.below + apicv.access + apicv.window + apicv.tpr_exits, 0);
+    /* AVIC, by CR8 and by the page. */
+    for (unsigned page = 0; page < 2; page++) {
+        if (page) masked.apic = "page";
+        outcome avic = run("zen", "kvm-6.1", "npt", &masked, "vmm.apic.avic=yes");
+        assert_true(avic.interrupts > 5);
+        assert_int_equal(avic.external + avic.window + avic.tpr_exits, 0);
+        assert_int_equal(avic.unaccelerated, 0);
+    }
+    /* In x2APIC mode it is off on processors without x2AVIC. */
+    masked.apic = "x2apic";
+    outcome off = run("zen", "kvm-6.1", "npt", &masked, "vmm.apic.avic=yes");
+    outcome never = run("zen", "kvm-6.1", "npt", &masked, "vmm.apic.avic=no");
+    assert_int_equal(off.tpr_exits, off.tpr_writes);
+    assert_int_equal(off.external, never.external);
+    assert_int_equal(never.exits, off.exits);
 }
 
 /* One interrupt arrives while the task priority holds it back: lowering it is one exit, and then the delivery; with
@@ -176,9 +202,9 @@ static void nmis_reach_every_guest(void **state)
     (void)state;
     for (size_t m = 0; m < sizeof machines / sizeof *machines; m++) {
         guest_habits habits = {"page", 3000, 1500, 15, 5100, 0, 4000};
-        outcome with = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
+        outcome with = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, machines[m].set);
         habits.nmi = 0;
-        outcome without = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, NULL);
+        outcome without = run(machines[m].cpu, machines[m].vmm, machines[m].scheme, &habits, machines[m].set);
         assert_true(with.nmis > 20);
         assert_int_equal(without.nmis, 0);
         assert_int_equal(with.interrupts, with.ticks);
@@ -191,6 +217,8 @@ static void nmis_reach_every_guest(void **state)
     outcome amd = run("zen", "kvm-6.1", "npt", &habits, NULL);
     assert_int_equal(amd.nmi_exits, amd.nmis);
     assert_int_equal(amd.irets, amd.nmis);
+    amd = run("zen", "kvm-6.1", "npt", &habits, "vmm.apic.avic=yes");
+    assert_int_equal(amd.unaccelerated, amd.nmis); /* EOIs are not among them */
     amd = run("zen", "textbook", "npt", &habits, "cpu.svm.vnmi=yes");
     assert_int_equal(amd.nmi_exits, amd.nmis);
     assert_int_equal(amd.irets, 0);

@@ -60,6 +60,7 @@ struct vx_apic {
     uint8_t startup_vector; /* of the STARTUP event: execution starts at vector * 4096 */
     struct {
         bool running;
+        uint32_t mode;     /* LVT bits 18:17 that it runs by: the page's may have been written past the APIC */
         uint32_t count;    /* at `since` */
         vx_tick since;     /* when `count` was current */
         uint64_t deadline; /* IA32_TSC_DEADLINE; 0: disarmed */

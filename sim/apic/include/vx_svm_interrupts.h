@@ -44,6 +44,8 @@ uint8_t vx_svm_take_virtual_interrupt(vx_svm_interrupt *i);
 /* Entries of the logical APIC ID table: bits 7:0 are the guest's physical ID. */
 #define VX_AVIC_LOGICAL_VALID (1U << 31)
 
+enum { VX_AVIC_IDS = 255 }; /* of a physical table: FFH is everyone */
+
 typedef struct vx_avic {
     uint8_t *page; /* this vCPU's backing page */
     uint32_t id;   /* its guest physical APIC ID */

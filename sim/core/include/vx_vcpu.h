@@ -199,8 +199,8 @@ uint64_t vx_vcpu_leave_root(vx_vcpu *vcpu, uint32_t reason, uint64_t references)
 void vx_vcpu_exit(vx_vcpu *vcpu, const vx_exit *exit);
 
 /* An interrupt arrives for this guest, between two runs: at its APIC without a hypervisor; posted where the VMCS
- * processes posted interrupts; else as an external interrupt, which exits with its vector in the interruption
- * information. It is taken at the next instruction boundary that lets it in: drain or run. */
+ * processes posted interrupts, or AVIC is on; else as an external interrupt, which exits with its vector in the
+ * interruption information. It is taken at the next instruction boundary that lets it in: drain or run. */
 void vx_vcpu_interrupt(vx_vcpu *vcpu, uint8_t vector);
 
 /* The same of an NMI, from whatever source; it exits where the controls say so. And the guest's performance counter

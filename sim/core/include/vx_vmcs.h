@@ -204,7 +204,8 @@ typedef struct vx_vmcb {
     uint64_t nested_cr3;
     uint8_t nested_levels; /* of the nested tables, as the host's paging mode at VMRUN says: 4, or 5 with CR4.LA57 */
     uint16_t pause_filter_count, pause_filter_threshold; /* 0 where the processor has no such filter: svm_pause.c */
-    vx_svm_interrupt interrupt;                          /* offset 060h: V_TPR, V_IRQ, ...; loaded by VMRUN */
+    vx_avic *avic; /* what AVIC's pointers name (098h, 0E0h, 0F0h, 0F8h); NULL: AVIC_ENABLE is 0. The caller's */
+    vx_svm_interrupt interrupt; /* offset 060h: V_TPR, V_IRQ, ...; loaded by VMRUN */
 } vx_vmcb;
 
 /* Activity states (SDM 24.4.2). */

@@ -247,7 +247,7 @@ typedef struct vx_cfg_vmm {
     vx_cfg_shadow shadow;
     vx_cfg_xen_shadow xen;
     bool vpid; /* uses VPID where the CPU has it */
-    bool flexpriority, apicv;
+    bool flexpriority, apicv, avic;
     vx_tpr_policy tpr_trap;
     uint32_t eoi_ticks;    /* handler of an EOI by a path of its own; 0: none, it is emulated as any access */
     bool apic_page_mapped; /* exit policy kvm: the APIC-access page is mapped without APICv as well */
