@@ -1,4 +1,4 @@
-/* vexit io: devices' DMA through the IOMMU, one column a policy of its driver; or guests that send through a card, one
+/* vexit io: devices' DMA through the IOMMU, one column a policy of its driver; or guests that use a card, one
  * column a path. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -21,6 +21,11 @@ enum {
     KEY_GUESTS,
     KEY_PAYLOAD,
     KEY_WINDOW,
+    KEY_WORKLOAD,
+    KEY_DIRECTION,
+    KEY_FLOWS,
+    KEY_REQUEST,
+    KEY_RESPONSE,
     KEY_MS
 };
 
@@ -40,15 +45,21 @@ static const struct argp_option option_list[] = {
     {"batch", KEY_BATCH, "N", 0, "deferred: unmaps that one invalidation serves (default: 250)", 0},
     {"batch-us", KEY_BATCH_US, "N", 0, "deferred: longest wait in microseconds (default: 10000)", 0},
     {"leaf-hint", KEY_HINT, "on|off", 0, "unmaps leave upper table entries in the caches (default: on)", 0},
-    {"seed", KEY_SEED, "N", 0, "seed of a generated trace (default: 1)", 0},
+    {"seed", KEY_SEED, "N", 0, "seed of a generated trace, or of many-flows' messages (default: 1)", 0},
     {"whole-chunks", KEY_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
-    {"nic", KEY_NIC, "MODEL", 0, "guests that send through this card instead of a trace (vexit model list nic)", 1},
+    {"nic", KEY_NIC, "MODEL", 0, "guests that use this card instead of a trace (vexit model list nic)", 1},
     {"cpu", KEY_CPU, "MODEL", 0, "with --nic: CPU model of guests and back-end", 1},
     {"path", KEY_PATH, "PATH,...", 0,
-     "with --nic: native, emulated, para, passthrough, sriov (default: the first four)", 1},
+     "with --nic: native, emulated, para, vmdq, passthrough, sriov (default: all but vmdq and sriov)", 1},
     {"guests", KEY_GUESTS, "N", 0, "with --nic: guests, each with a processor of its own (default: 1)", 1},
-    {"payload", KEY_PAYLOAD, "BYTES", 0, "with --nic: of a frame (default: 1448, a full one)", 1},
-    {"window", KEY_WINDOW, "N", 0, "with --nic: unacknowledged frames of a guest (default: 45, 64 KiB)", 1},
+    {"workload", KEY_WORKLOAD, "NAME", 0, "with --nic: stream, request-response or many-flows (default: stream)", 1},
+    {"direction", KEY_DIRECTION, "transmit|receive", 0,
+     "with --nic: who begins, the guests or the peer (default: transmit)", 1},
+    {"payload", KEY_PAYLOAD, "BYTES", 0, "with --nic: of a full frame (default: 1448; 8948 is a jumbo frame)", 1},
+    {"window", KEY_WINDOW, "N", 0, "with --nic: unacknowledged frames of a connection (default: 45, 64 KiB)", 1},
+    {"flows", KEY_FLOWS, "N", 0, "with --nic: connections of a guest (default: 1; many-flows: 64)", 1},
+    {"request", KEY_REQUEST, "BYTES", 0, "with request-response: of a request (default: 1)", 1},
+    {"response", KEY_RESPONSE, "BYTES", 0, "with request-response: of a response (default: 1)", 1},
     {"ms", KEY_MS, "N", 0, "with --nic: simulated milliseconds (default: 200)", 1},
     {"clock", KEY_CLOCK, "heap|systemc", 0, "with --nic: which clock; systemc takes one path (default: heap)", 1},
     {"quantum", KEY_QUANTUM, "N", 0, "with --nic: quantum in ticks; no result depends on it (default: 1000)", 1},
@@ -90,6 +101,24 @@ static void take_paths(struct argp_state *state, io_options *o, char *text)
     }
 }
 
+static void take_workload(struct argp_state *state, io_options *o, const char *word)
+{
+    const char *names[VX_WORKLOADS];
+    for (unsigned i = 0; i < VX_WORKLOADS; i++) names[i] = vx_workload_name((vx_workload)i);
+    if (vx_workload_parse(word, &o->guests.workload)) return;
+    const char *near = vx_did_you_mean(word, names, VX_WORKLOADS);
+    argp_error(state, "--workload: no workload '%s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
+               near ? "'?" : "");
+}
+
+static bool is_receive(struct argp_state *state, const char *word)
+{
+    bool receive = strcmp(word, "receive") == 0;
+    if (!receive && strcmp(word, "transmit") != 0)
+        argp_error(state, "--direction: '%s' is not transmit or receive", word);
+    return receive;
+}
+
 static unsigned small_count(struct argp_state *state, const char *option, const char *text)
 {
     uint64_t value = option_count(state, option, text);
@@ -119,6 +148,21 @@ static error_t parse_guests(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_WINDOW:
         o->guests.window = small_count(state, "window", arg);
+        return 0;
+    case KEY_WORKLOAD:
+        take_workload(state, o, arg);
+        return 0;
+    case KEY_DIRECTION:
+        o->guests.receive = is_receive(state, arg);
+        return 0;
+    case KEY_FLOWS:
+        o->guests.flows = small_count(state, "flows", arg);
+        return 0;
+    case KEY_REQUEST:
+        o->guests.request = small_count(state, "request", arg);
+        return 0;
+    case KEY_RESPONSE:
+        o->guests.response = small_count(state, "response", arg);
         return 0;
     case KEY_MS:
         o->guests.milliseconds = small_count(state, "ms", arg);
@@ -188,7 +232,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp io_argp = {
     .options = option_list,
     .parser = parse,
-    .doc = "Replay a trace of devices' DMA through the IOMMU, or have guests send through a network card."};
+    .doc = "Replay a trace of devices' DMA through the IOMMU, or have guests use a network card."};
 
 /* ---- text ---- */
 
@@ -253,7 +297,9 @@ static void print_paths(const json_t *document)
                                     {"  99 %", "latency_ns.p99"},
                                     {"processor use: guests", "cpu_use.guests"},
                                     {"  back-end", "cpu_use.backend"},
-                                    {"frames", "frames.sent"},
+                                    {"messages a second", "messages.per_second"},
+                                    {"frames with payload", "frames.sent"},
+                                    {"  sent again", "frames.sent_again"},
                                     {"interrupts of guests", "interrupts.guests"},
                                     {"exits", "exits.total"},
                                     {"  a frame", "derived.exits_per_frame"},
@@ -264,10 +310,12 @@ static void print_paths(const json_t *document)
                                     {"table reads of the IOMMU", "dma.table_reads"}};
     const json_t *runs = json_object_get(document, "runs"), *first = json_array_get(runs, 0);
     printf("machine  %s, chipset %s, nic %s, %" JSON_INTEGER_FORMAT " guests, %" JSON_INTEGER_FORMAT
-           " bytes a frame, window %" JSON_INTEGER_FORMAT "\n\n",
+           " bytes a frame\n%s, %s: %" JSON_INTEGER_FORMAT " connections a guest, window %" JSON_INTEGER_FORMAT "\n\n",
            json_string_value(json_object_get(first, "cpu")), json_string_value(json_object_get(first, "chipset")),
            json_string_value(json_object_get(first, "nic")), json_integer_value(json_object_get(first, "guests")),
-           json_integer_value(json_object_get(first, "payload")), json_integer_value(json_object_get(first, "window")));
+           json_integer_value(json_object_get(first, "payload")), json_string_value(at(first, "workload.name")),
+           json_string_value(at(first, "workload.direction")), json_integer_value(at(first, "workload.flows")),
+           json_integer_value(json_object_get(first, "window")));
     print_heads(runs, "path");
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) print_row(runs, rows[i].label, rows[i].path);
     for (size_t i = 0; i < json_array_size(runs); i++)
@@ -328,6 +376,7 @@ static void settle(io_options *o)
     o->io.sets = o->guests.sets = o->machine.sets;
     o->io.set_count = o->guests.set_count = o->machine.set_count;
     o->guests.chipset = o->io.chipset;
+    o->guests.seed = o->io.seed;
     o->guests.paths = o->paths;
 }
 

@@ -1,4 +1,4 @@
-/* Guests that send through a card, one run a path: machine and clock put together, and the document of `vexit io`. */
+/* Guests that use a card, one run a path: machine and clock put together, and the document of `vexit io`. */
 #include "vexit.h"
 
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "vx_model.h"
 #include "vx_report.h"
 
-enum { PROCESSES_MAX = VX_IO_GUESTS_MAX + 3, TABLES_BYTES = 16 << 20, IDENTITIES_MAX = 8 };
+enum { IDENTITIES_MAX = 8, MANY_FLOWS = 64 };
 
 typedef struct path_run {
     const vx_io_path_options *options;
@@ -17,10 +17,9 @@ typedef struct path_run {
     vx_physmem memory;
     vx_io_machine *machine;
     vx_clk *clk;
-    vx_clk_process *process[PROCESSES_MAX];
+    vx_clk_process *process[VX_IO_PROCESSES_MAX];
     vx_stats stats;
     const vx_io_machine_counts *counts;
-    uint64_t throughput_num, throughput_den, busy[2], time[2];
 } path_run;
 
 static void kick(void *context, unsigned process, vx_tick at)
@@ -33,7 +32,7 @@ static vx_status build(path_run *run, vx_msg *msg)
 {
     const vx_io_machine_hooks hooks = {run, kick};
     vx_arena_init(&run->arena);
-    vx_status status = vx_physmem_init(&run->memory, TABLES_BYTES, msg);
+    vx_status status = vx_physmem_init(&run->memory, vx_io_machine_memory(&run->config), msg);
     if (!status) status = vx_io_machine_init(&run->machine, &run->arena, &run->memory, &run->config, &hooks, msg);
     if (!status)
         status = vx_clk_open(&run->clk, run->options->clock,
@@ -90,29 +89,45 @@ static void causes(path_run *run, const vx_ledger *ledger, const char *path)
     vx_stats_add(&run->stats, &table);
 }
 
-static vx_status declare(path_run *run, vx_msg *msg)
+static void declare_frames(path_run *run)
 {
     const vx_io_machine_counts *c = run->counts;
-    static const char *const percentiles[] = {"p50", "p90", "p99", "p99_9"};
-    vx_stats_init(&run->stats);
-    ratio(run, &c->total.payload_bytes, &c->elapsed, 8.0 * run->config.cpu->core.mhz, "Mbit/s",
-          "acknowledged payload over time", "throughput_mbit_s");
-    ratio(run, &c->lost, &c->total.frames, 1, "1", "received frames that found no buffer, over frames", "loss");
-    for (unsigned i = 0; i < 4; i++) {
-        char path[32];
-        snprintf(path, sizeof path, "latency_ns.%s", percentiles[i]);
-        scalar(run, &c->latency_ns[i], "ns", "from a frame's beginning to its acknowledgement, percentile", path);
-    }
+    scalar(run, &c->frames, "frames", "frames with payload that both ends sent", "frames.sent");
+    scalar(run, &c->resent, "frames", "among them, sent again", "frames.sent_again");
+    scalar(run, &c->acks, "frames", "acknowledgements without payload", "frames.acknowledgements");
+    scalar(run, &c->acknowledged, "frames", "frames with payload that were acknowledged", "frames.acknowledged");
+    scalar(run, &c->wire_frames, "frames", "frames that the card put onto the wire", "frames.on_wire");
+    scalar(run, &c->memory_frames, "frames", "received frames that the card wrote to memory", "frames.to_memory");
+    scalar(run, &c->lost_fifo, "frames", "received frames for which the card had no room", "frames.lost_in_card");
+    scalar(run, &c->lost_ring, "frames", "received frames for which there was no buffer", "frames.lost_no_buffer");
+    scalar(run, &c->lost_front, "frames", "received frames for which the ring to the guest had no room",
+           "frames.lost_to_guest");
+    scalar(run, &c->timeouts, "timeouts", "retransmission timers that ran out", "frames.timeouts");
+}
+
+static void declare_use(path_run *run)
+{
+    const vx_io_machine_counts *c = run->counts;
     ratio(run, &c->guest_busy, &c->guest_time, 1, "1", "share of time in which the guests' processors were busy",
           "cpu_use.guests");
-    ratio(run, &c->backend_busy, &c->elapsed, 1, "1", "share of time in which the back-end's processor was busy",
+    ratio(run, &c->backend_busy, &c->backend_time, 1, "1", "share of time in which the back-ends' processors were busy",
           "cpu_use.backend");
-    ratio(run, &c->wire_busy, &c->elapsed, 1, "1", "share of time in which the wire carried frames", "wire_use");
-    scalar(run, &c->total.frames, "frames", "frames that guests sent", "frames.sent");
-    scalar(run, &c->total.acknowledged, "frames", "frames that were acknowledged", "frames.acknowledged");
-    scalar(run, &c->wire_frames, "frames", "frames that the card put onto the wire", "frames.on_wire");
+    ratio(run, &c->wire_busy, &c->elapsed, 1, "1",
+          "share of time in which the wire carried frames, in its busier direction", "wire_use");
+    scalar(run, &c->guest_time, "ticks", "time of the guests' processors", "cycles.total");
+    causes(run, &c->total.ledger, "cycles.by_cause");
+    causes(run, &c->backend, "cycles.backend_by_cause");
+}
+
+static void declare_events(path_run *run)
+{
+    const vx_io_machine_counts *c = run->counts;
     scalar(run, &c->total.interrupts, "interrupts", "interrupts that guests took", "interrupts.guests");
     scalar(run, &c->nic_interrupts, "interrupts", "interrupts that the card raised", "interrupts.card");
+    scalar(run, &c->remapped, "interrupts", "among them, remapped by VT-d", "interrupts.remapped");
+    scalar(run, &c->notified, "interrupts", "among them, posted with a notification", "interrupts.notified");
+    scalar(run, &c->posted, "interrupts", "among them, posted without one", "interrupts.posted");
+    scalar(run, &c->interrupts_blocked, "interrupts", "among them, blocked by VT-d", "interrupts.blocked");
     scalar(run, &c->dma_blocked, "requests", "DMAs that the IOMMU refused", "dma.blocked");
     scalar(run, &c->table_reads, "accesses", "reads of tables for the card's DMA", "dma.table_reads");
     scalar(run, &c->total.exits_total, "exits", "VM exits", "exits.total");
@@ -121,11 +136,39 @@ static vx_status declare(path_run *run, vx_msg *msg)
         snprintf(path, sizeof path, "exits.by_reason.%s", vx_io_exit_name((vx_io_exit)i));
         scalar(run, &c->total.exits[i], "exits", "VM exits of this reason", path);
     }
-    ratio(run, &c->total.exits_total, &c->total.frames, 1, "exits", "VM exits a frame", "derived.exits_per_frame");
-    scalar(run, &c->guest_time, "ticks", "time of the guests' processors", "cycles.total");
-    causes(run, &c->total.ledger, "cycles.by_cause");
-    causes(run, &c->backend, "cycles.backend_by_cause");
+    ratio(run, &c->total.exits_total, &c->frames, 1, "exits", "VM exits a frame with payload",
+          "derived.exits_per_frame");
+}
+
+static vx_status declare(path_run *run, vx_msg *msg)
+{
+    const vx_io_machine_counts *c = run->counts;
+    static const char *const percentiles[] = {"p50", "p90", "p99", "p99_9"};
+    double mhz = run->config.cpu->core.mhz;
+    vx_stats_init(&run->stats);
+    ratio(run, &c->payload_bytes, &c->elapsed, 8 * mhz, "Mbit/s", "acknowledged payload of both ends over time",
+          "throughput_mbit_s");
+    scalar(run, &c->messages, "messages", "messages acknowledged whole, or requests answered", "messages.count");
+    ratio(run, &c->messages, &c->elapsed, 1e6 * mhz, "1/s", "the same over time", "messages.per_second");
+    ratio(run, &c->lost, &c->frames, 1, "1", "received frames lost, over frames with payload", "loss");
+    for (unsigned i = 0; i < 4; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "latency_ns.%s", percentiles[i]);
+        scalar(run, &c->latency_ns[i], "ns",
+               "from the beginning of a frame, message or request to its acknowledgement or answer, percentile", path);
+    }
+    declare_frames(run);
+    declare_use(run);
+    declare_events(run);
     return vx_stats_ok(&run->stats, msg);
+}
+
+/* What guests and peer did. */
+static json_t *workload_json(const vx_io_machine_config *config)
+{
+    return json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", vx_workload_name(config->workload), "direction",
+                     config->receive ? "receive" : "transmit", "flows", (int)config->flows, "request",
+                     (int)config->request, "response", (int)config->response);
 }
 
 static json_t *run_json(path_run *run, vx_msg *msg)
@@ -137,6 +180,7 @@ static json_t *run_json(path_run *run, vx_msg *msg)
     vx_report_run report = {.name = name,
                             .scheme = name,
                             .cpu = run->config.cpu->name,
+                            .seed = run->config.seed,
                             .models = {run->models[0], run->models[1], run->models[2]},
                             .approximate = approximate,
                             .stats = &run->stats,
@@ -144,12 +188,13 @@ static json_t *run_json(path_run *run, vx_msg *msg)
                             .identity_count = count};
     json_t *object = vx_report_run_json(&report, msg);
     if (!object) return NULL;
-    static const char *const foreign[] = {"scheme", "vmm", "vpid", "class", "seed"};
+    static const char *const foreign[] = {"scheme", "vmm", "vpid", "class"};
     for (unsigned i = 0; i < sizeof foreign / sizeof *foreign; i++) json_object_del(object, foreign[i]);
     bool done = json_object_set_new(object, "path", json_string(name)) == 0 &&
                 json_object_set_new(object, "chipset", json_string(run->config.chipset->name)) == 0 &&
                 json_object_set_new(object, "nic", json_string(run->config.nic->name)) == 0 &&
                 json_object_set_new(object, "guests", json_integer(run->config.guests)) == 0 &&
+                json_object_set_new(object, "workload", workload_json(&run->config)) == 0 &&
                 json_object_set_new(object, "payload", json_integer(run->config.payload)) == 0 &&
                 json_object_set_new(object, "window", json_integer(run->config.window)) == 0 &&
                 json_object_set_new(object, "milliseconds", json_integer(run->options->milliseconds)) == 0 &&
@@ -184,11 +229,18 @@ static vx_status all_paths(const vx_io_path_options *o, vx_model *const models[3
         path_run run = {.options = o, .models = models};
         run.config = (vx_io_machine_config){.path = o->paths[i],
                                             .guests = o->guests,
+                                            .workload = o->workload,
+                                            .receive = o->receive,
                                             .payload = o->payload,
                                             .window = o->window,
+                                            .flows = o->flows,
+                                            .request = o->request ? o->request : 1,
+                                            .response = o->response ? o->response : 1,
+                                            .seed = o->seed,
                                             .cpu = vx_model_cpu(models[0]),
                                             .chipset = vx_model_chipset(models[1]),
                                             .nic = vx_model_nic(models[2])};
+        if (!o->flows) run.config.flows = o->workload == VX_WORKLOAD_MANY_FLOWS ? MANY_FLOWS : 1;
         status = one_path(&run, runs, msg);
     }
     if (!status) {

@@ -163,14 +163,19 @@ vx_status vx_io_document(json_t **document, const vx_io_options *options, vx_msg
 
 struct vx_clk_event; /* vx_clk.h */
 
-/* Guests that send a stream through a card, once for each path (vx_io_machine.h), for some simulated time. */
+/* Guests that use a network card, once for each path (vx_io_machine.h), for some simulated time. */
 typedef struct vx_io_path_options {
     const char *cpu, *chipset, *nic; /* model names or files; required */
     const vx_io_path *paths;
     unsigned path_count;
-    unsigned guests;  /* 1 to 64 */
-    unsigned payload; /* bytes a frame; 1448 is a full one */
-    unsigned window;  /* unacknowledged frames of a guest; 45 are 64 KiB */
+    unsigned guests; /* 1 to 64 */
+    vx_workload workload;
+    bool receive;               /* the peer begins: sends the stream, the messages, the requests */
+    unsigned payload;           /* bytes of a full frame; 1448: a standard one, 8948: a jumbo frame */
+    unsigned window;            /* unacknowledged frames of a connection; 45 are 64 KiB */
+    unsigned flows;             /* connections of a guest; 0: 1, with many-flows 64 */
+    uint32_t request, response; /* bytes of request-response's messages; 0: 1 */
+    uint64_t seed;              /* of many-flows */
     unsigned milliseconds;
     const char *const *sets;
     unsigned set_count;

@@ -4,6 +4,8 @@
 
 #include "vx_dev.h"
 
+enum { NIC_STATIONS_MAX = 1024 };
+
 /* A ring of frames with their times; room is a power of two. */
 typedef struct frame_ring {
     vx_frame *frame;
@@ -26,39 +28,86 @@ static inline const vx_frame *frame_ring_first(const frame_ring *ring)
 }
 static inline vx_tick frame_ring_due(const frame_ring *ring) { return ring->due[ring->head & (ring->room - 1)]; }
 
-/* One function of the card. */
+/* The card's view of a ring in memory. */
+typedef struct nic_ring {
+    uint64_t base;
+    uint32_t head, tail, count;
+} nic_ring;
+
 typedef struct nic_queue {
-    frame_ring tx;               /* posted, not yet on the wire */
-    frame_ring rx;               /* in memory, not yet taken */
-    uint32_t posted;             /* descriptors in use: posted or sent and not taken back */
-    uint32_t sent;               /* sent, not taken back */
-    uint32_t tx_place, rx_place; /* next descriptors, for their addresses */
-    bool masked, cause;          /* interrupt mask; something to tell */
-    vx_tick quiet_until;         /* moderation */
+    nic_ring transmit, receive;
 } nic_queue;
+
+typedef struct nic_vector {
+    uint64_t address; /* message */
+    uint32_t data;
+    bool masked, cause;  /* something to tell */
+    vx_tick quiet_until; /* moderation */
+} nic_vector;
+
+/* Where the card is in receiving: one frame at a time. */
+typedef struct nic_receiving {
+    frame_ring fifo;
+    uint64_t fifo_bytes;
+    bool busy;
+    vx_tick done;
+    unsigned queue;
+    uint64_t descriptor; /* its device address */
+    vx_frame frame;
+} nic_receiving;
 
 struct vx_nic {
     vx_nic_config config;
     vx_dev_hooks hooks;
     vx_wire *wire;
     nic_queue *queue;
-    unsigned turn;     /* queue whose turn on the wire it is */
-    vx_tick wire_free; /* outgoing direction */
+    nic_vector *vector;
+    uint8_t filter[NIC_STATIONS_MAX]; /* queue of a station */
+    unsigned turn;                    /* queue whose turn on the wire it is */
+    vx_tick wire_free;                /* outgoing direction */
+    nic_receiving receiving;
     vx_nic_counts counts;
 };
 
 struct vx_wire {
-    vx_nic *nic;
-    frame_ring out;           /* to the peer: due is the arrival */
-    frame_ring in;            /* to the NIC */
-    vx_tick in_free;          /* incoming direction */
-    uint16_t *unacknowledged; /* by queue: frames since the last acknowledgement */
+    vx_wire_config config;
+    vx_dev_hooks hooks;
+    frame_ring out;  /* to the peer: due is the arrival */
+    frame_ring in;   /* to the NIC */
+    vx_tick in_free; /* incoming direction */
+    vx_tick in_busy;
+    unsigned turn; /* station whose turn it is */
 };
 
+vx_tick vx_nic_ticks(const vx_nic *nic, uint64_t ns);
 vx_tick vx_nic_wire_ticks(const vx_nic *nic, unsigned bytes); /* of a frame with headers */
-vx_tick vx_nic_delay_ticks(const vx_nic *nic);
-/* A frame has arrived; DMA to memory, cause of an interrupt. */
-void vx_nic_receive(vx_nic *nic, const vx_frame *frame, vx_tick now);
 void vx_wire_carry(vx_wire *wire, const vx_frame *frame, vx_tick arrival);
+
+/* ---- one card's DMA (nic.c) ---- */
+
+/* The device writes to or reads from [address, address + bytes), page by page; `data` holds the first `held` of them.
+ * Adds to *took; false where the IOMMU refuses. */
+typedef struct nic_dma {
+    unsigned queue;
+    uint64_t address;
+    unsigned bytes;
+    bool write;
+    void *data;
+    unsigned held;
+} nic_dma;
+bool nic_dma_do(vx_nic *nic, const nic_dma *access, vx_tick *took);
+
+/* ---- interrupts (nic_interrupts.c) ---- */
+
+/* The queue has something to tell. */
+void nic_cause(vx_nic *nic, unsigned queue, vx_tick now);
+void nic_tell_all(vx_nic *nic, vx_tick now);
+
+/* ---- receiving (nic_receive.c) ---- */
+
+/* A frame has arrived from the wire. */
+void nic_arrive(vx_nic *nic, const vx_frame *frame, vx_tick now);
+/* What the receiving half does at `now`; when it wants to run next. */
+vx_tick nic_receive_step(vx_nic *nic, vx_tick now);
 
 #endif

@@ -1,10 +1,7 @@
-/* The network card (vx_dev.h): queues, DMA, arbitration, interrupts with mask and moderation.
- *
- * Registers and their meaning follow the 8254x family (Intel, "PCI/PCI-X Family of Gigabit Ethernet Controllers
- * Software Developer's Manual", 3.2 to 3.5 and 13.4); how a driver reaches them is the path's (sim/vmm). */
+/* The network card (vx_dev.h): rings, DMA, arbitration, sending. */
 #include "dev_private.h"
 
-enum { DESCRIPTOR_BYTES = 16, QUEUE_SHIFT = 21, BUFFER_OFFSET = 1 << 14, BUFFER_SHIFT = 11 };
+#include <string.h>
 
 vx_status vx_frame_ring_init(frame_ring *ring, vx_arena *arena, uint32_t least, vx_msg *msg)
 {
@@ -18,7 +15,7 @@ vx_status vx_frame_ring_init(frame_ring *ring, vx_arena *arena, uint32_t least, 
 
 /* ---- times ---- */
 
-static vx_tick ticks_of_ns(const vx_nic *nic, uint64_t ns) { return ns * nic->config.ticks_per_us / 1000; }
+vx_tick vx_nic_ticks(const vx_nic *nic, uint64_t ns) { return ns * nic->config.ticks_per_us / 1000; }
 
 vx_tick vx_nic_wire_ticks(const vx_nic *nic, unsigned bytes)
 {
@@ -26,86 +23,70 @@ vx_tick vx_nic_wire_ticks(const vx_nic *nic, unsigned bytes)
     return (bits * nic->config.ticks_per_us + mbit - 1) / mbit;
 }
 
-vx_tick vx_nic_delay_ticks(const vx_nic *nic) { return ticks_of_ns(nic, nic->config.nic->wire_ns); }
-
 /* ---- DMA ---- */
 
-/* One access of the device to memory: what it takes; *refused where the IOMMU blocks it. */
-static vx_tick dma(vx_nic *nic, unsigned queue, uint64_t offset, unsigned bytes, bool write, bool *refused)
+static void copy(vx_physmem *memory, uint64_t at, uint8_t *data, unsigned bytes, bool write)
 {
-    vx_tick took = ticks_of_ns(nic, ((uint64_t)bytes * nic->config.dma_page_ns + VX_PAGE_BYTES - 1) / VX_PAGE_BYTES);
-    if (!nic->config.iommu) return took;
-    const vx_dma_request request = {.address = {nic->config.buffers + ((uint64_t)queue << QUEUE_SHIFT) + offset},
-                                    .pasid = VX_PASID_NONE,
-                                    .source_id = (uint16_t)(nic->config.source_id + queue),
-                                    .write = write};
-    vx_dma_translation out;
-    if (vx_iommu_translate(nic->config.iommu, &request, &out) != VX_DMA_DONE) {
-        nic->counts.dma_blocked++;
-        *refused = true;
-    }
-    nic->counts.table_reads += out.accesses;
-    return took + out.ticks;
-}
-
-/* Descriptor, then the frame it names: buffers of 2 KiB behind the rings. */
-static vx_tick move_frame(vx_nic *nic, unsigned queue, uint32_t place, unsigned bytes, bool write, bool *refused)
-{
-    uint64_t half = write ? 1ULL << (QUEUE_SHIFT - 1) : 0;
-    vx_tick took = dma(nic, queue, half + (uint64_t)place * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES, false, refused);
-    if (*refused) return took;
-    took += dma(nic, queue, half + BUFFER_OFFSET + ((uint64_t)place << BUFFER_SHIFT), bytes, write, refused);
-    if (*refused) return took;
-    return took + dma(nic, queue, half + (uint64_t)place * DESCRIPTOR_BYTES, DESCRIPTOR_BYTES, true, refused);
-}
-
-/* ---- interrupts ---- */
-
-static void tell(vx_nic *nic, unsigned queue, vx_tick now)
-{
-    nic_queue *q = &nic->queue[queue];
-    if (!q->cause || q->masked) return;
-    if (now < q->quiet_until) {
-        nic->hooks.kick(nic->hooks.context, nic, q->quiet_until);
+    if (at > memory->bytes || bytes > memory->bytes - at) {
+        if (!write) memset(data, 0, bytes); /* nothing answers */
         return;
     }
-    q->cause = false;
-    q->quiet_until = now + ticks_of_ns(nic, nic->config.nic->moderation_ns);
-    nic->counts.interrupts++;
-    nic->hooks.interrupt(nic->hooks.context, queue, now);
+    if (write)
+        memcpy(memory->base + at, data, bytes);
+    else
+        memcpy(data, memory->base + at, bytes);
 }
 
-void vx_nic_mask(vx_nic *nic, unsigned queue, bool masked, vx_tick now)
+bool nic_dma_do(vx_nic *nic, const nic_dma *access, vx_tick *took)
 {
-    nic->queue[queue].masked = masked;
-    tell(nic, queue, now);
+    const vx_nic_config *config = &nic->config;
+    *took += vx_nic_ticks(nic, ((uint64_t)access->bytes * config->dma_page_ns + VX_PAGE_BYTES - 1) / VX_PAGE_BYTES);
+    for (unsigned done = 0; done < access->bytes;) {
+        uint64_t at = access->address + done;
+        unsigned left = access->bytes - done, page = VX_PAGE_BYTES - (unsigned)(at % VX_PAGE_BYTES);
+        unsigned part = left < page ? left : page;
+        vx_dma_translation out = {.hpa = {at}};
+        const vx_dma_request request = {.address = {at},
+                                        .pasid = VX_PASID_NONE,
+                                        .source_id =
+                                            (uint16_t)(config->source_id + (config->functions ? access->queue : 0)),
+                                        .write = access->write};
+        if (config->iommu && vx_iommu_translate(config->iommu, &request, &out) != VX_DMA_DONE) {
+            nic->counts.dma_blocked++;
+            nic->counts.table_reads += out.accesses;
+            *took += out.ticks;
+            return false;
+        }
+        nic->counts.table_reads += out.accesses;
+        *took += out.ticks;
+        if (done < access->held) {
+            unsigned held = access->held - done;
+            copy(config->memory, out.hpa.v, (uint8_t *)access->data + done, held < part ? held : part, access->write);
+        }
+        done += part;
+    }
+    return true;
 }
 
 /* ---- sending ---- */
 
-unsigned vx_nic_room(const vx_nic *nic, unsigned queue) { return nic->config.nic->tx_ring - nic->queue[queue].posted; }
-
-void vx_nic_send(vx_nic *nic, const vx_frame *frame, vx_tick now)
+void vx_nic_transmit_tail(vx_nic *nic, unsigned queue, uint32_t tail, vx_tick now)
 {
-    nic_queue *q = &nic->queue[frame->queue];
-    q->posted += frame_ring_put(&q->tx, frame, now);
+    nic_ring *ring = &nic->queue[queue].transmit;
+    ring->tail = tail % ring->count;
     nic->hooks.kick(nic->hooks.context, nic, now > nic->wire_free ? now : nic->wire_free);
 }
 
-unsigned vx_nic_take_sent(vx_nic *nic, unsigned queue)
+static bool has_frames(const vx_nic *nic, unsigned queue)
 {
-    nic_queue *q = &nic->queue[queue];
-    unsigned taken = q->sent;
-    q->sent = 0;
-    q->posted -= taken;
-    return taken;
+    return nic->queue[queue].transmit.head != nic->queue[queue].transmit.tail;
 }
 
 static bool next_queue(vx_nic *nic, unsigned *queue)
 {
     for (unsigned i = 0; i < nic->config.queues; i++) {
         unsigned candidate = (nic->turn + i) % nic->config.queues;
-        if (frame_ring_count(&nic->queue[candidate].tx) == 0) continue;
+        if (!has_frames(nic, candidate)) continue;
         nic->turn = (candidate + 1) % nic->config.queues;
         *queue = candidate;
         return true;
@@ -113,25 +94,49 @@ static bool next_queue(vx_nic *nic, unsigned *queue)
     return false;
 }
 
+/* Descriptor, the frame it names, descriptor written back. */
+static bool fetch(vx_nic *nic, unsigned queue, vx_frame *frame, unsigned *bytes, vx_tick *took)
+{
+    const nic_ring *ring = &nic->queue[queue].transmit;
+    uint64_t descriptor[2];
+    uint8_t headers[VX_FRAME_HEADERS] = {0};
+    nic_dma access = {.queue = queue,
+                      .address = ring->base + (uint64_t)ring->head * VX_NIC_DESCRIPTOR_BYTES,
+                      .bytes = VX_NIC_DESCRIPTOR_BYTES,
+                      .data = descriptor,
+                      .held = VX_NIC_DESCRIPTOR_BYTES};
+    if (!nic_dma_do(nic, &access, took)) return false;
+    *bytes = (unsigned)(descriptor[1] & VX_NIC_LENGTH);
+    const nic_dma buffer = {.queue = queue,
+                            .address = descriptor[0],
+                            .bytes = *bytes,
+                            .data = headers,
+                            .held = *bytes < VX_FRAME_HEADERS ? *bytes : VX_FRAME_HEADERS};
+    if (!nic_dma_do(nic, &buffer, took)) return false;
+    descriptor[1] |= VX_NIC_DONE;
+    access.write = true;
+    if (!nic_dma_do(nic, &access, took)) return false;
+    bool known = vx_frame_read(frame, headers) && frame->to_peer && vx_frame_bytes(frame) == *bytes;
+    nic->counts.not_frames += !known;
+    return known;
+}
+
 /* DMA overlaps with the frame before: the wire waits only for what is longer. */
 static void send_one(vx_nic *nic, unsigned queue, vx_tick now)
 {
-    nic_queue *q = &nic->queue[queue];
-    const vx_frame frame = *frame_ring_first(&q->tx);
-    unsigned bytes = frame.bytes + VX_FRAME_HEADERS;
-    bool refused = false;
-    vx_tick moved = move_frame(nic, queue, q->tx_place, bytes, false, &refused);
-    vx_tick wire = vx_nic_wire_ticks(nic, bytes);
-    q->tx.head++;
-    q->tx_place = (q->tx_place + 1) % nic->config.nic->tx_ring;
-    q->sent++;
-    q->cause = true;
+    nic_ring *ring = &nic->queue[queue].transmit;
+    vx_frame frame;
+    unsigned bytes = 0;
+    vx_tick moved = 0;
+    bool known = fetch(nic, queue, &frame, &bytes, &moved);
+    vx_tick wire = known ? vx_nic_wire_ticks(nic, bytes) : 0;
+    ring->head = (ring->head + 1) % ring->count;
     nic->wire_free = now + (moved > wire ? moved : wire);
-    if (refused) return;
+    nic_cause(nic, queue, now);
+    if (!known) return;
     nic->counts.frames_sent++;
-    nic->counts.payload_bytes += frame.bytes;
     nic->counts.wire_busy += wire;
-    vx_wire_carry(nic->wire, &frame, nic->wire_free + vx_nic_delay_ticks(nic));
+    vx_wire_carry(nic->wire, &frame, nic->wire_free + vx_nic_ticks(nic, nic->config.nic->wire_ns));
 }
 
 vx_tick vx_nic_step(void *self, vx_tick now, vx_tick horizon)
@@ -140,82 +145,56 @@ vx_tick vx_nic_step(void *self, vx_tick now, vx_tick horizon)
     vx_nic *nic = self;
     unsigned queue;
     if (now >= nic->wire_free && next_queue(nic, &queue)) send_one(nic, queue, now);
-    for (unsigned i = 0; i < nic->config.queues; i++) tell(nic, i, now);
-    for (unsigned i = 0; i < nic->config.queues; i++)
-        if (frame_ring_count(&nic->queue[i].tx)) return nic->wire_free > now ? nic->wire_free : now + 1;
-    return VX_TICK_NEVER;
-}
-
-/* ---- receiving ---- */
-
-void vx_nic_receive(vx_nic *nic, const vx_frame *frame, vx_tick now)
-{
-    nic_queue *q = &nic->queue[frame->queue];
-    bool refused = false;
-    if (frame_ring_count(&q->rx) >= nic->config.nic->rx_ring) {
-        nic->counts.lost++;
-        return;
+    vx_tick next = nic_receive_step(nic, now);
+    nic_tell_all(nic, now);
+    for (unsigned i = 0; i < nic->config.queues; i++) {
+        if (!has_frames(nic, i)) continue;
+        vx_tick sends = nic->wire_free > now ? nic->wire_free : now + 1;
+        return sends < next ? sends : next;
     }
-    move_frame(nic, frame->queue, q->rx_place, frame->bytes + VX_FRAME_HEADERS, true, &refused);
-    q->rx_place = (q->rx_place + 1) % nic->config.nic->rx_ring;
-    if (refused) return;
-    frame_ring_put(&q->rx, frame, now);
-    nic->counts.frames_received++;
-    q->cause = true;
-    tell(nic, frame->queue, now);
+    return next;
 }
 
-bool vx_nic_take_received(vx_nic *nic, unsigned queue, vx_frame *frame)
+void vx_nic_rings(vx_nic *nic, unsigned queue, uint64_t transmit, uint64_t receive)
 {
-    nic_queue *q = &nic->queue[queue];
-    if (frame_ring_count(&q->rx) == 0) return false;
-    *frame = *frame_ring_first(&q->rx);
-    q->rx.head++;
-    return true;
+    const vx_cfg_nic *card = nic->config.nic;
+    nic->queue[queue].transmit = (nic_ring){.base = transmit, .count = card->tx_ring};
+    nic->queue[queue].receive = (nic_ring){.base = receive, .count = card->rx_ring};
 }
 
 const vx_nic_counts *vx_nic_counted(const vx_nic *nic) { return &nic->counts; }
 
 /* ---- construction ---- */
 
-static vx_status make_wire(vx_nic *nic, vx_arena *arena, vx_msg *msg)
+static vx_status check(const vx_nic_config *config, vx_msg *msg)
 {
-    vx_wire *wire = vx_arena_alloc(arena, sizeof *wire);
-    if (!wire) return vx_fail_nomem(msg);
-    uint32_t all = nic->config.queues * (nic->config.nic->tx_ring + nic->config.nic->rx_ring);
-    vx_status status = vx_frame_ring_init(&wire->out, arena, 65536 + all, msg);
-    if (!status) status = vx_frame_ring_init(&wire->in, arena, 65536 + all, msg);
-    if (status) return status;
-    wire->unacknowledged = vx_arena_array(arena, nic->config.queues, sizeof *wire->unacknowledged);
-    if (!wire->unacknowledged) return vx_fail_nomem(msg);
-    wire->nic = nic;
-    nic->wire = wire;
+    if (config->queues < 1 || config->queues > VX_NIC_QUEUES_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "%u queues of a NIC: must be 1 to %d", config->queues, VX_NIC_QUEUES_MAX);
+    if (config->vectors < 1 || config->vectors > config->queues)
+        return vx_fail(msg, VX_ERR_INPUT, "%u interrupts of a NIC: must be 1 to its %u queues", config->vectors,
+                       config->queues);
+    if (config->nic->tx_ring < 2 || config->nic->rx_ring < 2)
+        return vx_fail(msg, VX_ERR_INPUT, "a NIC's rings of %u and %u descriptors: must be 2 at least",
+                       config->nic->tx_ring, config->nic->rx_ring);
     return VX_OK;
 }
 
-vx_status vx_nic_init(vx_nic **nic, vx_wire **wire, vx_arena *arena, const vx_nic_config *config,
-                      const vx_dev_hooks *hooks, vx_msg *msg)
+vx_status vx_nic_init(vx_nic **nic, vx_arena *arena, const vx_nic_config *config, const vx_dev_hooks *hooks,
+                      vx_msg *msg)
 {
-    uint32_t places = config->nic->tx_ring > config->nic->rx_ring ? config->nic->tx_ring : config->nic->rx_ring;
-    if (config->queues < 1 || config->queues > VX_NIC_QUEUES_MAX)
-        return vx_fail(msg, VX_ERR_INPUT, "%u queues of a NIC: must be 1 to %d", config->queues, VX_NIC_QUEUES_MAX);
-    if (places < 1 || config->nic->tx_ring < 1 || config->nic->rx_ring < 1 ||
-        BUFFER_OFFSET + ((uint64_t)places << BUFFER_SHIFT) > 1ULL << (QUEUE_SHIFT - 1))
-        return vx_fail(msg, VX_ERR_INPUT, "a NIC's rings of %u and %u descriptors: must be 1 to 504",
-                       config->nic->tx_ring, config->nic->rx_ring);
+    vx_status status = check(config, msg);
+    if (status) return status;
     vx_nic *made = vx_arena_alloc(arena, sizeof *made);
     if (!made) return vx_fail_nomem(msg);
     made->config = *config;
     made->hooks = *hooks;
     made->queue = vx_arena_array(arena, config->queues, sizeof *made->queue);
-    if (!made->queue) return vx_fail_nomem(msg);
-    vx_status status = make_wire(made, arena, msg);
-    for (unsigned i = 0; i < config->queues && !status; i++) {
-        status = vx_frame_ring_init(&made->queue[i].tx, arena, config->nic->tx_ring, msg);
-        if (!status) status = vx_frame_ring_init(&made->queue[i].rx, arena, config->nic->rx_ring, msg);
-    }
-    if (status) return status;
-    *nic = made;
-    *wire = made->wire;
-    return VX_OK;
+    made->vector = vx_arena_array(arena, config->vectors, sizeof *made->vector);
+    if (!made->queue || !made->vector) return vx_fail_nomem(msg);
+    for (unsigned q = 0; q < config->queues; q++) vx_nic_rings(made, q, 0, 0);
+    /* As many of the least frames as its memory holds. */
+    uint32_t frames = config->nic->fifo_kib * 1024 / VX_FRAME_HEADERS + 1;
+    status = vx_frame_ring_init(&made->receiving.fifo, arena, frames, msg);
+    if (!status) *nic = made;
+    return status;
 }

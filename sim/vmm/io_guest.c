@@ -1,7 +1,5 @@
-/* A guest (or the native system) that sends a stream: one action at a time, begun at its tick, done when it is over. */
+/* A guest (or the native system): one action at a time, begun at its tick, done when it is over. */
 #include "io_private.h"
-
-enum { LATENCY_STEPS = 16 }; /* bins a power of two */
 
 /* ---- charges ---- */
 
@@ -31,56 +29,68 @@ vx_tick io_registers(io_guest *guest, io_moment moment)
                          (vx_tick)io_driver_writes(moment) * nic->write_ticks);
 }
 
-/* ---- waking ---- */
-
-void io_kick_guest(io_guest *guest, vx_tick at)
+vx_tick io_copy_ticks(const vx_io_machine *machine, const vx_frame *frame)
 {
-    guest->machine->hooks.kick(guest->machine->hooks.context, guest->index, at);
+    return (vx_tick)vx_frame_bytes(frame) * machine->config.nic->copy_kib_ticks / 1024;
 }
 
-void io_interrupt_guest(io_guest *guest, vx_tick now)
+/* ---- waking ---- */
+
+void io_kick(vx_io_machine *machine, unsigned process, vx_tick at)
 {
+    machine->hooks.kick(machine->hooks.context, process, at);
+}
+
+void io_interrupt_guest(io_guest *guest, vx_tick at)
+{
+    if (!guest->interrupt || at < guest->interrupt_at) guest->interrupt_at = at;
     guest->interrupt = true;
-    io_kick_guest(guest, now);
+    io_kick(guest->machine, guest->index, at);
 }
 
 /* ---- the stack ---- */
 
-/* Bins of equal ratio: 16 a power of two. */
-static void sample_latency(vx_io_machine *machine, vx_tick ticks)
+static vx_tick payload_ticks(const vx_cfg_nic *nic, const vx_frame *frame)
 {
-    unsigned power = ticks < LATENCY_STEPS ? 4 : 63U - (unsigned)__builtin_clzll(ticks);
-    unsigned bin = (power - 4) * LATENCY_STEPS + (unsigned)(ticks >> (power - 4)) % LATENCY_STEPS;
-    machine->latency[bin < VX_IO_LATENCY_BINS ? bin : VX_IO_LATENCY_BINS - 1]++;
-    machine->counts.latency_samples++;
+    return (vx_tick)frame->bytes * nic->kib_ticks / 1024;
 }
 
-static void acknowledge(io_guest *guest, vx_tick now)
-{
-    while (io_ring_count(&guest->received)) {
-        vx_frame ack = io_ring_take(&guest->received);
-        guest->unacknowledged -= ack.frames;
-        guest->counts.acknowledged += ack.frames;
-        guest->counts.payload_bytes += (uint64_t)ack.frames * guest->machine->config.payload;
-        sample_latency(guest->machine, now - ack.sent);
-    }
-}
-
-/* An interrupt's handler has the received frames go up the stack. */
+/* A handler takes up to its share of frames; what it leaves it polls for, without another interrupt (Linux's NAPI). */
 static vx_tick begin_interrupt(io_guest *guest)
 {
     const vx_cfg_nic *nic = guest->machine->config.nic;
+    const io_path *path = guest->machine->path;
+    vx_tick ticks = io_charge(guest, VX_CAUSE_INTERRUPT, nic->handler_ticks), frames = 0;
     guest->interrupt = false;
-    guest->counts.interrupts++;
-    vx_tick ticks = io_charge(guest, VX_CAUSE_INTERRUPT, nic->handler_ticks);
-    return ticks + guest->machine->path->interrupt_cost(guest);
+    if (!guest->polling) {
+        guest->counts.interrupts++;
+        ticks += path->interrupt_cost(guest);
+    }
+    for (guest->taken = 0; guest->taken < IO_POLL_FRAMES; guest->taken++) {
+        vx_frame *frame = &guest->batch[guest->taken];
+        if (!path->take(guest, frame)) break;
+        frames += nic->receive_ticks + payload_ticks(nic, frame);
+    }
+    return ticks + io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, frames);
 }
 
-static vx_tick begin_send(io_guest *guest)
+static void finish_interrupt(io_guest *guest, vx_tick now)
 {
-    vx_tick ticks = io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, guest->machine->config.nic->send_ticks);
-    return ticks + guest->machine->path->send_cost(guest);
+    for (unsigned i = 0; i < guest->taken; i++) vx_endpoint_receive(guest->stack, &guest->batch[i], now);
+    const io_path *path = guest->machine->path;
+    guest->polling = guest->taken == IO_POLL_FRAMES || (path->more && path->more(guest));
+    if (!guest->polling) path->handled(guest, now);
 }
+
+static vx_tick begin_send(io_guest *guest, vx_tick now)
+{
+    const vx_cfg_nic *nic = guest->machine->config.nic;
+    guest->frame = vx_endpoint_next(guest->stack, now);
+    vx_tick stack = guest->frame.bytes ? nic->send_ticks + payload_ticks(nic, &guest->frame) : nic->ack_ticks;
+    return io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, stack) + guest->machine->path->send_cost(guest);
+}
+
+/* ---- the process ---- */
 
 static void finish(io_guest *guest, vx_tick now)
 {
@@ -88,19 +98,26 @@ static void finish(io_guest *guest, vx_tick now)
     io_action action = guest->action;
     guest->action = IO_NOTHING;
     if (action == IO_HOST) path->host(guest, now);
-    if (action == IO_INTERRUPT) {
-        path->handled(guest, now);
-        acknowledge(guest, now);
-    }
-    if (action != IO_SEND) return;
-    const vx_frame frame = {
-        .sent = guest->began, .queue = (uint16_t)guest->index, .bytes = (uint16_t)guest->machine->config.payload};
-    guest->unacknowledged++;
-    guest->counts.frames++;
-    path->send(guest, &frame, now);
+    if (action == IO_INTERRUPT) finish_interrupt(guest, now);
+    if (action == IO_SEND) path->send(guest, now);
 }
 
-static bool may_send(const io_guest *guest) { return guest->unacknowledged < guest->machine->config.window; }
+static io_action next_action(io_guest *guest, vx_tick now)
+{
+    vx_endpoint_expire(guest->stack, now);
+    if (guest->host_work) return IO_HOST;
+    if (guest->polling || (guest->interrupt && now >= guest->interrupt_at)) return IO_INTERRUPT;
+    bool sends = vx_endpoint_pending(guest->stack) && guest->machine->path->room(guest);
+    return sends ? IO_SEND : IO_NOTHING;
+}
+
+static vx_tick rest(io_guest *guest, vx_tick now)
+{
+    if (!guest->idle) guest->idle_since = now;
+    guest->idle = true;
+    vx_tick timer = vx_endpoint_due(guest->stack);
+    return guest->interrupt && guest->interrupt_at < timer ? guest->interrupt_at : timer;
+}
 
 vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
 {
@@ -108,22 +125,14 @@ vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
     io_guest *guest = self;
     if (guest->action != IO_NOTHING && now < guest->due) return guest->due;
     if (guest->action != IO_NOTHING) finish(guest, now);
-    io_action next = guest->host_work   ? IO_HOST
-                     : guest->interrupt ? IO_INTERRUPT
-                     : may_send(guest)  ? IO_SEND
-                                        : IO_NOTHING;
-    if (next == IO_NOTHING) {
-        if (!guest->idle) guest->idle_since = now;
-        guest->idle = true;
-        return VX_TICK_NEVER;
-    }
+    io_action next = next_action(guest, now);
+    if (next == IO_NOTHING) return rest(guest, now);
     if (guest->idle) io_charge(guest, VX_CAUSE_IDLE, now - guest->idle_since);
     guest->idle = false;
     guest->action = next;
-    guest->began = now;
     vx_tick ticks = next == IO_HOST        ? guest->machine->path->host_cost(guest)
                     : next == IO_INTERRUPT ? begin_interrupt(guest)
-                                           : begin_send(guest);
+                                           : begin_send(guest, now);
     if (ticks == 0) ticks = io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, 1);
     guest->due = now + ticks;
     return guest->due;

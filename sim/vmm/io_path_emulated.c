@@ -2,8 +2,13 @@
  *
  * The write of the transmit tail has the model send the frame before the guest goes on, as QEMU's does (e1000.c,
  * start_xmit), so that its interrupt is there when the guest is entered again: there is no moderation that could gather
- * frames. What arrives for the guest costs its processor an exit and the model's work. */
+ * frames. What arrives for the guest costs its processor an exit and the model's work.
+ *
+ * The host's card has one queue for received frames, whose interrupt wakes the model of each guest that has some; to
+ * send, each model has a ring of its own, which stands for the host's fair queueing. */
 #include "io_private.h"
+
+static io_card *card_of(const io_guest *guest) { return &guest->machine->card[guest->index]; }
 
 static vx_tick accesses(io_guest *guest, io_moment moment)
 {
@@ -11,28 +16,28 @@ static vx_tick accesses(io_guest *guest, io_moment moment)
                    guest->machine->config.nic->access_ticks);
 }
 
-static vx_tick model_frames(io_guest *guest, unsigned frames)
+static vx_tick model_frame(io_guest *guest, const vx_frame *frame)
 {
-    return io_charge(guest, VX_CAUSE_IO_BACKEND, (vx_tick)frames * guest->machine->config.nic->emulate_ticks);
+    return io_charge(guest, VX_CAUSE_IO_BACKEND,
+                     guest->machine->config.nic->emulate_ticks + io_copy_ticks(guest->machine, frame));
 }
 
-static vx_tick send_cost(io_guest *guest) { return accesses(guest, IO_ON_SEND) + model_frames(guest, 1); }
+static vx_tick send_cost(io_guest *guest) { return accesses(guest, IO_ON_SEND) + model_frame(guest, &guest->frame); }
 
-static void send(io_guest *guest, const vx_frame *frame, vx_tick now)
+static void send(io_guest *guest, vx_tick now)
 {
-    vx_nic_send(guest->machine->nic, frame, now);
+    io_card_send(card_of(guest), &guest->frame, now);
     io_interrupt_guest(guest, now);
 }
 
 static vx_tick interrupt_cost(io_guest *guest)
 {
     const vx_cfg_nic *nic = guest->machine->config.nic;
-    vx_tick ticks = io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, nic->inject_ticks);
-    ticks += accesses(guest, IO_ON_INTERRUPT);
-    ticks +=
-        io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, (vx_tick)io_ring_count(&guest->received) * nic->receive_ticks);
-    return ticks + io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
+    return io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, nic->inject_ticks) + accesses(guest, IO_ON_INTERRUPT) +
+           io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
 }
+
+static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest->up, frame); }
 
 static void handled(io_guest *guest, vx_tick now)
 {
@@ -40,44 +45,54 @@ static void handled(io_guest *guest, vx_tick now)
     (void)now;
 }
 
-/* The host's card has something for the guest: it is taken on the guest's processor. */
-static void arrived(vx_io_machine *machine, unsigned queue, vx_tick now)
+/* ---- the host ---- */
+
+/* Frames go to the models of their guests; sent ones are taken back. */
+static void arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at)
 {
-    vx_nic_mask(machine->nic, queue, true, now);
-    machine->guest[queue].host_work = true;
-    io_kick_guest(&machine->guest[queue], now);
+    (void)at;
+    vx_frame frame;
+    for (unsigned g = 0; g < machine->config.guests; g++) {
+        io_card *card = &machine->card[g];
+        unsigned before = io_card_room(card);
+        io_card_clean(card);
+        if (before == 0 && io_card_room(card) > 0) io_kick(machine, g, now);
+    }
+    while (io_card_receive(&machine->card[0], &frame)) {
+        io_guest *guest = &machine->guest[frame.station];
+        machine->lost_front += !io_ring_put(&guest->held, &frame);
+        if (!guest->host_work) io_kick(machine, guest->index, now);
+        guest->host_work = true;
+    }
+    vx_nic_mask(machine->nic, vector, false, now);
 }
 
 static vx_tick host_cost(io_guest *guest)
 {
+    vx_tick ticks = io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, guest->machine->config.nic->inject_ticks);
     vx_frame frame;
-    unsigned taken = 0;
     guest->host_work = false;
-    vx_nic_take_sent(guest->machine->nic, guest->index);
-    for (; vx_nic_take_received(guest->machine->nic, guest->index, &frame); taken++)
-        io_ring_put(&guest->shared, &frame);
-    return io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, guest->machine->config.nic->inject_ticks) +
-           model_frames(guest, taken);
+    while (io_ring_take(&guest->held, &frame)) {
+        ticks += model_frame(guest, &frame);
+        guest->machine->lost_front += !io_ring_put(&guest->up, &frame);
+    }
+    return ticks;
 }
 
 static void host(io_guest *guest, vx_tick now)
 {
-    if (io_ring_count(&guest->shared)) guest->interrupt = true;
-    while (io_ring_count(&guest->shared)) {
-        const vx_frame frame = io_ring_take(&guest->shared);
-        io_ring_put(&guest->received, &frame);
-    }
-    vx_nic_mask(guest->machine->nic, guest->index, false, now);
+    if (io_ring_count(&guest->up)) io_interrupt_guest(guest, now);
 }
 
 const io_path io_path_emulated = {.name = "emulated",
                                   .doc = "a device model imitates the card; each register access exits",
-                                  .hypervisor = true,
                                   .shared = true,
+                                  .room = io_direct_room,
                                   .send_cost = send_cost,
                                   .send = send,
                                   .interrupt_cost = interrupt_cost,
+                                  .take = take,
+                                  .handled = handled,
                                   .host_cost = host_cost,
                                   .host = host,
-                                  .arrived = arrived,
-                                  .handled = handled};
+                                  .arrived = arrived};

@@ -1,4 +1,4 @@
-/* What the files of the I/O machine share: guests, back-end, paths. */
+/* What the files of the I/O machine share: guests, back-ends, the host's rings, paths. */
 #ifndef IO_PRIVATE_H
 #define IO_PRIVATE_H
 
@@ -14,46 +14,100 @@ typedef enum io_action { IO_NOTHING, IO_HOST, IO_INTERRUPT, IO_SEND } io_action;
 /* One way to virtualize the card. Costs are charged where they are asked for; effects come at the action's end. */
 typedef struct io_path {
     const char *name, *doc;
-    bool hypervisor, vtd, functions, backend, shared; /* shared: several guests may use it */
-    /* Beyond the stack's own work: of sending a frame; of an interrupt, its delivery and registers. */
+    bool shared;    /* several guests may use it */
+    bool vtd;       /* guests' drivers have the card (or a function of it), behind VT-d */
+    bool functions; /* virtual functions */
+    bool backend;   /* there is a back-end */
+    bool sorted;    /* the card sorts received frames into queues, each with a back-end */
+    /* There is room for one more frame. */
+    bool (*room)(const io_guest *guest);
+    /* Beyond the stack's own work: of sending guest->frame; of an interrupt, its delivery and registers. */
     vx_tick (*send_cost)(io_guest *guest);
-    void (*send)(io_guest *guest, const vx_frame *frame, vx_tick now);
+    void (*send)(io_guest *guest, vx_tick now);
     vx_tick (*interrupt_cost)(io_guest *guest);
+    /* The next received frame for the guest's stack; false: there is none. */
+    bool (*take)(io_guest *guest, vx_frame *frame);
+    /* More has come meanwhile, and the handler looks again before it ends (NULL: it does not). */
+    bool (*more)(const io_guest *guest);
+    /* The handler has taken all: unmask. */
+    void (*handled)(io_guest *guest, vx_tick now);
     /* The host's own work on the guest's processor (NULL: none). */
     vx_tick (*host_cost)(io_guest *guest);
     void (*host)(io_guest *guest, vx_tick now);
-    /* The card's interrupt of a queue has arrived. */
-    void (*arrived)(vx_io_machine *machine, unsigned queue, vx_tick now);
-    /* Handler's end: unmask, see what came meanwhile. */
-    void (*handled)(io_guest *guest, vx_tick now);
+    /* The card's interrupt for this guest, back-end or queue has arrived, at `now` or `at` later. */
+    void (*arrived)(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at);
 } io_path;
 
-extern const io_path io_path_native, io_path_emulated, io_path_para, io_path_passthrough, io_path_sriov;
+extern const io_path io_path_native, io_path_emulated, io_path_para, io_path_vmdq, io_path_passthrough, io_path_sriov;
 
-/* Frames of known bound: acknowledgements on their way up, or frames in a shared ring. */
+/* A ring of frames in memory that two sides share, as front-end and back-end do: 256 slots (Xen: netif.h; virtio-net).
+ */
+enum { IO_RING = 256 };
 typedef struct io_ring {
-    vx_frame frame[256];
-    uint8_t head, tail; /* modulo 256; never full: windows are smaller */
+    vx_frame frame[IO_RING];
+    uint32_t head, tail;
 } io_ring;
-static inline unsigned io_ring_count(const io_ring *ring) { return (uint8_t)(ring->tail - ring->head); }
-static inline void io_ring_put(io_ring *ring, const vx_frame *frame) { ring->frame[ring->tail++] = *frame; }
-static inline vx_frame io_ring_take(io_ring *ring) { return ring->frame[ring->head++]; }
+static inline unsigned io_ring_count(const io_ring *ring) { return ring->tail - ring->head; }
+static inline bool io_ring_put(io_ring *ring, const vx_frame *frame)
+{
+    if (io_ring_count(ring) == IO_RING) return false;
+    ring->frame[ring->tail++ % IO_RING] = *frame;
+    return true;
+}
+static inline bool io_ring_take(io_ring *ring, vx_frame *frame)
+{
+    if (io_ring_count(ring) == 0) return false;
+    *frame = ring->frame[ring->head++ % IO_RING];
+    return true;
+}
+
+/* A driver's side of one of the card's queues: rings and buffers in memory (io_card.c). */
+typedef struct io_card {
+    vx_nic *nic;
+    vx_physmem *memory;
+    const vx_cfg_nic *model;
+    unsigned queue;
+    uint64_t host; /* where its area lies in host memory */
+    uint64_t bus;  /* what the card is told */
+    uint32_t buffer_bytes;
+    uint32_t transmit_tail, transmit_clean, receive_next;
+} io_card;
+
+/* Bytes of an area for frames of this payload: a power of two, 2 MiB at least. */
+uint64_t io_card_area(const vx_cfg_nic *nic, unsigned payload);
+void io_card_init(io_card *card, vx_nic *nic, vx_physmem *memory, const vx_cfg_nic *model, unsigned payload,
+                  unsigned queue, uint64_t host, uint64_t bus);
+unsigned io_card_room(const io_card *card);
+void io_card_send(io_card *card, const vx_frame *frame, vx_tick now);
+/* Takes back what has been sent. */
+void io_card_clean(io_card *card);
+/* The oldest received frame, its buffer given back; false: there is none. */
+bool io_card_receive(io_card *card, vx_frame *frame);
+
+enum { IO_POLL_FRAMES = 64 }; /* a handler's share before others may run: Linux's NAPI weight */
 
 struct io_guest {
     vx_io_machine *machine;
     char name[16];
     unsigned index;
     io_action action;
-    vx_tick due, began, idle_since;
-    bool idle, interrupt, host_work;
-    unsigned unacknowledged;
-    io_ring received; /* acknowledgements that the stack has not seen */
-    io_ring shared;   /* para: to the back-end */
+    vx_tick due, idle_since, interrupt_at;
+    bool idle, interrupt, polling, host_work;
+    vx_endpoint *stack;
+    vx_frame frame; /* that it is sending */
+    unsigned taken;
+    vx_frame batch[IO_POLL_FRAMES]; /* that it is receiving */
+    io_ring up;                     /* emulated, para: to the guest */
+    io_ring down;                   /* para: to the back-end */
+    io_ring held;                   /* emulated: what the device model is working on */
     vx_io_guest_counts counts;
 };
 
+/* A back-end serves the guests whose number modulo the number of back-ends is its own, and the card's queue of it. */
 struct io_backend {
     vx_io_machine *machine;
+    char name[24];
+    unsigned index;
     vx_tick due, idle_since;
     bool idle, busy, host_work;
     bool receiving; /* of what it is doing: a frame to a guest, or from one */
@@ -66,15 +120,29 @@ struct vx_io_machine {
     vx_io_machine_config config;
     vx_io_machine_hooks hooks;
     const io_path *path;
+    vx_physmem *memory;
     vx_nic *nic;
     vx_wire *wire;
     vx_iommu *iommu;
     vx_iommu_driver *iommu_driver;
-    bool posted; /* interrupts are posted: neither their delivery nor their end exits */
+    bool remaps,
+        posted; /* interrupts pass the remapping table; are posted: neither their delivery nor their end exits */
+    vx_endpoint **peers; /* by station: the guest's number */
     io_guest *guest;
-    io_backend backend;
-    uint64_t latency[VX_IO_LATENCY_BINS];
+    io_card *card; /* by queue of the card */
+    io_backend *backend;
+    unsigned backends;
+    uint64_t lost_front;
     vx_io_machine_counts counts;
+};
+
+/* ---- where things lie in host memory ---- */
+
+enum {
+    IO_TABLE_BYTES = 16 << 20,                 /* the IOMMU driver's; its first page is left out */
+    IO_OWN = IO_TABLE_BYTES,                   /* hypervisor: interrupt-remapping table, posted-interrupt descriptors */
+    IO_HOST_BASE = IO_TABLE_BYTES + (2 << 20), /* areas, a queue's after the other */
+    IO_SOURCE_ID = 0x100
 };
 
 /* ---- the driver's register sequence (io_driver.c) ---- */
@@ -84,28 +152,43 @@ typedef enum io_moment { IO_ON_SEND, IO_ON_INTERRUPT, IO_MOMENTS } io_moment;
 unsigned io_driver_reads(io_moment moment);
 unsigned io_driver_writes(io_moment moment);
 
-/* ---- helpers ---- */
+/* ---- interrupts (io_interrupts.c) ---- */
+
+/* Messages of the card's vectors; for VT-d the table that remaps or posts them. */
+void io_interrupts_init(vx_io_machine *machine);
+void io_interrupts_message(void *machine, const vx_interrupt_request *message, vx_tick now);
+/* The guest's processor takes what is posted: PIR and ON become 0 (SDM Vol. 3C, 29.6). */
+void io_interrupts_take_posted(io_guest *guest);
+
+/* ---- helpers (io_guest.c) ---- */
 
 /* Charges the guest's processor; returns the ticks. */
 vx_tick io_charge(io_guest *guest, vx_cause cause, vx_tick ticks);
 /* `count` exits that take `ticks` each, hardware and software together. The processor model's hardware part is split
- * off.
- */
+ * off. */
 vx_tick io_exit(io_guest *guest, vx_io_exit exit, unsigned count, vx_tick ticks);
 /* Register accesses of the card itself. */
 vx_tick io_registers(io_guest *guest, io_moment moment);
-void io_kick_guest(io_guest *guest, vx_tick at);
-void io_kick_backend(vx_io_machine *machine, vx_tick at);
-void io_interrupt_guest(io_guest *guest, vx_tick now);
-
+/* What a copy of a frame costs device model or back-end. */
+vx_tick io_copy_ticks(const vx_io_machine *machine, const vx_frame *frame);
+void io_kick(vx_io_machine *machine, unsigned process, vx_tick at);
+void io_interrupt_guest(io_guest *guest, vx_tick at);
 vx_tick io_guest_step(void *guest, vx_tick now, vx_tick horizon);
+
+/* ---- the back-end (io_backend.c) ---- */
+
+io_backend *io_backend_of(vx_io_machine *machine, unsigned guest);
+void io_backend_kick(io_backend *backend, vx_tick at);
 vx_tick io_backend_step(void *backend, vx_tick now, vx_tick horizon);
 
-/* Passthrough and SR-IOV alike. */
+/* ---- a driver that has the card: native, pass-through and SR-IOV alike (io_path_native.c) ---- */
+
+bool io_direct_room(const io_guest *guest);
 vx_tick io_direct_send_cost(io_guest *guest);
-void io_direct_send(io_guest *guest, const vx_frame *frame, vx_tick now);
+void io_direct_send(io_guest *guest, vx_tick now);
 vx_tick io_direct_interrupt_cost(io_guest *guest);
-void io_direct_arrived(vx_io_machine *machine, unsigned queue, vx_tick now);
+bool io_direct_take(io_guest *guest, vx_frame *frame);
 void io_direct_handled(io_guest *guest, vx_tick now);
+void io_direct_arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at);
 
 #endif

@@ -10,19 +10,21 @@
 #include "vx_clk.h"
 #include "vx_random.h"
 
-static const vx_io_path every_path[] = {VX_IO_PATH_NATIVE, VX_IO_PATH_EMULATED, VX_IO_PATH_PARA, VX_IO_PATH_PASSTHROUGH,
-                                        VX_IO_PATH_SRIOV};
+static const vx_io_path every_path[] = {VX_IO_PATH_NATIVE,      VX_IO_PATH_EMULATED, VX_IO_PATH_PARA,
+                                        VX_IO_PATH_PASSTHROUGH, VX_IO_PATH_SRIOV,    VX_IO_PATH_VMDQ};
+enum { EVERY_PATH = sizeof every_path / sizeof *every_path };
 
 static vx_io_path_options usual(const vx_io_path *path, unsigned guests)
 {
     return (vx_io_path_options){.cpu = "nehalem",
                                 .chipset = "intel-5520",
-                                .nic = "82598",
+                                .nic = "82599",
                                 .paths = path,
                                 .path_count = 1,
                                 .guests = guests,
                                 .payload = 1448,
                                 .window = 45,
+                                .seed = 1,
                                 .milliseconds = 5};
 }
 
@@ -104,6 +106,8 @@ static void posted_interrupts_do_not_exit(void **state)
         json_t *made = run(&options);
         assert_true(value(made, "interrupts", "guests") > 0);
         assert_true(value(made, "exits", "total") == 2 * i * value(made, "interrupts", "guests"));
+        assert_true(value(made, "interrupts", i ? "remapped" : "notified") == value(made, "interrupts", "card"));
+        assert_true(value(made, "interrupts", "blocked") == 0);
         json_decref(made);
     }
 }
@@ -127,6 +131,106 @@ static void emulation_follows_the_exits_cost(void **state)
     assert_true(rate[0] / rate[1] > 1.6 && rate[0] / rate[1] < 2.1);
 }
 
+/* The back-end of a card that does not sort is one processor's work; with VMDq each queue has one. */
+static void sorting_spreads_receiving(void **state)
+{
+    (void)state;
+    static const vx_io_path both[] = {VX_IO_PATH_PARA, VX_IO_PATH_VMDQ};
+    double rate[2];
+    for (unsigned i = 0; i < 2; i++) {
+        vx_io_path_options options = usual(&both[i], 8);
+        options.receive = true;
+        options.milliseconds = 20;
+        json_t *made = run(&options);
+        rate[i] = value(made, "throughput_mbit_s", NULL);
+        assert_true(json_is_true(json_object_get(made, "wire_limited")) == (i == 1));
+        assert_true(value(made, "cpu_use", "backend") > (i == 0 ? 0.99 : 0.2));
+        json_decref(made);
+    }
+    assert_true(rate[1] > 9350 && rate[1] < 9420); /* full frames: 9414 at most */
+    assert_true(rate[1] > 2 * rate[0]);
+}
+
+/* A receiver that is too slow loses frames; the rest arrives, and what is lost is sent again. */
+static void losses_are_repaired(void **state)
+{
+    (void)state;
+    static const vx_io_path para = VX_IO_PATH_PARA;
+    vx_io_path_options options = usual(&para, 16);
+    options.receive = true;
+    options.milliseconds = 20;
+    json_t *made = run(&options);
+    double lost = value(made, "frames", "lost_in_card") + value(made, "frames", "lost_no_buffer") +
+                  value(made, "frames", "lost_to_guest");
+    assert_true(lost > 10);
+    assert_true(value(made, "frames", "sent_again") > 10 && value(made, "frames", "sent_again") <= lost + 16);
+    assert_true(value(made, "throughput_mbit_s", NULL) > 2000);
+    json_decref(made);
+}
+
+/* With moderation off a round trip is what its parts take: paths differ. */
+static void requests_have_a_latency(void **state)
+{
+    (void)state;
+    static const char *const set[] = {"nic.card.moderation_ns=0"};
+    double latency[4];
+    for (unsigned i = 0; i < 8; i++) {
+        vx_io_path_options options = usual(&every_path[i % 4], 1);
+        options.nic = "gbe-2008";
+        options.workload = VX_WORKLOAD_REQUEST_RESPONSE;
+        options.receive = i >= 4;
+        options.request = 100;
+        options.response = 3000;
+        options.sets = set;
+        options.set_count = 1;
+        options.milliseconds = 20;
+        json_t *made = run(&options);
+        double messages = value(made, "messages", "per_second"), p50 = value(made, "latency_ns", "p50");
+        assert_true(messages * p50 > 0.9e9 && messages * p50 < 1.1e9); /* one at a time */
+        assert_true(p50 > 2 * 10000 + 27000);                          /* the wire's delay both ways, three frames */
+        latency[i % 4] = p50;
+        json_decref(made);
+        if (i % 4 != 3) continue;
+        assert_true(latency[0] < latency[3]);     /* native, pass-through: exits of the interrupt */
+        assert_true(latency[3] < latency[2]);     /* para: the back-end */
+        assert_true(latency[2] < 2 * latency[1]); /* emulated */
+    }
+}
+
+static void many_flows_are_seeded(void **state)
+{
+    (void)state;
+    static const vx_io_path native = VX_IO_PATH_NATIVE;
+    json_t *made[3];
+    for (unsigned i = 0; i < 3; i++) {
+        vx_io_path_options options = usual(&native, 1);
+        options.workload = VX_WORKLOAD_MANY_FLOWS;
+        options.receive = true;
+        options.seed = i < 2 ? 7 : 8;
+        made[i] = run(&options);
+        assert_true(value(made[i], "messages", "count") > 100);
+        assert_true(value(made[i], "latency_ns", "p99") > value(made[i], "latency_ns", "p50"));
+    }
+    assert_true(json_equal(made[0], made[1]));
+    assert_false(json_equal(json_object_get(made[0], "frames"), json_object_get(made[2], "frames")));
+    for (unsigned i = 0; i < 3; i++) json_decref(made[i]);
+}
+
+/* Jumbo frames: six times the payload for one frame's costs. */
+static void jumbo_frames(void **state)
+{
+    (void)state;
+    static const vx_io_path sriov = VX_IO_PATH_SRIOV;
+    vx_io_path_options options = usual(&sriov, 2);
+    options.payload = 8948;
+    options.receive = true;
+    options.milliseconds = 20;
+    json_t *made = run(&options);
+    assert_true(value(made, "throughput_mbit_s", NULL) > 9820 && value(made, "throughput_mbit_s", NULL) < 9901);
+    assert_true(value(made, "dma", "blocked") == 0);
+    json_decref(made);
+}
+
 /* ---- clocks ---- */
 
 typedef struct sequence {
@@ -140,10 +244,22 @@ static void listen(void *context, const vx_clk_event *event)
     heard->hash = vx_mix64(heard->hash ^ event->now ^ (uint64_t)event->order << 48);
 }
 
-static sequence events_of(vx_io_path path, unsigned guests, const char *clock, vx_tick quantum)
+/* One machine: a path with a workload in one direction. */
+typedef struct scene {
+    vx_io_path path;
+    unsigned guests;
+    vx_workload workload;
+    bool receive;
+} scene;
+
+static sequence events_of(const scene *at, const char *clock, vx_tick quantum)
 {
     sequence heard = {0};
-    vx_io_path_options options = usual(&path, guests);
+    vx_io_path_options options = usual(&at->path, at->guests);
+    options.workload = at->workload;
+    options.receive = at->receive;
+    options.request = 2000;
+    options.response = 500;
     options.clock = clock;
     options.quantum = quantum;
     options.milliseconds = 2;
@@ -154,7 +270,7 @@ static sequence events_of(vx_io_path path, unsigned guests, const char *clock, v
 }
 
 /* SystemC allows one simulation in the life of a process. */
-static sequence events_in_a_child(vx_io_path path, unsigned guests)
+static sequence events_in_a_child(const scene *at)
 {
     int ends[2];
     sequence heard = {0};
@@ -162,7 +278,7 @@ static sequence events_in_a_child(vx_io_path path, unsigned guests)
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
-        heard = events_of(path, guests, "systemc", 0);
+        heard = events_of(at, "systemc", 0);
         _exit(write(ends[1], &heard, sizeof heard) == sizeof heard ? 0 : 1);
     }
     close(ends[1]);
@@ -183,27 +299,28 @@ static void both_clocks_give_the_same_events(void **state)
 {
     (void)state;
     static const unsigned guests[] = {1, 4, 16};
-    for (unsigned p = 0; p < 5; p++)
-        for (unsigned g = 0; g < 3 && guests[g] <= most_guests(every_path[p]); g++) {
-            sequence heap = events_of(every_path[p], guests[g], "heap", 0);
-            sequence systemc = events_in_a_child(every_path[p], guests[g]);
-            assert_true(heap.events > 100);
-            assert_int_equal(systemc.events, heap.events);
-            assert_int_equal(systemc.hash, heap.hash);
-        }
+    for (unsigned p = 0; p < EVERY_PATH; p++)
+        for (unsigned g = 0; g < 3 && guests[g] <= most_guests(every_path[p]); g++)
+            for (unsigned w = 0; w < 2 * VX_WORKLOADS; w++) {
+                const scene at = {every_path[p], guests[g], (vx_workload)(w / 2), w % 2 != 0};
+                sequence heap = events_of(&at, "heap", 0), systemc = events_in_a_child(&at);
+                assert_true(heap.events > 100);
+                assert_int_equal(systemc.events, heap.events);
+                assert_int_equal(systemc.hash, heap.hash);
+            }
 }
 
 /* A step does one thing at its tick and never runs ahead: the documented bound is 0. */
 static void the_quantum_does_not_matter(void **state)
 {
     (void)state;
-    for (unsigned p = 0; p < 5; p++) {
-        unsigned guests = most_guests(every_path[p]) > 1 ? 4 : 1;
-        sequence one = events_of(every_path[p], guests, "heap", 1);
-        sequence many = events_of(every_path[p], guests, "heap", 1000000);
-        assert_int_equal(one.hash, many.hash);
-        assert_int_equal(one.events, many.events);
-    }
+    for (unsigned p = 0; p < EVERY_PATH; p++)
+        for (unsigned w = 0; w < 2 * VX_WORKLOADS; w++) {
+            const scene at = {every_path[p], most_guests(every_path[p]) > 1 ? 4 : 1, (vx_workload)(w / 2), w % 2 != 0};
+            sequence one = events_of(&at, "heap", 1), many = events_of(&at, "heap", 1000000);
+            assert_int_equal(one.hash, many.hash);
+            assert_int_equal(one.events, many.events);
+        }
 }
 
 /* ---- refusals ---- */
@@ -211,16 +328,21 @@ static void the_quantum_does_not_matter(void **state)
 static void refusals(void **state)
 {
     (void)state;
-    static const vx_io_path native = VX_IO_PATH_NATIVE, through = VX_IO_PATH_PASSTHROUGH, sriov = VX_IO_PATH_SRIOV;
-    vx_io_path_options rows[7];
-    static const char *const says[7] = {"needs VT-d, which the chipset intel-5000 has not",
-                                        "needs VT-d",
-                                        "has 0 virtual functions for 1 guests",
-                                        "native serves one guest, not 2",
-                                        "a payload of 1449 bytes",
-                                        "a window of 1 frames",
-                                        "65 guests"};
-    for (unsigned i = 0; i < 7; i++) rows[i] = usual(&native, 1);
+    static const vx_io_path native = VX_IO_PATH_NATIVE, through = VX_IO_PATH_PASSTHROUGH, sriov = VX_IO_PATH_SRIOV,
+                            vmdq = VX_IO_PATH_VMDQ;
+    vx_io_path_options rows[11];
+    static const char *const says[11] = {"needs VT-d, which the chipset intel-5000 has not",
+                                         "needs VT-d",
+                                         "has 0 virtual functions for 1 guests",
+                                         "native serves one guest, not 2",
+                                         "payload of a frame, bytes: 8949, must be 1 to 8948",
+                                         "window, frames: 1,",
+                                         "guests: 65,",
+                                         "gbe-2008 does not sort received frames into queues",
+                                         "connections of a guest: 257,",
+                                         "request, bytes: 1048577,",
+                                         "response, bytes: 1048577,"};
+    for (unsigned i = 0; i < 11; i++) rows[i] = usual(&native, 1);
     rows[0].paths = &through;
     rows[0].chipset = "intel-5000";
     rows[1].paths = &sriov;
@@ -228,10 +350,15 @@ static void refusals(void **state)
     rows[2].paths = &sriov;
     rows[2].nic = "gbe-2008";
     rows[3].guests = 2;
-    rows[4].payload = 1449;
+    rows[4].payload = 8949;
     rows[5].window = 1;
     rows[6].guests = 65;
-    for (unsigned i = 0; i < 7; i++) {
+    rows[7].paths = &vmdq;
+    rows[7].nic = "gbe-2008";
+    rows[8].flows = 257;
+    rows[9].request = 1048577;
+    rows[10].response = 1048577;
+    for (unsigned i = 0; i < 11; i++) {
         json_t *document = NULL;
         vx_msg msg = {""};
         assert_int_equal(vx_io_paths_document(&document, &rows[i], &msg), VX_ERR_INPUT);
@@ -247,6 +374,11 @@ int main(void)
         cmocka_unit_test(functions_share_the_wire),
         cmocka_unit_test(posted_interrupts_do_not_exit),
         cmocka_unit_test(emulation_follows_the_exits_cost),
+        cmocka_unit_test(sorting_spreads_receiving),
+        cmocka_unit_test(losses_are_repaired),
+        cmocka_unit_test(requests_have_a_latency),
+        cmocka_unit_test(many_flows_are_seeded),
+        cmocka_unit_test(jumbo_frames),
         cmocka_unit_test(both_clocks_give_the_same_events),
         cmocka_unit_test(the_quantum_does_not_matter),
         cmocka_unit_test(refusals),

@@ -62,21 +62,27 @@ typedef struct vx_cfg_nic {
     char title[64];
     uint32_t mbit;             /* of the wire, each direction */
     uint32_t tx_ring, rx_ring; /* descriptors of a queue */
+    uint32_t queues;           /* VMDq: queues that received frames are sorted into by address; 1: no sorting */
     uint32_t functions;        /* SR-IOV virtual functions; 0: none */
+    uint32_t fifo_kib;         /* memory of the card for received frames */
     uint32_t moderation_ns;    /* least time between two interrupts of a queue */
     uint32_t wire_ns;          /* to the peer, one way, beside the bits' own time */
     /* Cycles of the guest's (or native) stack and driver. */
     uint32_t send_ticks, receive_ticks; /* a frame through the stack, driver included, register accesses not */
+    uint32_t ack_ticks;                 /* an acknowledgement without payload, sent */
+    uint32_t kib_ticks;                 /* 1 KiB of payload between program and stack */
     uint32_t handler_ticks;             /* an interrupt handler beside its register accesses and frames */
     uint32_t read_ticks, write_ticks;   /* one register access without a hypervisor */
     /* Cycles of the hypervisor: whole exits, hardware and software together. */
-    uint32_t access_ticks;  /* emulated register access */
-    uint32_t emulate_ticks; /* device model: a frame between guest memory and the host's NIC */
-    uint32_t kick_ticks;    /* notification of the back-end by the guest */
-    uint32_t inject_ticks;  /* an interrupt to a guest that runs */
-    uint32_t eoi_ticks;     /* the guest's end of interrupt */
-    uint32_t backend_ticks; /* back-end: a frame between shared ring and the host's NIC */
-    uint32_t wake_ticks;    /* back-end: from the notification until it runs */
+    uint32_t access_ticks;   /* emulated register access */
+    uint32_t emulate_ticks;  /* device model: a frame between guest memory and the host's NIC, beside the copy */
+    uint32_t kick_ticks;     /* notification of the back-end by the guest */
+    uint32_t inject_ticks;   /* an interrupt to a guest that runs */
+    uint32_t eoi_ticks;      /* the guest's end of interrupt */
+    uint32_t backend_ticks;  /* back-end: a frame between shared ring and the host's NIC, beside copy and sorting */
+    uint32_t sort_ticks;     /* back-end: whose a received frame is, where the card does not sort */
+    uint32_t copy_kib_ticks; /* 1 KiB copied by device model or back-end */
+    uint32_t wake_ticks;     /* back-end: from the notification until it runs */
 } vx_cfg_nic;
 
 #endif

@@ -1,0 +1,103 @@
+/* A driver's side of one of the card's queues: descriptors and frames as bytes in memory (vx_dev.h has the format).
+ *
+ * An area holds the transmit ring, the receive ring, and from its half on as many receive buffers as descriptors;
+ * transmit buffers lie before the half. A buffer is 2 KiB, for jumbo frames 16 KiB, as RCTL.BSIZE allows. */
+#include "io_private.h"
+
+enum { RECEIVE_RING = 8 << 10, BUFFERS = 16 << 10, AREA_LEAST = 2 << 20, SMALL_FRAME = 2048, LARGE_FRAME = 16384 };
+
+static uint32_t buffer_bytes(unsigned payload)
+{
+    return payload + VX_FRAME_HEADERS <= SMALL_FRAME ? SMALL_FRAME : LARGE_FRAME;
+}
+
+uint64_t io_card_area(const vx_cfg_nic *nic, unsigned payload)
+{
+    uint64_t most = nic->tx_ring > nic->rx_ring ? nic->tx_ring : nic->rx_ring, area = AREA_LEAST;
+    while (area / 2 < BUFFERS + most * buffer_bytes(payload)) area *= 2;
+    return area;
+}
+
+/* ---- places in the area ---- */
+
+static uint64_t descriptor(uint32_t place, bool receive)
+{
+    return (receive ? RECEIVE_RING : 0) + (uint64_t)place * VX_NIC_DESCRIPTOR_BYTES;
+}
+
+static uint64_t buffer(const io_card *card, uint32_t place, bool receive)
+{
+    uint64_t offset = receive ? io_card_area(card->model, card->buffer_bytes - VX_FRAME_HEADERS) / 2 : BUFFERS;
+    return offset + (uint64_t)place * card->buffer_bytes;
+}
+
+static uint8_t *bytes_at(const io_card *card, uint64_t offset) { return card->memory->base + card->host + offset; }
+
+static void write_descriptor(io_card *card, uint32_t place, bool receive, uint64_t second)
+{
+    uint64_t at = card->host + descriptor(place, receive);
+    vx_physmem_write64(card->memory, (vx_hpa){at}, card->bus + buffer(card, place, receive));
+    vx_physmem_write64(card->memory, (vx_hpa){at + 8}, second);
+}
+
+static bool done(const io_card *card, uint32_t place, bool receive)
+{
+    uint64_t at = card->host + descriptor(place, receive);
+    return (vx_physmem_read64(card->memory, (vx_hpa){at + 8}) & VX_NIC_DONE) != 0;
+}
+
+/* ---- the beginning ---- */
+
+void io_card_init(io_card *card, vx_nic *nic, vx_physmem *memory, const vx_cfg_nic *model, unsigned payload,
+                  unsigned queue, uint64_t host, uint64_t bus)
+{
+    *card = (io_card){.nic = nic,
+                      .memory = memory,
+                      .model = model,
+                      .queue = queue,
+                      .host = host,
+                      .bus = bus,
+                      .buffer_bytes = buffer_bytes(payload)};
+    vx_nic_rings(nic, queue, bus + descriptor(0, false), bus + descriptor(0, true));
+    for (uint32_t i = 0; i < model->rx_ring; i++) write_descriptor(card, i, true, 0);
+    vx_nic_receive_tail(nic, queue, model->rx_ring - 1);
+}
+
+/* ---- sending ---- */
+
+/* One descriptor stays free: head and tail equal is an empty ring. */
+unsigned io_card_room(const io_card *card)
+{
+    uint32_t count = card->model->tx_ring, used = (card->transmit_tail + count - card->transmit_clean) % count;
+    return count - 1 - used;
+}
+
+void io_card_send(io_card *card, const vx_frame *frame, vx_tick now)
+{
+    uint32_t place = card->transmit_tail;
+    vx_frame_write(frame, bytes_at(card, buffer(card, place, false)));
+    write_descriptor(card, place, false, VX_NIC_TX_COMMAND | vx_frame_bytes(frame));
+    card->transmit_tail = (place + 1) % card->model->tx_ring;
+    vx_nic_transmit_tail(card->nic, card->queue, card->transmit_tail, now);
+}
+
+void io_card_clean(io_card *card)
+{
+    while (card->transmit_clean != card->transmit_tail && done(card, card->transmit_clean, false))
+        card->transmit_clean = (card->transmit_clean + 1) % card->model->tx_ring;
+}
+
+/* ---- receiving ---- */
+
+bool io_card_receive(io_card *card, vx_frame *frame)
+{
+    uint32_t place = card->receive_next;
+    while (done(card, place, true)) {
+        bool known = vx_frame_read(frame, bytes_at(card, buffer(card, place, true)));
+        write_descriptor(card, place, true, 0);
+        vx_nic_receive_tail(card->nic, card->queue, place);
+        place = card->receive_next = (place + 1) % card->model->rx_ring;
+        if (known) return true;
+    }
+    return false;
+}
