@@ -72,19 +72,27 @@ static uint64_t permute(uint64_t x, uint64_t count, uint64_t key)
 }
 
 /* Beyond RAM. What the sum cannot name must not come round to the tables at the bottom of host memory. */
-static vx_hpa device_space(const vx_gpa_map *map, vx_gpa gpa)
+static uint64_t device_space(const vx_gpa_map *map, vx_gpa gpa)
 {
     uint64_t end = map->host_end ? map->host_end : architecture_end;
     uint64_t first = map->base + map->device_gap;
-    if (gpa.v < end - first) return (vx_hpa){first + gpa.v};
-    return (vx_hpa){end - VX_PAGE_BYTES + (gpa.v & (VX_PAGE_BYTES - 1))};
+    if (gpa.v < end - first) return first + gpa.v;
+    return end - VX_PAGE_BYTES + (gpa.v & (VX_PAGE_BYTES - 1));
+}
+
+uint64_t vx_gpa_map_placed(const vx_gpa_map *map, vx_gpa gpa)
+{
+    if (gpa.v >= map->bytes) return device_space(map, gpa);
+    if (!map->scattered) return map->base + gpa.v;
+    uint64_t frame = permute(gpa.v >> map->granule_shift, map->bytes >> map->granule_shift, map->key);
+    uint64_t offset = gpa.v & ((1ULL << map->granule_shift) - 1);
+    return map->base + (frame << map->granule_shift) + offset;
 }
 
 vx_hpa vx_gpa_map_hpa(const vx_gpa_map *map, vx_gpa gpa)
 {
-    if (gpa.v >= map->bytes) return device_space(map, gpa);
-    if (!map->scattered) return (vx_hpa){map->base + gpa.v};
-    uint64_t frame = permute(gpa.v >> map->granule_shift, map->bytes >> map->granule_shift, map->key);
-    uint64_t offset = gpa.v & ((1ULL << map->granule_shift) - 1);
-    return (vx_hpa){map->base + (frame << map->granule_shift) + offset};
+    uint64_t address = vx_gpa_map_placed(map, gpa);
+    for (const vx_gpa_map *below = map->below; below; below = below->below)
+        address = vx_gpa_map_placed(below, (vx_gpa){address});
+    return (vx_hpa){address};
 }

@@ -221,6 +221,22 @@ static void linear_placement_and_device_space_keep_the_order(void **state)
     assert_int_equal(placed(&native, 4095), 4095);
 }
 
+/* A VM in a VM: what the inner hypervisor placed is guest-physical to the outer one. */
+static void maps_lead_on_to_the_one_below(void **state)
+{
+    (void)state;
+    const vx_gpa_map outer = {.base = 8 * gib, .bytes = 4 * gib, .key = 3, .granule_shift = 21, .scattered = true};
+    const vx_gpa_map alone = {.base = gib, .bytes = gib, .key = 4, .granule_shift = 12, .scattered = true};
+    vx_gpa_map inner = alone;
+    inner.below = &outer;
+    for (uint64_t gpa = 0; gpa < 2 * gib; gpa += 12345677) {
+        uint64_t within = vx_gpa_map_placed(&inner, (vx_gpa){gpa});
+        assert_int_equal(within, placed(&alone, gpa));
+        assert_int_equal(placed(&inner, gpa), placed(&outer, within));
+    }
+    assert_int_equal(vx_gpa_map_placed(&outer, (vx_gpa){5}), placed(&outer, 5));
+}
+
 /* No guest-physical address, however large, comes round to the bottom of host memory. */
 static void device_space_ends_where_host_addresses_end(void **state)
 {
@@ -249,6 +265,7 @@ int main(void)
         cmocka_unit_test(scattered_placement_scatters),
         cmocka_unit_test(placement_is_a_pure_function),
         cmocka_unit_test(linear_placement_and_device_space_keep_the_order),
+        cmocka_unit_test(maps_lead_on_to_the_one_below),
         cmocka_unit_test(device_space_ends_where_host_addresses_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

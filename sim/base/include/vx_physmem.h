@@ -64,10 +64,17 @@ typedef struct vx_gpa_map {
     uint64_t key;           /* of the permutation */
     uint32_t granule_shift; /* 12, 21 or 30 */
     bool scattered;
+    /* The hypervisor that placed the guest runs in a VM itself, and this is where that VM's memory lies; what it takes
+     * for host-physical addresses is guest-physical there. NULL: it runs on the processor. Not owned. */
+    const struct vx_gpa_map *below;
 } vx_gpa_map;
 
-/* The host-physical address, always below host_end; a gpa beyond the guest's RAM maps linearly behind it and
- * the gap (device space), and one for which no host address is left, to the last page. */
+/* The address as the hypervisor that placed the guest knows it: guest-physical of its own VM where the map has one
+ * below, else the host-physical one. */
+uint64_t vx_gpa_map_placed(const vx_gpa_map *map, vx_gpa gpa);
+
+/* The host-physical address, through all maps below, always below host_end; a gpa beyond the guest's RAM maps linearly
+ * behind it and the gap (device space), and one for which no host address is left, to the last page. */
 vx_hpa vx_gpa_map_hpa(const vx_gpa_map *map, vx_gpa gpa);
 
 #endif
