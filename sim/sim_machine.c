@@ -96,6 +96,7 @@ static vx_status bound_host(vx_sim *sim, vx_msg *msg)
         return vx_fail(msg, VX_ERR_INPUT, "the machine needs %llu MiB of memory: %s has physical addresses of %u bits",
                        (unsigned long long)(sim->layout.bytes >> 20), sim->cpu.name, bits);
     for (unsigned i = 0; i < sim->vms; i++) sim->layout.ram[i].host_end = 1ULL << bits;
+    sim->layout.l1.host_end = 1ULL << bits;
     return VX_OK;
 }
 
@@ -135,6 +136,8 @@ vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
     if (status == VX_OK)
         status = vx_host_layout_make(&sim->layout, sim->scheme, &sim->vmm_config, sim_ram_bytes(sim), sim->vms,
                                      sim->options.seed, msg);
+    if (status == VX_OK && sim->l0_model)
+        status = vx_host_layout_nest(&sim->layout, vx_model_vmm(sim->l0_model), sim->vms, sim->options.seed, msg);
     if (status == VX_OK) status = bound_host(sim, msg);
     if (status == VX_OK) status = vx_physmem_init(&sim->memory, sim->layout.bytes, msg);
     if (status != VX_OK) return status;

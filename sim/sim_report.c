@@ -179,6 +179,7 @@ void sim_sync(vx_sim *sim)
     for (unsigned i = 0; i < sim->processors; i++)
         count += vx_mmu_identities(sim->processor[i].mmu, sim->identities + count, SIM_IDENTITIES_MAX / 2);
     count += vx_vcpu_counts_identities(&sim->total, sim->identities + count, SIM_IDENTITIES_MAX / 4);
+    if (sim->vmm) count += vx_vmm_identities(sim->vmm, sim->identities + count, SIM_IDENTITIES_MAX / 8);
     uint64_t causes = 0;
     for (unsigned i = 0; i < VX_CAUSES; i++) causes += sim->ledger.ticks[i];
     sim->identities[count++] = (vx_identity){"cycles = sum over causes", sim->cycles_total, causes};

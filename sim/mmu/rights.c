@@ -142,6 +142,13 @@ bool vx_ept_misconfigured(uint64_t entry, bool leaf, unsigned level, const vx_re
     return leaf && (type == 2 || type == 3 || type == 7);
 }
 
+bool vx_mmu_ept_misconfigured(const vx_cfg_cpu *cpu, uint64_t entry, unsigned level)
+{
+    vx_reserved_bits reserved;
+    vx_reserved_ept(cpu, &(vx_mmu_control){0}, &reserved);
+    return vx_ept_misconfigured(entry, vx_radix_is_leaf(&vx_radix_ept5, level, entry), level, &reserved);
+}
+
 /* Bits 11:9: what paging says of the linear address, where the access is to its translation. */
 static uint64_t advanced_bits(uint64_t rights)
 {

@@ -62,14 +62,29 @@ static void print_table(const report_exit *rows, unsigned count, const char *tit
     fprintf(out, "\nTotal Samples:%" PRIu64 ", Total events handled time:%" PRIu64 " cycles.\n", samples, cycles);
 }
 
-/* Of a nested guest two tables: what L1 handled, with all that it took, and what that made of exits to L0. */
+static void print_kinds(const json_t *run, FILE *out)
+{
+    static const struct {
+        const char *kind, *text;
+    } kinds[] = {{"reflected", "exits of L2 that L0 reflected to L1"},
+                 {"ept02_fill", "exits of L2 that L0 mended in EPT02"},
+                 {"ept01_fill", "exits of L1 for memory that EPT01 lacked"},
+                 {"ept12_store", "exits of L1 for stores to EPT12"},
+                 {"vmx_instruction", "exits of L1 for VMX instructions"}};
+    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        fprintf(out, "%*" PRIu64 "   %s\n", NAME_WIDTH + 11,
+                report_uint(report_at(run, "nested.l0_exits.by_kind"), kinds[i].kind), kinds[i].text);
+}
+
+/* Of a nested guest two tables: what L1 handled, with all that it took, and the exits to L0, by reason and by kind. */
 void report_exits(const json_t *run, FILE *out)
 {
     report_exit rows[REPORT_EXITS_MAX];
-    unsigned count = report_exit_rows(run, rows);
     bool nested = report_at(run, "nested") != NULL;
+    unsigned count = nested ? rows_at(run, "nested.l1_by_reason", rows) : report_exit_rows(run, rows);
     if (count > 0) print_table(rows, count, nested ? "L2 EXIT, to L1" : "VM-EXIT", out);
     if (!nested) return;
     count = rows_at(run, "nested.l0_exits.by_reason", rows);
     if (count > 0) print_table(rows, count, "EXIT, to L0", out);
+    print_kinds(run, out);
 }

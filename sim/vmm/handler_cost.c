@@ -1,5 +1,6 @@
 /* What a handler costs: software cycles and VMCS accesses from the hypervisor's model, by exit reason. */
 #include "handler_touch.h"
+#include "nested_l0.h"
 
 #include <string.h>
 
@@ -51,8 +52,7 @@ static bool is_quick_eoi(const vx_vmm *vmm, const vx_exit *exit)
 void handler_cost_charge(vmm_vm *vm, const vx_exit *exit)
 {
     vx_vmm *vmm = vm->vmm;
-    uint32_t reason = exit->reason;
-    int index = vx_exit_reason_index(vmm->cpu->vendor, reason);
+    int index = vx_exit_reason_index(vmm->cpu->vendor, exit->reason);
     const handler_cost *cost = &vmm->cost[index >= 0 ? index : VX_EXIT_ROWS - 1];
     uint64_t ticks = is_quick_eoi(vmm, exit) ? vmm->config->eoi_ticks : cost->ticks;
     vmm->counts.vmreads += cost->vmreads;
@@ -61,7 +61,7 @@ void handler_cost_charge(vmm_vm *vm, const vx_exit *exit)
     uint64_t accesses = exiting ? 0
                                 : (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
                                       (uint64_t)cost->vmwrites * vmm->cpu->cost.vmwrite_ticks;
-    vx_vcpu_charge_software(vm->vcpu, reason, ticks + accesses);
-    handler_touch(vm, cost, reason);
-    if (vmm->l0.config) nested_l0_reflect(vm, reason, cost);
+    vx_vcpu_charge_software(vm->vcpu, vm->cause, ticks + accesses);
+    handler_touch(vm, cost, vm->cause);
+    if (vmm->l0.config) nested_l0_reflect(vm, cost);
 }

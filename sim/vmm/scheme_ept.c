@@ -1,8 +1,11 @@
 /* Nested paging: the hypervisor fills the second table at the first touch of each guest frame, and stays out of the
  * way afterwards. EPT (SDM Vol. 3C 28.2) and NPT (AMD APM Vol. 2, 15.25) differ in entry bits and in what exits.
  *
- * Page-size policy: the largest page up to the model's `nested_page` that lies wholly inside the guest's RAM. */
-#include "vmm_private.h"
+ * Page-size policy: the largest page up to the model's `nested_page` that lies wholly inside the guest's RAM.
+ *
+ * Of a hypervisor that runs in a VM itself the table is EPT12: bytes in that VM's memory, at addresses of that VM,
+ * which no processor walks (nested_ept02.c). */
+#include "nested_l0.h"
 
 typedef struct nested_state {
     vx_radix_table table;
@@ -14,15 +17,23 @@ enum { EPT_WRITE_BACK = 6 << 3 }; /* memory type of a leaf, SDM 28.2.6.2 */
 
 static bool is_npt(const vmm_vm *vm) { return vm->vmm->cpu->vendor == VX_VENDOR_AMD; }
 
+static vx_hpa in_l1(void *context, uint64_t address) { return vx_gpa_map_hpa(context, (vx_gpa){address}); }
+
+/* The pages that this hypervisor makes its tables of. */
+static table_pages *pool(vx_vmm *vmm) { return vmm->l0.config ? &vmm->l0.l1_pages : &vmm->pages; }
+
 static vx_status init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
 {
     (void)arena;
     nested_state *state = vm->state;
-    uint64_t root = table_pages_take(&vm->vmm->pages);
+    uint64_t root = table_pages_take(pool(vm->vmm));
     if (!root) return vx_fail_nomem(msg);
     state->table = (vx_radix_table){
         .format = is_npt(vm) ? &vx_radix_4level : &vx_radix_ept4, .root = root, .memory = vm->vmm->memory};
-    return VX_OK;
+    if (!vm->vmm->l0.config) return VX_OK;
+    state->table.place = in_l1;
+    state->table.place_context = (void *)&vm->vmm->layout->l1;
+    return nested_ept02_init(vm, root, msg);
 }
 
 static void controls(vmm_vm *vm)
@@ -35,25 +46,23 @@ static void controls(vmm_vm *vm)
         return;
     }
     vm->vmcs.cpu2 |= VX_CPU2_EPT;
+    const vx_cfg_vmm *l0 = vm->vmm->l0.config;
     /* EPT pointer, SDM Table 24-8: write-back, walk length 4, A and D flags. */
     vm->vmcs.eptp = state->table.root | 6U | (3U << 3);
-    if (vm->vmm->config->ept_ad && vm->vmm->cpu->vmx.ept_ad) vm->vmcs.eptp |= 1U << 6;
+    if (vm->vmm->config->ept_ad && vm->vmm->cpu->vmx.ept_ad && (!l0 || l0->ept_ad)) vm->vmcs.eptp |= 1U << 6;
+    if (l0) vm->vmcs.eptp = nested_ept02_enter(vm, vm->vmcs.eptp);
 }
 
 static void load_state(vmm_vm *vm, const vx_registers *guest) { vx_vcpu_set_registers(vm->vcpu, guest); }
 
-static vx_page_size largest_page(const vmm_vm *vm, vx_gpa gpa)
+vx_page_size nested_page_of(const vx_cfg_cpu *cpu, const vx_cfg_vmm *config, uint64_t ram_bytes, uint64_t gpa)
 {
     static const vx_page_size sizes[] = {VX_PAGE_1G, VX_PAGE_2M};
-    bool has_1g = is_npt(vm) ? vm->vmm->cpu->svm.npt_1g : vm->vmm->cpu->vmx.ept_1g;
+    bool has_1g = cpu->vendor == VX_VENDOR_AMD ? cpu->svm.npt_1g : cpu->vmx.ept_1g;
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-        /* Under a hypervisor below, the processor walks the composition of both. */
-        const vx_cfg_vmm *l0 = vm->vmm->l0.config;
-        if ((l0 && sizes[i] > l0->nested_page) || sizes[i] > vm->vmm->config->nested_page ||
-            (sizes[i] == VX_PAGE_1G && !has_1g))
-            continue;
-        uint64_t first = gpa.v & ~(vx_page_bytes(sizes[i]) - 1);
-        if (first + vx_page_bytes(sizes[i]) <= vm->ram->bytes) return sizes[i];
+        if (sizes[i] > config->nested_page || (sizes[i] == VX_PAGE_1G && !has_1g)) continue;
+        uint64_t first = gpa & ~(vx_page_bytes(sizes[i]) - 1);
+        if (first + vx_page_bytes(sizes[i]) <= ram_bytes) return sizes[i];
     }
     return VX_PAGE_4K;
 }
@@ -61,18 +70,28 @@ static vx_page_size largest_page(const vmm_vm *vm, vx_gpa gpa)
 static uint64_t new_table(void *context, unsigned level)
 {
     (void)level;
-    vx_vmm *vmm = context;
-    return table_pages_take(&vmm->pages);
+    vmm_vm *vm = context;
+    uint64_t page = table_pages_take(pool(vm->vmm));
+    if (page && vm->vmm->l0.config) nested_l1_touch(vm, page, VX_PAGE_BYTES); /* clears it */
+    return page;
 }
 
-/* False: no page left for a table. */
+static void wrote(void *context, unsigned level, uint64_t at, uint64_t value)
+{
+    (void)value;
+    vmm_vm *vm = context;
+    if (vm->vmm->l0.config) nested_l1_wrote(vm, level, at);
+}
+
+/* False: no page left for a table. A nested hypervisor clears what it gives to its guest, which takes L0 to map it. */
 static bool map(vmm_vm *vm, uint64_t first, vx_page_size size)
 {
     nested_state *state = vm->state;
-    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){first}).v;
+    uint64_t frame = vx_gpa_map_placed(vm->ram, (vx_gpa){first});
     uint64_t leaf = is_npt(vm) ? NPT_ALL : (EPT_ALL | EPT_WRITE_BACK);
     uint64_t upper = is_npt(vm) ? NPT_ALL : EPT_ALL;
-    vx_status status = vx_radix_map(&state->table, first, frame, size, leaf, upper, new_table, NULL, vm->vmm, NULL);
+    if (vm->vmm->l0.config && first < vm->ram->bytes) nested_l1_touch(vm, frame, vx_page_bytes(size));
+    vx_status status = vx_radix_map(&state->table, first, frame, size, leaf, upper, new_table, wrote, vm, NULL);
     vm->vmm->out_of_tables |= status != VX_OK;
     return status == VX_OK;
 }
@@ -93,7 +112,7 @@ static void fill(vmm_vm *vm, vx_gpa gpa)
         vm->vmm->bad_gpa = gpa.v;
         return;
     }
-    vx_page_size size = largest_page(vm, gpa);
+    vx_page_size size = nested_page_of(vm->vmm->cpu, vm->vmm->config, vm->ram->bytes, gpa.v);
     uint64_t first = gpa.v & ~(vx_page_bytes(size) - 1);
     if (!map(vm, first, size)) return;
     vm->vmm->counts.first_touches++;
@@ -116,42 +135,38 @@ static void mark_device(vmm_vm *vm, vx_gpa gpa)
     nested_state *state = vm->state;
     uint64_t page = gpa.v & ~(uint64_t)(VX_PAGE_BYTES - 1);
     if (is_npt(vm) || page < vm->ram->bytes || gpa.v >> vm->vmm->cpu->paging.physical_bits) return;
-    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){page}).v;
-    vx_status status = vx_radix_map(&state->table, page, frame, VX_PAGE_4K, VX_EPT_W | VX_EPT_X, EPT_ALL, new_table,
-                                    NULL, vm->vmm, NULL);
+    uint64_t frame = vx_gpa_map_placed(vm->ram, (vx_gpa){page});
+    vx_status status =
+        vx_radix_map(&state->table, page, frame, VX_PAGE_4K, VX_EPT_W | VX_EPT_X, EPT_ALL, new_table, wrote, vm, NULL);
     vm->vmm->out_of_tables |= status != VX_OK;
 }
 
-/* Every leaf maps its frame where the placement says. The walk is over the whole table. */
-static vx_status verify_table(const vmm_vm *vm, uint64_t table, unsigned level, uint64_t prefix, uint64_t *leaves,
-                              vx_msg *msg)
+typedef struct leaf_check {
+    const vmm_vm *vm;
+    uint64_t leaves;
+} leaf_check;
+
+/* Every leaf maps its frame where the placement says. */
+static vx_status check_leaf(void *context, uint64_t gpa, const vx_radix_spot *spot, vx_msg *msg)
 {
-    const nested_state *state = vm->state;
-    const vx_radix *format = state->table.format;
-    for (unsigned i = 0; i < 512; i++) {
-        uint64_t entry = vx_physmem_read64(vm->vmm->memory, (vx_hpa){table + 8ULL * i});
-        uint64_t gpa = prefix | ((uint64_t)i << format->shift[level]);
-        if (!(entry & format->present)) continue;
-        bool leaf = vx_radix_is_leaf(format, level, entry);
-        uint64_t frame = vx_radix_frame(format, entry, level, leaf);
-        if (!leaf) {
-            vx_status status = verify_table(vm, frame, level - 1, gpa, leaves, msg);
-            if (status != VX_OK) return status;
-            continue;
-        }
-        ++*leaves;
-        uint64_t expected = vx_gpa_map_hpa(vm->ram, (vx_gpa){gpa}).v;
-        if (frame != expected)
-            return vx_fail(msg, VX_ERR_CHECK, "nested leaf of gpa 0x%llx maps 0x%llx, placement says 0x%llx",
-                           (unsigned long long)gpa, (unsigned long long)frame, (unsigned long long)expected);
-    }
-    return VX_OK;
+    leaf_check *check = context;
+    const nested_state *state = check->vm->state;
+    uint64_t frame = vx_radix_frame(state->table.format, spot->entry, spot->level, true);
+    uint64_t expected = vx_gpa_map_placed(check->vm->ram, (vx_gpa){gpa});
+    check->leaves++;
+    if (frame == expected) return VX_OK;
+    return vx_fail(msg, VX_ERR_CHECK, "nested leaf of gpa 0x%llx maps 0x%llx, placement says 0x%llx",
+                   (unsigned long long)gpa, (unsigned long long)frame, (unsigned long long)expected);
 }
 
 static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 {
     const nested_state *state = vm->state;
-    return verify_table(vm, state->table.root, state->table.format->top, 0, leaves, msg);
+    leaf_check check = {.vm = vm};
+    vx_status status = table_leaves(&state->table, check_leaf, &check, msg);
+    *leaves += check.leaves;
+    if (status == VX_OK && vm->vmm->l0.config) status = nested_verify(vm, leaves, msg);
+    return status;
 }
 
 #define NESTED_OPERATIONS                                                                                              \

@@ -4,6 +4,7 @@
 #include "guest_avic.h"
 #include "guest_registers.h"
 #include "handler_touch.h"
+#include "nested_l0.h"
 #include "vx_vmx.h"
 
 #include <inttypes.h>
@@ -22,6 +23,13 @@ static bool is_apic_access(const vmm_vm *vm, const vx_exit *exit, const vx_recor
            exit->reason != VX_EXIT_TPR_BELOW_THRESHOLD && !guest_avic_exit(vm, exit);
 }
 
+/* KVM of Linux 6.1 lets its root go where the guest's paging mode changes, and executes INVEPT when it loads it again
+ * (kvm_mmu_reset_context, kvm_mmu_load). On a processor of its own that drops what VM entry would drop anyway. */
+static void load_root_again(vmm_vm *vm)
+{
+    if (vm->vmm->l0.config && vm->vmm->config->exits == VX_EXITS_KVM) nested_l0_invept(vm);
+}
+
 static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
 {
     vx_resume resume = VX_RESUME_RETRY;
@@ -30,18 +38,24 @@ static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record
     if (!vm->vmm->scheme->deprivileged && (is_device_access(record) || is_apic_access(vm, exit, record)))
         return vm->vmm->config->exits == VX_EXITS_KVM ? device_access_kvm(vm, exit, record) : VX_RESUME_NEXT;
     if (vm->vmm->scheme->on_exit(vm, exit, record, payload, &resume)) return resume;
-    if (record) (void)guest_registers_write(vm, record); /* let through below: the read shadows follow */
+    /* Let through below: the read shadows follow. */
+    if (record && guest_registers_write(vm, record) == GUEST_CHANGE_REGIME) load_root_again(vm);
     return VX_RESUME_RETRY;
 }
 
 static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, const vx_record *record,
                          const uint64_t *payload)
 {
-    (void)vcpu;
     vmm_vm *vm = hypervisor;
-    vx_resume resume = handle(vm, exit, record, payload);
-    if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_handled(vm, exit, record, payload);
-    return guest_apic_handle(vm, exit, record, payload, resume);
+    vx_tick since = vx_vcpu_now(vcpu);
+    vx_exit seen = *exit;
+    vm->cause = exit->reason;
+    if (vm->vmm->l0.config && nested_l0_takes(vm, exit, &seen)) return VX_RESUME_RETRY;
+    vx_resume resume = handle(vm, &seen, record, payload);
+    if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_handled(vm, &seen, record, payload);
+    resume = guest_apic_handle(vm, &seen, record, payload, resume);
+    if (vm->vmm->l0.config) nested_l0_handled(vm, &seen, since);
+    return resume;
 }
 
 static void on_state(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest)
@@ -186,9 +200,9 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     /* Page 0 is left out, so that no table has address 0. */
     uint64_t next = VX_PAGE_BYTES;
     status = handler_cost_resolve(made, made->config, made->cost, msg);
-    if (status == VX_OK) status = nested_l0_init(made, setup->l0, setup->scheme, msg);
     if (status == VX_OK) status = handler_touch_init(made, &next, msg);
-    table_pages_init(&made->pages, setup->memory, next, setup->layout->table_bytes & ~0xFFFULL);
+    if (status == VX_OK) status = nested_l0_init(made, setup->l0, setup->scheme, &next, msg);
+    table_pages_init(&made->pages, setup->memory, NULL, next, setup->layout->table_bytes & ~0xFFFULL);
     if (status == VX_OK) status = handler_touch_map(made, VX_PAGE_BYTES, msg);
     for (unsigned i = 0; status == VX_OK && i < setup->vms; i++) status = init_vm(made, i, arena, msg);
     if (status == VX_OK) *vmm = made;
@@ -203,6 +217,11 @@ vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg)
     if (!vmm->out_of_tables) return VX_OK;
     return vx_fail(msg, VX_ERR_INPUT, "the hypervisor's %llu MiB for tables are used up",
                    (unsigned long long)(vmm->layout->table_bytes >> 20));
+}
+
+unsigned vx_vmm_identities(const vx_vmm *vmm, vx_identity *identities, unsigned room)
+{
+    return vmm->l0.config ? nested_l0_identities(vmm, identities, room) : 0;
 }
 
 vx_status vx_vmm_verify(vx_vmm *vmm, uint64_t *leaves, vx_msg *msg)

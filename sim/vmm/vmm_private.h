@@ -5,15 +5,16 @@
 #include "vx_radix.h"
 #include "vx_vmm.h"
 
-/* Pages of host memory for tables that the hypervisor builds: taken in order, given back to a free list. */
+/* Pages of memory for tables that a hypervisor builds: taken in order, given back to a free list. */
 typedef struct table_pages {
     vx_physmem *memory;
-    uint64_t next, end; /* never used yet */
-    uint64_t free;      /* first free page, each holds the next one's address in its first word; 0: none */
+    const vx_gpa_map *map; /* where the hypervisor's memory lies; NULL: its addresses are host-physical */
+    uint64_t next, end;    /* never used yet */
+    uint64_t free;         /* first free page, each holds the next one's address in its first word; 0: none */
     uint64_t in_use;
 } table_pages;
 
-void table_pages_init(table_pages *pages, vx_physmem *memory, uint64_t first, uint64_t end);
+void table_pages_init(table_pages *pages, vx_physmem *memory, const vx_gpa_map *map, uint64_t first, uint64_t end);
 /* A zeroed page, or 0 where none is left. */
 uint64_t table_pages_take(table_pages *pages);
 void table_pages_give(table_pages *pages, uint64_t page);
@@ -69,6 +70,11 @@ struct vmm_vm {
         bool iret_seen;   /* AMD: its IRET has exited, and is executed by the next exit */
     } nmi;
     bool device_retried; /* policy "kvm": the read that has exited is being made again */
+    uint32_t cause;      /* reason of the exit being handled, as the processor gave it: what its cost is charged to */
+    struct {
+        uint64_t eptp12;      /* L1's EPT pointer, as in the VMCS that it made for this guest */
+        vx_radix_table ept02; /* what the processor walks instead */
+    } nested;
 };
 
 /* Cost of one exit reason's handler, resolved from the model. */
@@ -77,6 +83,36 @@ typedef struct handler_cost {
     uint16_t vmreads, vmwrites, lines, pages;
     uint8_t row; /* of the model's table, 0 the default */
 } handler_cost;
+
+/* Kinds of exits to L0. */
+typedef enum l0_kind {
+    L0_REFLECTED,       /* of L2, handed to L1 */
+    L0_EPT02_FILL,      /* of L2, mended in EPT02: L1 does not know */
+    L0_EPT01_FILL,      /* of L1, for memory of its own that EPT01 does not map */
+    L0_EPT12_STORE,     /* of L1, a store to one of its EPT tables that L0 protects */
+    L0_VMX_INSTRUCTION, /* of L1 */
+    L0_KINDS
+} l0_kind;
+
+/* The hypervisor below, where the other one is nested itself: nested_l0.h. */
+typedef struct nested_l0 {
+    const vx_cfg_vmm *config; /* NULL: the hypervisor runs on the processor */
+    handler_cost cost[VX_EXIT_ROWS];
+    vx_radix_table ept01;                /* of L1's memory */
+    table_pages l1_pages;                /* L1's: EPT12 is made of them */
+    uint64_t shadowed;                   /* host-physical: L0's notes of these pages, a word each (nested_ept01.c) */
+    uint64_t hardware_ticks;             /* of exits that the one being handled has made so far */
+    uint64_t ept01_tables, ept02_tables; /* held */
+    struct {
+        uint64_t exits, reflected;
+        uint64_t by_kind[L0_KINDS];
+        vx_exit_counts by_reason[VX_EXIT_ROWS], l1_by_reason[VX_EXIT_ROWS];
+        uint64_t ept01_entries, ept02_entries; /* leaves written */
+        uint64_t ept02_prefetched;             /* among ept02_entries */
+        uint64_t ept02_dropped;                /* leaves taken away */
+        uint64_t ept12_flags;                  /* A and D flags set in EPT12 */
+    } counts;
+} nested_l0;
 
 struct vx_vmm {
     const vx_cfg_cpu *cpu;
@@ -91,12 +127,7 @@ struct vx_vmm {
         uint64_t frames;     /* that handlers touch; 0: off */
         vx_mmu_control host; /* translation in VMX root operation */
     } touch;
-    struct {
-        const vx_cfg_vmm *config; /* NULL: the hypervisor runs on the processor */
-        handler_cost cost[VX_EXIT_ROWS];
-        uint64_t exits, reflected;
-        vx_exit_counts by_reason[VX_EXIT_ROWS];
-    } l0; /* below, where the hypervisor is nested itself */
+    nested_l0 l0;
     struct {
         uint64_t generation;
         uint32_t next; /* in this generation */
@@ -128,13 +159,12 @@ vx_status handler_cost_resolve(const vx_vmm *vmm, const vx_cfg_vmm *config, hand
 /* Charges the handler of the exit: its ticks and VMCS accesses. */
 void handler_cost_charge(vmm_vm *vm, const vx_exit *exit);
 
-/* nested_l0.c: the hypervisor below a nested one. */
-vx_status nested_l0_init(vx_vmm *vmm, const vx_cfg_vmm *config, vx_scheme scheme, vx_msg *msg);
-bool nested_l0_shadows(const vx_vmm *vmm); /* VMREAD and VMWRITE of L1 do not exit */
-/* What L0 does about an exit that L1's handler of this cost handles. */
-void nested_l0_reflect(vmm_vm *vm, uint32_t reason, const handler_cost *l1);
-void nested_l0_reset(vx_vmm *vmm);
-void nested_l0_declare(vx_vmm *vmm, vx_stats *stats);
+/* table_leaves.c: calls a function for every leaf of a table, in order of address, until it fails. */
+typedef vx_status (*table_leaf_fn)(void *context, uint64_t address, const vx_radix_spot *spot, vx_msg *msg);
+vx_status table_leaves(const vx_radix_table *table, table_leaf_fn leaf, void *context, vx_msg *msg);
+
+/* scheme_ept.c: the largest page that the policy of a model allows around a guest-physical address. */
+vx_page_size nested_page_of(const vx_cfg_cpu *cpu, const vx_cfg_vmm *config, uint64_t ram_bytes, uint64_t gpa);
 
 /* exit_controls.c: what every scheme of this model intercepts. */
 void exit_controls_common(vmm_vm *vm);

@@ -1,15 +1,18 @@
 /* What the hypervisor counts. */
-#include "vmm_private.h"
+#include "nested_l0.h"
+
+/* Of a nested hypervisor its own; what L0 holds is counted apart. */
+static uint64_t tables_held(const vx_vmm *vmm) { return vmm->l0.config ? vmm->l0.l1_pages.in_use : vmm->pages.in_use; }
 
 const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm)
 {
-    ((vx_vmm *)vmm)->counts.table_pages = vmm->pages.in_use;
+    ((vx_vmm *)vmm)->counts.table_pages = tables_held(vmm);
     return &vmm->counts;
 }
 
 void vx_vmm_counts_reset(vx_vmm *vmm)
 {
-    vmm->counts = (vx_vmm_counts){.table_pages = vmm->pages.in_use};
+    vmm->counts = (vx_vmm_counts){.table_pages = tables_held(vmm)};
     nested_l0_reset(vmm);
 }
 

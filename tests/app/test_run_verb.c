@@ -141,29 +141,76 @@ static void vpid_keeps_translations_over_exits(void **state)
     json_decref(named);
 }
 
-/* A nested hypervisor: the same exits of the guest, more of L0's; VMCS shadowing takes the VMREADs and VMWRITEs away.
- */
+/* A nested hypervisor handles what it would handle alone; L0 has more to do. VMCS shadowing takes the VMREADs and
+ * VMWRITEs away. Both hypervisors map 4 KiB pages: each violation of L1's is followed by one that L0 mends in EPT02. */
 static void a_nested_hypervisor_multiplies_exits(void **state)
 {
     (void)state;
     json_t *flat = cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --max 1m", COMPILER);
     json_t *nested =
-        cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --nested textbook --max 1m", COMPILER);
+        cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --nested textbook --max 1m --check", COMPILER);
     json_t *shadowing = cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --nested textbook --max 1m "
                                      "--set cpu.vmx.vmcs_shadowing=yes",
                                      COMPILER);
+    cli_check_document(nested);
     uint64_t exits = cli_count(flat, "/runs/0/exits/total");
-    assert_int_equal(cli_count(nested, "/runs/0/exits/total"), exits);
-    assert_int_equal(cli_count(nested, "/runs/0/nested/l1_exits"), exits);
     uint64_t violations = cli_count(flat, "/runs/0/exits/by_reason/EPT_VIOLATION/count");
     uint64_t accesses = cli_count(flat, "/runs/0/vmcs/reads") + cli_count(flat, "/runs/0/vmcs/writes");
-    assert_int_equal(cli_count(nested, "/runs/0/nested/l0_exits/total"), 2 * exits + accesses + violations);
-    assert_int_equal(cli_count(shadowing, "/runs/0/nested/l0_exits/total"), 2 * exits + violations);
+    uint64_t of_l1 = cli_count(nested, "/runs/0/nested/l0_exits/by_kind/ept01_fill");
+    assert_in_range(of_l1, violations,
+                    violations + cli_count(nested, "/runs/0/nested/ept12/table_pages")); /* what L1 clears */
+    assert_int_equal(cli_count(nested, "/runs/0/exits/total"), exits + violations);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l1_exits"), exits);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l1_by_reason/EPT_VIOLATION/count"), violations);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l0_exits/by_kind/reflected"), exits);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l0_exits/by_kind/ept02_fill"), violations);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l0_exits/by_kind/vmx_instruction"), exits + accesses);
+    assert_int_equal(cli_count(nested, "/runs/0/nested/l0_exits/total"), 2 * exits + accesses + violations + of_l1);
+    assert_int_equal(cli_count(shadowing, "/runs/0/nested/l0_exits/total"), 2 * exits + violations + of_l1);
     assert_true(cli_count(nested, "/runs/0/cycles/total") > cli_count(shadowing, "/runs/0/cycles/total"));
     assert_true(cli_count(shadowing, "/runs/0/cycles/total") > cli_count(flat, "/runs/0/cycles/total"));
     json_decref(flat);
     json_decref(nested);
     json_decref(shadowing);
+}
+
+/* Of each page size: L2 walks the smaller of both, and L1's exits are those of its own size. */
+static void nested_page_sizes(void **state)
+{
+    (void)state;
+    static const char *const sizes[] = {"4k", "2m"};
+    uint64_t l1[2][2], accesses[2][2];
+    for (unsigned i = 0; i < 4; i++) {
+        /* kvm-6.1 has pages of 2 MiB, textbook of 4 KiB. */
+        json_t *document = cli_document("run --trace %s --cpu nehalem --scheme ept+vpid --set vmm.nested_page=%s "
+                                        "--nested %s --max 300k --check",
+                                        COMPILER, sizes[i & 1], i >> 1 ? "kvm-6.1" : "textbook");
+        l1[i >> 1][i & 1] = cli_count(document, "/runs/0/nested/l1_exits");
+        accesses[i >> 1][i & 1] = cli_count(document, "/runs/0/walks/accesses");
+        json_decref(document);
+    }
+    assert_int_equal(l1[0][0], l1[1][0]);
+    assert_int_equal(l1[0][1], l1[1][1]);
+    assert_true(l1[0][1] < l1[0][0]);
+    assert_true(accesses[1][1] < accesses[0][0] && accesses[1][1] < accesses[0][1] && accesses[1][1] < accesses[1][0]);
+}
+
+static void a_nested_report_tells_who_exited(void **state)
+{
+    (void)state;
+    const char *line = "run --trace " SQLITE " --cpu nehalem --scheme ept --nested kvm-6.1 --max 100k";
+    static const char *const shown[] = {"in a VM of kvm-6.1",
+                                        "L2 EXIT, to L1",
+                                        "EXIT, to L0",
+                                        "VMRESUME",
+                                        "exits of L2 that L0 reflected to L1\n",
+                                        "exits of L2 that L0 mended in EPT02\n",
+                                        "exits of L1 for memory that EPT01 lacked\n"};
+    assert_int_equal(cli_line("%s", line), 0);
+    for (unsigned i = 0; i < sizeof shown / sizeof *shown; i++) assert_non_null(strstr(cli_out, shown[i]));
+    assert_int_equal(cli_line("%s --csv -", line), 0);
+    assert_non_null(strstr(cli_out, "nested.l0_exits.by_kind.ept02_fill"));
+    assert_non_null(strstr(cli_out, "nested.l1_by_reason.EPT_VIOLATION.count"));
 }
 
 /* ---- which part counts ---- */
@@ -400,6 +447,8 @@ int main(void)
         cmocka_unit_test(shadow_paging_pays_for_cr3_and_invlpg),
         cmocka_unit_test(vpid_keeps_translations_over_exits),
         cmocka_unit_test(a_nested_hypervisor_multiplies_exits),
+        cmocka_unit_test(nested_page_sizes),
+        cmocka_unit_test(a_nested_report_tells_who_exited),
         cmocka_unit_test(max_ends_counting),
         cmocka_unit_test(warm_up_resets_the_counters),
         cmocka_unit_test(skip_leaves_out),

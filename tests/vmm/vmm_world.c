@@ -59,6 +59,7 @@ static void make_cpu(vmm_world *world)
     world->cpu.vmx.tpr_shadow = world->options.tpr_shadow;
     world->cpu.vmx.pause_loop_exiting = world->options.pause_loops;
     world->cpu.vmx.vmcs_shadowing = world->options.vmcs_shadowing;
+    if (world->options.no_execute_only) world->cpu.vmx.ept_execute_only = false;
     world->cpu.svm.pause_filter = world->cpu.svm.pause_threshold = world->options.pause_loops;
     if (world->options.no_secondary) world->cpu.vmx = (vx_cfg_vmx){.vmx = true, .msr_bitmaps = true};
 }
@@ -142,6 +143,7 @@ void vmm_world_open(vmm_world *world, const vmm_options *options)
     world->config.handler[0].lines = options->lines;
     world->config.handler[0].pages = options->pages;
     world->config.exits = options->exits;
+    world->config.ept_ad = options->ept_ad;
     world->config.nested_prefetch = options->nested_prefetch;
     world->config.shadow.quota_ratio = options->quota_ratio;
     world->config.shadow.quota_least = options->quota_least;
@@ -152,6 +154,7 @@ void vmm_world_open(vmm_world *world, const vmm_options *options)
     uint64_t ram = options->ram_bytes ? options->ram_bytes : RAM_BYTES;
     assert_int_equal(vx_host_layout_make(&world->layout, options->scheme, &world->config, ram, 1, 7, &world->msg),
                      VX_OK);
+    if (options->l0) assert_int_equal(vx_host_layout_nest(&world->layout, options->l0, 1, 7, &world->msg), VX_OK);
     if (options->table_bytes) world->layout.table_bytes = options->table_bytes;
     invert_placement(world);
     assert_int_equal(vx_physmem_init(&world->memory, world->layout.bytes, &world->msg), VX_OK);

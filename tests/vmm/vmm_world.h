@@ -24,6 +24,8 @@ typedef struct vmm_options {
     bool pause_loops;      /* a CPU that tells them */
     bool vmcs_shadowing;   /* a CPU that has it */
     const vx_cfg_vmm *l0;  /* a hypervisor below */
+    bool ept_ad;           /* a hypervisor that uses A and D flags in EPT */
+    bool no_execute_only;  /* a CPU without execute-only pages in EPT */
     vx_exit_policy exits;
     uint32_t nested_prefetch, quota_ratio, quota_least;
     bool apic;                                               /* the guest has one, enabled by software */

@@ -119,6 +119,10 @@ vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access acce
  * bits 7 and 8 are clear: no linear address. DONE in one dimension with hpa = gpa, uncounted. */
 vx_mmu_result vx_mmu_access_gpa(vx_mmu *mmu, vx_gpa gpa, vx_access access, vx_hpa *hpa, vx_mmu_fault *fault);
 
+/* Whether a walk of this processor's would call a present EPT entry of this level misconfigured (SDM Vol. 3C 28.2.3.1),
+ * without mode-based execute control and paging-write access: for a hypervisor that walks EPT in software. */
+bool vx_mmu_ept_misconfigured(const vx_cfg_cpu *cpu, uint64_t entry, unsigned level);
+
 /* How far ahead a coming reference is. */
 typedef enum vx_mmu_stage {
     VX_EXPECT_GUEST_ENTRY, /* far: bring its first-dimension leaf entry near */

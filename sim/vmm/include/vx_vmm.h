@@ -24,6 +24,10 @@ typedef struct vx_host_layout {
     uint64_t table_bytes; /* for EPT, NPT and shadow tables, from address 4096 on */
     uint64_t bytes;       /* all of host memory */
     vx_gpa_map ram[64];   /* of each VM */
+    /* Under a hypervisor below: where the memory of the VM lies in which the other one runs, and how much of that, from
+     * 4096 on, the other one has for its own tables. */
+    vx_gpa_map l1;
+    uint64_t l1_table_bytes;
 } vx_host_layout;
 
 enum { VX_VMM_VMS_MAX = 64 };
@@ -32,6 +36,11 @@ enum { VX_VMM_VMS_MAX = 64 };
  * mapping everything in 4 KiB pages needs. VX_ERR_INPUT where it exceeds 2^46 bytes. */
 vx_status vx_host_layout_make(vx_host_layout *layout, vx_scheme scheme, const vx_cfg_vmm *vmm, uint64_t ram_bytes,
                               unsigned vms, uint64_t seed, vx_msg *msg);
+
+/* Puts the machine of a layout into a VM of another hypervisor: all of its memory becomes that VM's RAM, placed as the
+ * model `l0` says, behind l0's own tables. The maps of its guests lead on through layout->l1, so the layout must stay
+ * where it is. VX_ERR_INPUT where it exceeds 2^46 bytes. */
+vx_status vx_host_layout_nest(vx_host_layout *layout, const vx_cfg_vmm *l0, unsigned vms, uint64_t seed, vx_msg *msg);
 
 typedef struct vx_vmm_setup {
     const vx_cfg_cpu *cpu;
@@ -93,6 +102,11 @@ void vx_vmm_counts_reset(vx_vmm *vmm);
 
 /* Declares its counters under "paging.". */
 void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats);
+
+/* What must hold at the end of a run between what it counts and its vCPUs' exits: writes up to `room`, returns how
+ * many.
+ */
+unsigned vx_vmm_identities(const vx_vmm *vmm, vx_identity *identities, unsigned room);
 
 /* Every present leaf of the second translation agrees with guest tables and placement, with rights no wider. Returns
  * the number of leaves compared; VX_ERR_CHECK names the first that differs (see stale_leaves for the exception). */
