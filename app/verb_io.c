@@ -26,6 +26,7 @@ enum {
     KEY_FLOWS,
     KEY_REQUEST,
     KEY_RESPONSE,
+    KEY_COPY_ENGINE,
     KEY_MS
 };
 
@@ -60,6 +61,8 @@ static const struct argp_option option_list[] = {
     {"flows", KEY_FLOWS, "N", 0, "with --nic: connections of a guest (default: 1; many-flows: 64)", 1},
     {"request", KEY_REQUEST, "BYTES", 0, "with request-response: of a request (default: 1)", 1},
     {"response", KEY_RESPONSE, "BYTES", 0, "with request-response: of a response (default: 1)", 1},
+    {"copy-engine", KEY_COPY_ENGINE, "on|off", 0,
+     "para and vmdq: back-ends give copies to the chipset's engine, I/OAT (default: off)", 1},
     {"ms", KEY_MS, "N", 0, "with --nic: simulated milliseconds (default: 200)", 1},
     {"clock", KEY_CLOCK, "heap|systemc", 0, "with --nic: which clock; systemc takes one path (default: heap)", 1},
     {"quantum", KEY_QUANTUM, "N", 0, "with --nic: quantum in ticks; no result depends on it (default: 1000)", 1},
@@ -160,6 +163,9 @@ static error_t parse_guests(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_REQUEST:
         o->guests.request = small_count(state, "request", arg);
+        return 0;
+    case KEY_COPY_ENGINE:
+        o->guests.copy_engine = option_on_off(state, "copy-engine", arg);
         return 0;
     case KEY_RESPONSE:
         o->guests.response = small_count(state, "response", arg);
@@ -297,6 +303,7 @@ static void print_paths(const json_t *document)
                                     {"  99 %", "latency_ns.p99"},
                                     {"processor use: guests", "cpu_use.guests"},
                                     {"  back-end", "cpu_use.backend"},
+                                    {"  copy engine", "cpu_use.copy_engine"},
                                     {"messages a second", "messages.per_second"},
                                     {"frames with payload", "frames.sent"},
                                     {"  sent again", "frames.sent_again"},

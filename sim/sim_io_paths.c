@@ -114,6 +114,8 @@ static void declare_use(path_run *run)
           "cpu_use.backend");
     ratio(run, &c->wire_busy, &c->elapsed, 1, "1",
           "share of time in which the wire carried frames, in its busier direction", "wire_use");
+    ratio(run, &c->copy_busy, &c->elapsed, 1, "1", "share of time in which the copy engine was busy",
+          "cpu_use.copy_engine");
     scalar(run, &c->guest_time, "ticks", "time of the guests' processors", "cycles.total");
     causes(run, &c->total.ledger, "cycles.by_cause");
     causes(run, &c->backend, "cycles.backend_by_cause");
@@ -129,6 +131,9 @@ static void declare_events(path_run *run)
     scalar(run, &c->posted, "interrupts", "among them, posted without one", "interrupts.posted");
     scalar(run, &c->interrupts_blocked, "interrupts", "among them, blocked by VT-d", "interrupts.blocked");
     scalar(run, &c->dma_blocked, "requests", "DMAs that the IOMMU refused", "dma.blocked");
+    scalar(run, &c->copies, "copies", "copies that the chipset's engine made", "dma.copies");
+    scalar(run, &c->copied_bytes, "bytes", "their bytes", "dma.copied_bytes");
+    scalar(run, &c->copy_interrupts, "interrupts", "interrupts of the copy engine", "interrupts.copy_engine");
     scalar(run, &c->table_reads, "accesses", "reads of tables for the card's DMA", "dma.table_reads");
     scalar(run, &c->total.exits_total, "exits", "VM exits", "exits.total");
     for (unsigned i = 0; i < VX_IO_EXITS; i++) {
@@ -166,9 +171,9 @@ static vx_status declare(path_run *run, vx_msg *msg)
 /* What guests and peer did. */
 static json_t *workload_json(const vx_io_machine_config *config)
 {
-    return json_pack("{s:s, s:s, s:i, s:i, s:i}", "name", vx_workload_name(config->workload), "direction",
+    return json_pack("{s:s, s:s, s:i, s:i, s:i, s:b}", "name", vx_workload_name(config->workload), "direction",
                      config->receive ? "receive" : "transmit", "flows", (int)config->flows, "request",
-                     (int)config->request, "response", (int)config->response);
+                     (int)config->request, "response", (int)config->response, "copy_engine", config->copy_engine);
 }
 
 static json_t *run_json(path_run *run, vx_msg *msg)
@@ -237,6 +242,7 @@ static vx_status all_paths(const vx_io_path_options *o, vx_model *const models[3
                                             .request = o->request ? o->request : 1,
                                             .response = o->response ? o->response : 1,
                                             .seed = o->seed,
+                                            .copy_engine = o->copy_engine,
                                             .cpu = vx_model_cpu(models[0]),
                                             .chipset = vx_model_chipset(models[1]),
                                             .nic = vx_model_nic(models[2])};

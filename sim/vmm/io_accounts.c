@@ -94,6 +94,13 @@ static void take_devices(vx_io_machine *machine, vx_tick now)
     counts->wire_in_busy = vx_wire_busy(machine->wire);
     counts->wire_busy = counts->wire_out_busy > counts->wire_in_busy ? counts->wire_out_busy : counts->wire_in_busy;
     counts->wire_limited = counts->wire_busy > now / 100 * 99;
+    if (machine->engine) {
+        const vx_copy_engine_counts *engine = vx_copy_engine_counted(machine->engine);
+        counts->copies = engine->copies;
+        counts->copied_bytes = engine->bytes;
+        counts->copy_interrupts = engine->interrupts;
+        counts->copy_busy = engine->busy;
+    }
     if (!machine->iommu) return;
     const vx_iommu_counts *iommu = vx_iommu_counted(machine->iommu);
     counts->remapped = machine->remaps ? iommu->interrupts_delivered : 0;

@@ -1,5 +1,9 @@
 /* The back-end: a process on a processor of its own that moves frames between shared rings and the host's card, one at
- * a time, those that came and those to be sent in turn. */
+ * a time, those that came and those to be sent in turn.
+ *
+ * With a copy engine (I/OAT) it gives the engine the copy of a received frame and goes on with the next; it looks for
+ * complete ones whenever it has done something, and asks for an interrupt before it sleeps. Frames reach their guests
+ * in order. */
 #include "io_private.h"
 
 io_backend *io_backend_of(vx_io_machine *machine, unsigned guest)
@@ -16,6 +20,7 @@ void io_backend_kick(io_backend *backend, vx_tick at)
 
 static bool take_received(io_backend *backend)
 {
+    if (io_ring_count(&backend->copies) == IO_RING) return false; /* until the engine has finished some */
     if (!io_card_receive(&backend->machine->card[backend->index], &backend->frame)) return false;
     backend->receiving = true;
     return true;
@@ -45,24 +50,68 @@ static bool take_frame(io_backend *backend)
 
 /* ---- its work ---- */
 
-static vx_tick frame_ticks(const io_backend *backend)
+static vx_tick frame_ticks(io_backend *backend)
 {
     const vx_cfg_nic *nic = backend->machine->config.nic;
     vx_tick sorting = backend->receiving && !backend->machine->path->sorted ? nic->sort_ticks : 0;
-    return nic->backend_ticks + sorting + io_copy_ticks(backend->machine, &backend->frame);
+    bool worth = vx_frame_bytes(&backend->frame) >= nic->copy_least_bytes;
+    backend->offload = backend->machine->engine && backend->receiving && worth;
+    vx_tick copy = backend->offload ? nic->copy_post_ticks : io_copy_ticks(backend->machine, &backend->frame);
+    return nic->backend_ticks + sorting + copy;
+}
+
+static void deliver(vx_io_machine *machine, const vx_frame *frame, vx_tick now)
+{
+    io_guest *guest = &machine->guest[frame->station];
+    machine->lost_front += !io_ring_put(&guest->up, frame);
+    io_interrupt_guest(guest, now);
+}
+
+/* Those whose copies are complete, in order; what the look costs. */
+static vx_tick collect(io_backend *backend, vx_tick now)
+{
+    vx_io_machine *machine = backend->machine;
+    const vx_cfg_nic *nic = machine->config.nic;
+    unsigned taken = vx_copy_engine_take(machine->engine, backend->index);
+    vx_tick ticks = (backend->completion ? nic->handler_ticks : 0) + (taken ? nic->copy_poll_ticks : 0);
+    backend->completion = false;
+    backend->complete += taken;
+    while (io_ring_count(&backend->copies)) {
+        bool by_engine = backend->by_engine[backend->copies.head % IO_RING];
+        if (by_engine && backend->complete == 0) break;
+        vx_frame frame;
+        backend->complete -= by_engine;
+        if (io_ring_take(&backend->copies, &frame)) deliver(machine, &frame, now);
+    }
+    return ticks;
+}
+
+void io_backend_copied(void *context, unsigned user, vx_tick now)
+{
+    vx_io_machine *machine = context;
+    machine->backend[user].completion = true;
+    io_backend_kick(&machine->backend[user], now);
+}
+
+static void finish_received(io_backend *backend, vx_tick now)
+{
+    vx_io_machine *machine = backend->machine;
+    if (!machine->engine) {
+        deliver(machine, &backend->frame, now);
+        return;
+    }
+    backend->by_engine[backend->copies.tail % IO_RING] = backend->offload;
+    io_ring_put(&backend->copies, &backend->frame);
+    if (backend->offload) vx_copy_engine_post(machine->engine, backend->index, vx_frame_bytes(&backend->frame), now);
 }
 
 static void finish(io_backend *backend, vx_tick now)
 {
-    vx_io_machine *machine = backend->machine;
-    io_guest *guest = &machine->guest[backend->frame.station];
     backend->busy = false;
-    if (!backend->receiving) {
-        io_card_send(&machine->card[guest->index], &backend->frame, now);
-        return;
-    }
-    machine->lost_front += !io_ring_put(&guest->up, &backend->frame);
-    io_interrupt_guest(guest, now);
+    if (backend->receiving)
+        finish_received(backend, now);
+    else
+        io_card_send(&backend->machine->card[backend->frame.station], &backend->frame, now);
 }
 
 /* The card's own business: descriptors of sent frames are free again, interrupts allowed. */
@@ -76,6 +125,14 @@ static vx_tick host_interrupt(io_backend *backend, vx_tick now)
     return machine->config.nic->handler_ticks;
 }
 
+static vx_tick sleep_until_kicked(io_backend *backend, vx_tick now)
+{
+    if (!backend->idle) backend->idle_since = now;
+    backend->idle = true;
+    if (io_ring_count(&backend->copies)) vx_copy_engine_notify(backend->machine->engine, backend->index, now);
+    return VX_TICK_NEVER;
+}
+
 vx_tick io_backend_step(void *self, vx_tick now, vx_tick horizon)
 {
     (void)horizon;
@@ -83,15 +140,11 @@ vx_tick io_backend_step(void *self, vx_tick now, vx_tick horizon)
     if (now < backend->due) return backend->due;
     backend->due = now;
     if (backend->busy) finish(backend, now);
-    vx_tick ticks = 0;
-    bool work = backend->host_work;
-    if (work) ticks += host_interrupt(backend, now);
+    vx_tick ticks = backend->machine->engine ? collect(backend, now) : 0;
+    bool work = backend->host_work || ticks > 0;
+    if (backend->host_work) ticks += host_interrupt(backend, now);
     backend->busy = backend->machine->path->backend && take_frame(backend);
-    if (!backend->busy && !work) {
-        if (!backend->idle) backend->idle_since = now;
-        backend->idle = true;
-        return VX_TICK_NEVER;
-    }
+    if (!backend->busy && !work) return sleep_until_kicked(backend, now);
     if (backend->idle) vx_ledger_charge(&backend->ledger, VX_CAUSE_IDLE, now - backend->idle_since);
     backend->idle = false;
     if (backend->busy) ticks += frame_ticks(backend);

@@ -69,6 +69,8 @@ static vx_status check(const vx_io_machine_config *config, vx_msg *msg)
     if (path->sorted && config->nic->queues < 2)
         return vx_fail(msg, VX_ERR_INPUT, "path %s: %s does not sort received frames into queues", path->name,
                        config->nic->name);
+    if (config->copy_engine && !path->backend)
+        return vx_fail(msg, VX_ERR_INPUT, "path %s has no back-end to use a copy engine (I/OAT)", path->name);
     if (path->vtd && !config->chipset->iommu.present)
         return vx_fail(msg, VX_ERR_INPUT, "path %s needs VT-d, which the chipset %s has not", path->name,
                        config->chipset->name);
@@ -112,11 +114,11 @@ static vx_status build_vtd(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
     return status;
 }
 
-static void nic_kick(void *context, const void *process, vx_tick at)
+static void device_kick(void *context, const void *process, vx_tick at)
 {
     vx_io_machine *machine = context;
     unsigned nic = machine->config.guests + machine->backends;
-    io_kick(machine, process == machine->nic ? nic : nic + 1, at);
+    io_kick(machine, process == machine->nic ? nic : process == machine->wire ? nic + 1 : nic + 2, at);
 }
 
 /* A guest's own driver knows its memory from 0 on, the host's by host addresses. */
@@ -124,7 +126,7 @@ static vx_status build_nic(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
 {
     const vx_io_machine_config *config = &machine->config;
     const io_path *path = machine->path;
-    const vx_dev_hooks hooks = {machine, nic_kick, io_interrupts_message};
+    const vx_dev_hooks hooks = {machine, device_kick, io_interrupts_message};
     const vx_nic_config card = {.nic = config->nic,
                                 .memory = machine->memory,
                                 .iommu = machine->iommu,
@@ -145,6 +147,15 @@ static vx_status build_nic(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
     io_interrupts_init(machine);
     const vx_wire_config wire = {.nic = machine->nic, .peers = machine->peers, .stations = config->guests};
     return vx_wire_init(&machine->wire, arena, &wire, &hooks, msg);
+}
+
+static vx_status build_engine(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
+{
+    const vx_copy_engine_hooks hooks = {machine, device_kick, io_backend_copied};
+    const vx_io_machine_config *config = &machine->config;
+    if (!config->copy_engine) return VX_OK;
+    return vx_copy_engine_init(&machine->engine, arena, &config->chipset->copy_engine, config->cpu->core.mhz,
+                               machine->backends, IO_RING, &hooks, msg);
 }
 
 static vx_status build_ends(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
@@ -202,6 +213,7 @@ vx_status vx_io_machine_init(vx_io_machine **machine, vx_arena *arena, vx_physme
     status = build_ends(made, arena, msg);
     if (!status && made->path->vtd) status = build_vtd(made, arena, msg);
     if (!status) status = build_nic(made, arena, msg);
+    if (!status) status = build_engine(made, arena, msg);
     if (!status) *machine = made;
     return status;
 }
@@ -210,7 +222,7 @@ vx_status vx_io_machine_init(vx_io_machine **machine, vx_arena *arena, vx_physme
 
 unsigned vx_io_machine_processes(const vx_io_machine *machine)
 {
-    return machine->config.guests + machine->backends + 2;
+    return machine->config.guests + machine->backends + 2 + (machine->engine != NULL);
 }
 
 void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char **name, vx_step_fn *step, void **self)
@@ -226,9 +238,11 @@ void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char 
         *step = io_backend_step;
         *self = (void *)&machine->backend[n - guests];
     } else {
-        bool wire = n > devices;
-        *name = wire ? "wire" : "nic";
-        *step = wire ? vx_wire_step : vx_nic_step;
-        *self = wire ? (void *)machine->wire : (void *)machine->nic;
+        static const char *const names[] = {"nic", "wire", "copy engine"};
+        static const vx_step_fn steps[] = {vx_nic_step, vx_wire_step, vx_copy_engine_step};
+        void *const selves[] = {machine->nic, machine->wire, machine->engine};
+        *name = names[n - devices];
+        *step = steps[n - devices];
+        *self = selves[n - devices];
     }
 }

@@ -2,6 +2,7 @@
 #ifndef IO_PRIVATE_H
 #define IO_PRIVATE_H
 
+#include "vx_copy_engine.h"
 #include "vx_io_machine.h"
 #include "vx_iommu_driver.h"
 
@@ -113,6 +114,11 @@ struct io_backend {
     bool receiving; /* of what it is doing: a frame to a guest, or from one */
     unsigned turn;  /* guest whose turn it is */
     vx_frame frame;
+    /* With a copy engine: frames whose copies are under way, or done but behind such, in order. */
+    io_ring copies;
+    bool by_engine[IO_RING];
+    bool offload, completion; /* of the frame it has; the engine has interrupted */
+    unsigned complete;        /* copies that the engine has finished, not yet delivered */
     vx_ledger ledger;
 };
 
@@ -125,6 +131,7 @@ struct vx_io_machine {
     vx_wire *wire;
     vx_iommu *iommu;
     vx_iommu_driver *iommu_driver;
+    vx_copy_engine *engine; /* NULL: none is used */
     bool remaps,
         posted; /* interrupts pass the remapping table; are posted: neither their delivery nor their end exits */
     vx_endpoint **peers; /* by station: the guest's number */
@@ -179,6 +186,8 @@ vx_tick io_guest_step(void *guest, vx_tick now, vx_tick horizon);
 
 io_backend *io_backend_of(vx_io_machine *machine, unsigned guest);
 void io_backend_kick(io_backend *backend, vx_tick at);
+/* The copy engine's interrupt for back-end `user`. */
+void io_backend_copied(void *machine, unsigned user, vx_tick now);
 vx_tick io_backend_step(void *backend, vx_tick now, vx_tick horizon);
 
 /* ---- a driver that has the card: native, pass-through and SR-IOV alike (io_path_native.c) ---- */

@@ -168,6 +168,34 @@ static void losses_are_repaired(void **state)
     json_decref(made);
 }
 
+/* I/OAT: copies move from the back-ends' processors to the engine; small frames do not, and none overtakes another. */
+static void copies_are_offloaded(void **state)
+{
+    (void)state;
+    static const vx_io_path vmdq = VX_IO_PATH_VMDQ;
+    for (unsigned w = 0; w < VX_WORKLOADS; w++) {
+        json_t *made[2];
+        for (unsigned i = 0; i < 2; i++) {
+            vx_io_path_options options = usual(&vmdq, 4);
+            options.workload = (vx_workload)w;
+            options.receive = true;
+            options.request = 3000;
+            options.copy_engine = i == 1;
+            made[i] = run(&options);
+            assert_true(value(made[i], "frames", "sent_again") == 0);
+        }
+        assert_true(value(made[0], "cpu_use", "copy_engine") == 0);
+        assert_true(value(made[1], "cpu_use", "copy_engine") > 0);
+        assert_true(value(made[1], "dma", "copies") > 100);
+        assert_true(value(made[1], "dma", "copies") <= value(made[1], "frames", "to_memory"));
+        if (w == VX_WORKLOAD_STREAM) {
+            assert_true(value(made[1], "cpu_use", "backend") < 0.95 * value(made[0], "cpu_use", "backend"));
+            assert_true(value(made[1], "throughput_mbit_s", NULL) > 0.99 * value(made[0], "throughput_mbit_s", NULL));
+        }
+        for (unsigned i = 0; i < 2; i++) json_decref(made[i]);
+    }
+}
+
 /* With moderation off a round trip is what its parts take: paths differ. */
 static void requests_have_a_latency(void **state)
 {
@@ -249,7 +277,7 @@ typedef struct scene {
     vx_io_path path;
     unsigned guests;
     vx_workload workload;
-    bool receive;
+    bool receive, copy_engine;
 } scene;
 
 static sequence events_of(const scene *at, const char *clock, vx_tick quantum)
@@ -258,6 +286,7 @@ static sequence events_of(const scene *at, const char *clock, vx_tick quantum)
     vx_io_path_options options = usual(&at->path, at->guests);
     options.workload = at->workload;
     options.receive = at->receive;
+    options.copy_engine = at->copy_engine;
     options.request = 2000;
     options.response = 500;
     options.clock = clock;
@@ -295,14 +324,27 @@ static unsigned most_guests(vx_io_path path)
     return path == VX_IO_PATH_NATIVE || path == VX_IO_PATH_PASSTHROUGH ? 1 : 16;
 }
 
+static bool has_backend(vx_io_path path) { return path == VX_IO_PATH_PARA || path == VX_IO_PATH_VMDQ; }
+
+/* The scenes of a path: each workload in each direction, and where there is a back-end received with a copy engine. */
+enum { SCENES = 3 * VX_WORKLOADS };
+
+static bool scene_of(scene *at, vx_io_path path, unsigned guests, unsigned number)
+{
+    bool copy_engine = number >= 2 * VX_WORKLOADS;
+    *at = (scene){path, guests, (vx_workload)(number % VX_WORKLOADS), number >= VX_WORKLOADS, copy_engine};
+    return !copy_engine || has_backend(path);
+}
+
 static void both_clocks_give_the_same_events(void **state)
 {
     (void)state;
     static const unsigned guests[] = {1, 4, 16};
     for (unsigned p = 0; p < EVERY_PATH; p++)
         for (unsigned g = 0; g < 3 && guests[g] <= most_guests(every_path[p]); g++)
-            for (unsigned w = 0; w < 2 * VX_WORKLOADS; w++) {
-                const scene at = {every_path[p], guests[g], (vx_workload)(w / 2), w % 2 != 0};
+            for (unsigned n = 0; n < SCENES; n++) {
+                scene at;
+                if (!scene_of(&at, every_path[p], guests[g], n)) continue;
                 sequence heap = events_of(&at, "heap", 0), systemc = events_in_a_child(&at);
                 assert_true(heap.events > 100);
                 assert_int_equal(systemc.events, heap.events);
@@ -315,8 +357,9 @@ static void the_quantum_does_not_matter(void **state)
 {
     (void)state;
     for (unsigned p = 0; p < EVERY_PATH; p++)
-        for (unsigned w = 0; w < 2 * VX_WORKLOADS; w++) {
-            const scene at = {every_path[p], most_guests(every_path[p]) > 1 ? 4 : 1, (vx_workload)(w / 2), w % 2 != 0};
+        for (unsigned n = 0; n < SCENES; n++) {
+            scene at;
+            if (!scene_of(&at, every_path[p], most_guests(every_path[p]) > 1 ? 4 : 1, n)) continue;
             sequence one = events_of(&at, "heap", 1), many = events_of(&at, "heap", 1000000);
             assert_int_equal(one.hash, many.hash);
             assert_int_equal(one.events, many.events);
@@ -328,10 +371,11 @@ static void the_quantum_does_not_matter(void **state)
 static void refusals(void **state)
 {
     (void)state;
+    static const char *const no_engine[] = {"chipset.copy_engine.channels=0"};
     static const vx_io_path native = VX_IO_PATH_NATIVE, through = VX_IO_PATH_PASSTHROUGH, sriov = VX_IO_PATH_SRIOV,
                             vmdq = VX_IO_PATH_VMDQ;
-    vx_io_path_options rows[11];
-    static const char *const says[11] = {"needs VT-d, which the chipset intel-5000 has not",
+    vx_io_path_options rows[13];
+    static const char *const says[13] = {"needs VT-d, which the chipset intel-5000 has not",
                                          "needs VT-d",
                                          "has 0 virtual functions for 1 guests",
                                          "native serves one guest, not 2",
@@ -341,8 +385,10 @@ static void refusals(void **state)
                                          "gbe-2008 does not sort received frames into queues",
                                          "connections of a guest: 257,",
                                          "request, bytes: 1048577,",
-                                         "response, bytes: 1048577,"};
-    for (unsigned i = 0; i < 11; i++) rows[i] = usual(&native, 1);
+                                         "response, bytes: 1048577,",
+                                         "path native has no back-end to use a copy engine",
+                                         "the chipset has no copy engine"};
+    for (unsigned i = 0; i < 13; i++) rows[i] = usual(&native, 1);
     rows[0].paths = &through;
     rows[0].chipset = "intel-5000";
     rows[1].paths = &sriov;
@@ -358,7 +404,12 @@ static void refusals(void **state)
     rows[8].flows = 257;
     rows[9].request = 1048577;
     rows[10].response = 1048577;
-    for (unsigned i = 0; i < 11; i++) {
+    rows[11].copy_engine = true;
+    rows[12].paths = &vmdq;
+    rows[12].copy_engine = true;
+    rows[12].sets = no_engine;
+    rows[12].set_count = 1;
+    for (unsigned i = 0; i < 13; i++) {
         json_t *document = NULL;
         vx_msg msg = {""};
         assert_int_equal(vx_io_paths_document(&document, &rows[i], &msg), VX_ERR_INPUT);
@@ -376,6 +427,7 @@ int main(void)
         cmocka_unit_test(emulation_follows_the_exits_cost),
         cmocka_unit_test(sorting_spreads_receiving),
         cmocka_unit_test(losses_are_repaired),
+        cmocka_unit_test(copies_are_offloaded),
         cmocka_unit_test(requests_have_a_latency),
         cmocka_unit_test(many_flows_are_seeded),
         cmocka_unit_test(jumbo_frames),

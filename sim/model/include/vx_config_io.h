@@ -48,11 +48,19 @@ typedef struct vx_cfg_iommu {
 
 /* ---- the chipset: what lies between devices and memory ---- */
 
+/* I/OAT: copies from memory to memory. */
+typedef struct vx_cfg_copy_engine {
+    uint32_t channels;      /* 0: there is none */
+    uint32_t mb_s;          /* 10^6 bytes copied a second, over all channels */
+    uint32_t descriptor_ns; /* a descriptor beside its bytes */
+} vx_cfg_copy_engine;
+
 typedef struct vx_cfg_chipset {
     char name[VX_CFG_NAME];
     char title[64];
     uint32_t dma_page_ns; /* a DMA of 4 KiB that no translation delays */
     vx_cfg_iommu iommu;
+    vx_cfg_copy_engine copy_engine;
 } vx_cfg_chipset;
 
 /* ---- the network card, its driver, and what a hypervisor's device model takes for it ---- */
@@ -74,15 +82,17 @@ typedef struct vx_cfg_nic {
     uint32_t handler_ticks;             /* an interrupt handler beside its register accesses and frames */
     uint32_t read_ticks, write_ticks;   /* one register access without a hypervisor */
     /* Cycles of the hypervisor: whole exits, hardware and software together. */
-    uint32_t access_ticks;   /* emulated register access */
-    uint32_t emulate_ticks;  /* device model: a frame between guest memory and the host's NIC, beside the copy */
-    uint32_t kick_ticks;     /* notification of the back-end by the guest */
-    uint32_t inject_ticks;   /* an interrupt to a guest that runs */
-    uint32_t eoi_ticks;      /* the guest's end of interrupt */
-    uint32_t backend_ticks;  /* back-end: a frame between shared ring and the host's NIC, beside copy and sorting */
-    uint32_t sort_ticks;     /* back-end: whose a received frame is, where the card does not sort */
-    uint32_t copy_kib_ticks; /* 1 KiB copied by device model or back-end */
-    uint32_t wake_ticks;     /* back-end: from the notification until it runs */
+    uint32_t access_ticks;  /* emulated register access */
+    uint32_t emulate_ticks; /* device model: a frame between guest memory and the host's NIC, beside the copy */
+    uint32_t kick_ticks;    /* notification of the back-end by the guest */
+    uint32_t inject_ticks;  /* an interrupt to a guest that runs */
+    uint32_t eoi_ticks;     /* the guest's end of interrupt */
+    uint32_t backend_ticks; /* back-end: a frame between shared ring and the host's NIC, beside copy and sorting */
+    uint32_t sort_ticks;    /* back-end: whose a received frame is, where the card does not sort */
+    uint32_t copy_post_ticks, copy_poll_ticks; /* one copy given to the chipset's engine; one look for complete ones */
+    uint32_t copy_least_bytes;                 /* smaller frames are not worth it */
+    uint32_t copy_kib_ticks;                   /* 1 KiB copied by device model or back-end */
+    uint32_t wake_ticks;                       /* back-end: from the notification until it runs */
 } vx_cfg_nic;
 
 #endif

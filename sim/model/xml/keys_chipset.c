@@ -73,8 +73,23 @@ static const vx_key chipset[] = {
 static const vx_key dma[] = {
     NUMBER("page_ns", dma_page_ns, "ns", 1, NS_MAX, 100, VX_NEED_SOURCE, "a DMA of 4 KiB that no translation delays"),
 };
+#undef TYPE
+
+#define TYPE vx_cfg_copy_engine
+static const vx_key copy_engine[] = {
+    NUMBER("channels", channels, "channels", 0, 16, 0, VX_NEED_SOURCE, "I/OAT: channels of the copy engine; 0: none"),
+    NUMBER("mb_s", mb_s, "MB/s", 1, 1000000, 4000, VX_NEED_SOURCE, "bytes it copies a second, over all channels"),
+    NUMBER("descriptor_ns", descriptor_ns, "ns", 0, NS_MAX, 200, VX_NEED_SOURCE, "a descriptor beside its bytes"),
+};
+#undef TYPE
+
+#define TYPE vx_cfg_chipset
 static const vx_key_group children[] = {
     {.name = "dma", .doc = "devices' way to memory", KEYS(dma)},
+    {.name = "copy_engine",
+     .doc = "I/OAT: copies from memory to memory",
+     KEYS(copy_engine),
+     .offset = offsetof(TYPE, copy_engine)},
     {.name = "iommu", .doc = "VT-d", KEYS(iommu), CHILDREN(caches), .offset = offsetof(TYPE, iommu)},
 };
 const vx_key_group vx_keys_chipset = {

@@ -12,8 +12,7 @@
  * processor use are what comes out.
  *
  * NOT MODELLED: bytes of the rings that front-end and back-end share; the halt of an idle guest and its wake-up;
- * sharing of processors; memory and cache effects of copies (a copy costs by its size); receive offloads (LRO); I/OAT.
- */
+ * sharing of processors; memory and cache effects of copies (a copy costs by its size); receive offloads (LRO). */
 #ifndef VX_IO_MACHINE_H
 #define VX_IO_MACHINE_H
 
@@ -43,7 +42,7 @@ bool vx_io_path_parse(const char *word, vx_io_path *path);
 
 enum {
     VX_IO_GUESTS_MAX = 64,
-    VX_IO_PROCESSES_MAX = 2 * VX_IO_GUESTS_MAX + 2,
+    VX_IO_PROCESSES_MAX = 2 * VX_IO_GUESTS_MAX + 3,
     VX_IO_PAYLOAD_MAX = 8948, /* of a jumbo frame: 9000 bytes of IPv4; of a standard one 1448 */
 };
 
@@ -57,6 +56,7 @@ typedef struct vx_io_machine_config {
     unsigned flows;             /* connections of a guest, 1 to VX_FLOWS_MAX */
     uint32_t request, response; /* bytes of request-response's messages, 1 to VX_MESSAGE_MAX */
     uint64_t seed;              /* of many-flows' messages */
+    bool copy_engine;           /* back-ends give received frames' copies to the chipset's engine (I/OAT) */
     const vx_cfg_cpu *cpu;
     const vx_cfg_chipset *chipset;
     const vx_cfg_nic *nic;
@@ -75,11 +75,12 @@ typedef struct vx_io_machine_hooks {
 uint64_t vx_io_machine_memory(const vx_io_machine_config *config);
 
 /* Memory comes from the arena; the models and `memory` must outlive the machine. VX_ERR_INPUT where the machine cannot
- * have this path or workload: no VT-d, no virtual functions, no queues, more guests than it serves. */
+ * have this path or workload: no VT-d, no virtual functions, no queues, no copy engine, more guests than it serves. */
 vx_status vx_io_machine_init(vx_io_machine **machine, vx_arena *arena, vx_physmem *memory,
                              const vx_io_machine_config *config, const vx_io_machine_hooks *hooks, vx_msg *msg);
 
-/* What runs: guests, back-ends, NIC, wire, in this order. All are to be kicked at tick 0. */
+/* What runs: guests, back-ends, NIC, wire, the copy engine if it is used, in this order. All are to be kicked at tick
+ * 0. */
 unsigned vx_io_machine_processes(const vx_io_machine *machine);
 void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char **name, vx_step_fn *step, void **self);
 
@@ -110,10 +111,11 @@ typedef struct vx_io_machine_counts {
     uint64_t wire_frames, memory_frames;             /* that left the card; that it wrote to memory */
     uint64_t nic_interrupts, remapped, notified, posted, interrupts_blocked;
     uint64_t dma_blocked, table_reads;
-    vx_ledger backend;                               /* of the back-ends' processors */
-    uint64_t guest_busy, guest_time;                 /* ticks; elapsed x guests */
-    uint64_t backend_busy, backend_time, elapsed;    /* backend_time: elapsed x back-ends */
-    uint64_t wire_busy, wire_out_busy, wire_in_busy; /* wire_busy: the busier direction's */
+    vx_ledger backend;                                         /* of the back-ends' processors */
+    uint64_t guest_busy, guest_time;                           /* ticks; elapsed x guests */
+    uint64_t backend_busy, backend_time, elapsed;              /* backend_time: elapsed x back-ends */
+    uint64_t wire_busy, wire_out_busy, wire_in_busy;           /* wire_busy: the busier direction's */
+    uint64_t copies, copied_bytes, copy_interrupts, copy_busy; /* of the copy engine */
     uint64_t latency_samples;
     uint64_t latency_ns[4]; /* 50, 90, 99, 99.9 %: vx_endpoint_counts.latency of the active ends */
     bool wire_limited;      /* the wire was busy for more than 99 % of the time */
