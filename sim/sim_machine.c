@@ -13,6 +13,8 @@ static vx_status guest_interrupt(void *guest, uint8_t vector, vx_queue *queue, v
     return VX_OK;
 }
 
+static vx_tick vcpu_time(const void *vcpu) { return vx_vcpu_now(vcpu); }
+
 static void send_interrupt(void *bus, const vx_interrupt_message *message) { (void)vx_apic_bus_deliver(bus, message); }
 
 /* The local APIC of a modelled OS that uses one. A count of its timer is one tick. */
@@ -23,6 +25,7 @@ static vx_status make_apic(vx_sim *sim, sim_vcpu *v, vx_vcpu_setup *setup, vx_ms
                           .bootstrap = true,
                           .x2apic = true,
                           .physical_bits = sim->cpu.paging.physical_bits,
+                          .tsc_deadline = true,
                           .timer_ticks = 1,
                           .send = send_interrupt,
                           .bus = &v->bus};
@@ -68,6 +71,7 @@ static vx_status build_vcpu(vx_sim *sim, sim_vcpu *v, vx_msg *msg)
     if (status != VX_OK) return status;
     if (sim->vmm) vx_vmm_hooks(sim->vmm, v->index, &setup.hooks);
     status = vx_vcpu_init(&v->vcpu, &sim->arena, &setup, msg);
+    if (status == VX_OK && v->guest) vx_guest_clock(v->guest, vcpu_time, v->vcpu);
     if (status == VX_OK && sim->vmm) vx_vmm_attach(sim->vmm, v->index, v->vcpu);
     return status;
 }

@@ -36,7 +36,6 @@ typedef struct sim_vcpu sim_vcpu;
 typedef struct sim_processor {
     vx_ledger ledger;
     vx_mmu *mmu;
-    vx_tick elapsed; /* ticks of the ledger before its last reset */
     sim_vcpu *running;
 } sim_processor;
 

@@ -199,7 +199,8 @@ void sim_reset_counters(vx_sim *sim)
     for (unsigned i = 0; i < sim->processors; i++) {
         sim_processor *p = &sim->processor[i];
         vx_mmu_counts_reset(p->mmu);
-        p->elapsed += vx_ledger_total(&p->ledger);
+        for (unsigned v = 0; v < sim->vcpus; v++)
+            if (sim->vcpu[v].processor == p) vx_vcpu_time_goes_on(sim->vcpu[v].vcpu, vx_ledger_total(&p->ledger));
         p->ledger = (vx_ledger){0};
     }
     if (sim->vmm) vx_vmm_counts_reset(sim->vmm);

@@ -14,7 +14,7 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
     v->ledger = setup->ledger;
     v->queue = setup->queue;
     v->hooks = setup->hooks;
-    v->timer_deadline = VX_TICK_NEVER;
+    v->timer_deadline = v->host_timer = VX_TICK_NEVER;
     v->apic = setup->apic;
     v->data_cached = setup->cpu->memory.caches == VX_CACHES_ALL;
     for (unsigned i = 0; i < vx_exit_reason_count(v->cpu->vendor); i++)
@@ -143,5 +143,7 @@ uint64_t vx_vcpu_position(const vx_vcpu *v) { return v->instructions; }
 vx_tick vx_vcpu_now(const vx_vcpu *v)
 {
     uint64_t executed = v->instructions - v->instructions_base;
-    return vx_ledger_total(v->ledger) + executed * v->cpu->core.cpi_milli / 1000 - v->charged_ticks;
+    return v->time_base + vx_ledger_total(v->ledger) + executed * v->cpu->core.cpi_milli / 1000 - v->charged_ticks;
 }
+
+void vx_vcpu_time_goes_on(vx_vcpu *v, vx_tick ticks) { v->time_base += ticks; }

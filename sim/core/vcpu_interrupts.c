@@ -12,7 +12,7 @@
  * NMIs are vcpu_nmi.c's, AVIC is vcpu_avic.c's.
  *
  * NOT MODELLED: SMIs and INIT of the APIC in the step; blocking by STI
- * and MOV SS; the APIC timer, which modelled guests do not program. */
+ * and MOV SS. The APIC timer is vcpu_timer.c's. */
 #include "vcpu_private.h"
 #include "vmcs_apic_exits.h"
 #include "vx_boundary.h"
@@ -46,16 +46,19 @@ void vcpu_apic_write(vx_vcpu *v, uint32_t offset, uint32_t bytes, uint32_t value
         (void)vx_virtual_apic_write(&v->virtual_apic, offset, bytes, value);
     else
         (void)vx_apic_write(v->apic, offset, value, vx_vcpu_now(v));
+    vcpu_timer_armed(v);
 }
 
 void vcpu_apic_wrmsr(vx_vcpu *v, uint64_t msr, uint64_t value)
 {
-    bool apic = (msr >= VX_MSR_X2APIC_FIRST && msr <= VX_MSR_X2APIC_LAST) || msr == VX_MSR_APIC_BASE;
+    bool apic = (msr >= VX_MSR_X2APIC_FIRST && msr <= VX_MSR_X2APIC_LAST) || msr == VX_MSR_APIC_BASE ||
+                msr == VX_MSR_TSC_DEADLINE;
     if (!v->apic || !apic) return;
     if (v->vmcs)
         (void)vx_virtual_apic_wrmsr(&v->virtual_apic, (uint32_t)msr, value);
     else
         (void)vx_apic_wrmsr(v->apic, (uint32_t)msr, value, vx_vcpu_now(v));
+    vcpu_timer_armed(v);
 }
 
 void vcpu_set_cr8(vx_vcpu *v, uint8_t priority)

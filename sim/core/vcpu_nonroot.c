@@ -2,8 +2,7 @@
  * switching; and AMD's pause filter.
  *
  * SDM Vol. 3C 25.1.3, 25.5.1, 25.5.6.3, 26.7.4. (Chapter numbers: see vx_vmcs.h.) The time-stamp counter is the
- * simulated clock: one tick of the ledger is one of the TSC. The timer ends the loop over references as a tick limit
- * does, so it costs them nothing, and is late by one record at the most.
+ * simulated clock: one tick of the ledger is one of the TSC. Its exits are vcpu_timer.c's.
  *
  * NOT MODELLED: a TSC of another rate than the core's clock; a timer that stands still while another vCPU has the
  * processor. */
@@ -21,7 +20,7 @@ void vcpu_nonroot_entered(vx_vcpu *v)
     if (v->vmcs && (v->vmcs->pin & VX_PIN_PREEMPTION_TIMER))
         v->timer_deadline =
             vx_preemption_deadline(v->vmcs->preemption_timer_value, VX_PREEMPTION_TIMER_RATE, vx_vcpu_now(v));
-    if (v->timer_deadline < v->tick_limit) v->tick_limit = v->timer_deadline;
+    vcpu_timer_armed(v);
 }
 
 void vcpu_nonroot_left(vx_vcpu *v)
@@ -30,21 +29,6 @@ void vcpu_nonroot_left(vx_vcpu *v)
     if (running && (v->vmcs->exit_controls & VX_EXIT_CONTROL_SAVE_PREEMPTION_TIMER))
         v->vmcs->preemption_timer_value =
             vx_preemption_left(v->timer_deadline, VX_PREEMPTION_TIMER_RATE, vx_vcpu_now(v));
-}
-
-/* ---- preemption timer ---- */
-
-/* A hypervisor that enters with 0 again and again never lets the guest run: an error of its own. */
-vx_status vcpu_timer_exits(vx_vcpu *v, vx_msg *msg)
-{
-    for (unsigned tries = 0; v->timer_deadline <= vx_vcpu_now(v); tries++) {
-        if (tries == VX_VCPU_RETRIES_MAX)
-            return vx_fail(msg, VX_ERR_CHECK, "the VMX-preemption timer has expired at %d VM entries in a row",
-                           VX_VCPU_RETRIES_MAX);
-        const vx_exit exit = {.reason = VX_EXIT_PREEMPTION_TIMER};
-        (void)vcpu_take_exit(v, &exit, NULL, NULL);
-    }
-    return VX_OK;
 }
 
 /* ---- PAUSE loops ---- */

@@ -40,6 +40,8 @@ struct vx_vcpu {
     bool deprivileged; /* virtualized without either */
 
     vx_tick timer_deadline; /* of the VMX-preemption timer; VX_TICK_NEVER: off */
+    vx_tick host_timer;     /* of the physical timer that software has armed for the guest; likewise */
+    vx_tick time_base;      /* ticks that the ledger has been emptied of */
     vx_ple ple;
     vx_svm_pause pause_filter;
     vx_tick event_tick; /* of the last event, while PAUSE loops are watched */
@@ -125,8 +127,6 @@ bool vcpu_record_exits(const vx_vcpu *vcpu, const vx_record *record, const uint6
 /* Features of VMX non-root operation: vcpu_nonroot.c. */
 void vcpu_nonroot_entered(vx_vcpu *vcpu); /* at each VM entry */
 void vcpu_nonroot_left(vx_vcpu *vcpu);    /* at each VM exit */
-/* Takes the exits of a preemption timer that has expired. Error: it always has, the guest never runs. */
-vx_status vcpu_timer_exits(vx_vcpu *vcpu, vx_msg *msg);
 /* Whether a PAUSE now is looked at by PAUSE-loop exiting; a run of them, with the exits that come of it. */
 bool vcpu_watches_pauses(const vx_vcpu *vcpu);
 void vcpu_pause_run(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload);
@@ -145,6 +145,12 @@ void vcpu_set_cr8(vx_vcpu *vcpu, uint8_t priority);
 /* An instruction boundary outside of handlers: takes the exits that are due, then at most one interrupt, whose handler
  * is queued. Nothing while anything is queued. */
 vx_status vcpu_boundary(vx_vcpu *vcpu, vx_msg *msg);
+
+/* vcpu_timer.c. When the first timer is due, VX_TICK_NEVER where none runs; one has been armed; takes what is due by
+ * now, with the interrupts that come of it. Error: something always is, the guest never runs. */
+vx_tick vcpu_timer_due(const vx_vcpu *vcpu);
+void vcpu_timer_armed(vx_vcpu *vcpu);
+vx_status vcpu_timers(vx_vcpu *vcpu, vx_msg *msg);
 
 /* vcpu_avic.c. AVIC is on; the record is an access to the APIC that it has to do with, and is done; an interrupt for
  * the guest is put into the backing page. */

@@ -203,7 +203,8 @@ static void set_limit(vx_vcpu *v, const vx_batch *batch, const vx_run *run)
     v->batch_end = batch->count;
     v->batch_stop = batch->records + batch->count;
     v->limit = run->instruction_limit;
-    v->tick_limit = run->tick_limit < v->timer_deadline ? run->tick_limit : v->timer_deadline;
+    vx_tick timer = vcpu_timer_due(v);
+    v->tick_limit = run->tick_limit < timer ? run->tick_limit : timer;
     vcpu_note_time(v);
 }
 
@@ -247,7 +248,7 @@ static vx_stop run_batch(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg 
         set_limit(v, batch, run);
         loop_end end = run_references(v, batch, run, msg);
         if (end == LOOP_ERROR) return VX_STOP_ERROR;
-        run->status = vcpu_timer_exits(v, msg);
+        run->status = vcpu_timers(v, msg);
         if (run->status != VX_OK) return VX_STOP_ERROR;
         if (run->position == batch->count) return VX_STOP_BATCH;
         if (v->instructions >= run->instruction_limit) return VX_STOP_INSTRUCTIONS;
@@ -287,10 +288,16 @@ static vx_status drain_queue(vx_vcpu *v, vx_msg *msg)
 
 vx_status vx_vcpu_drain(vx_vcpu *v, vx_msg *msg)
 {
+    enum { HANDLERS_MAX = 1024 }; /* more than there are vectors: a source never stops */
     vx_status status;
+    unsigned handlers = 0;
     do { /* a handler's end is a boundary, at which the next interrupt may queue its own */
         status = drain_queue(v, msg);
         if (status == VX_OK) status = vcpu_boundary(v, msg);
+        if (status == VX_OK && handlers++ == HANDLERS_MAX)
+            status = vx_fail(msg, VX_ERR_CHECK,
+                             "%d interrupts in a row: the guest's timer is faster than its handler with its exits",
+                             HANDLERS_MAX);
     } while (status == VX_OK && v->queue->count != 0);
     return status;
 }

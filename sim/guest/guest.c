@@ -28,6 +28,11 @@ static vx_status check_config(const vx_cfg_guest *config, unsigned processes, vx
         return vx_fail(msg, VX_ERR_INPUT, "guest RAM of %" PRIu64 " bytes: must be 1m or more", config->ram_bytes);
     if (config->levels == 2 && config->ram_bytes > RAM_BYTES_32BIT)
         return vx_fail(msg, VX_ERR_INPUT, "32-bit paging (vm.levels=2) reaches 4 GiB of RAM: give --ram 4g or less");
+    const vx_cfg_priority *priority = &config->priority;
+    if (priority->timer != VX_GUEST_TIMER_NONE && priority->apic == VX_APIC_ACCESS_NONE)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.priority.timer needs an APIC: set vm.priority.apic");
+    if (priority->timer != VX_GUEST_TIMER_NONE && config->tick_instructions)
+        return vx_fail(msg, VX_ERR_INPUT, "vm.priority.timer brings the tick: set vm.tick_instructions=0");
     if (config->priority.nmi_instructions && config->priority.apic == VX_APIC_ACCESS_NONE)
         return vx_fail(msg, VX_ERR_INPUT, "vm.priority.nmi_instructions needs an APIC: set vm.priority.apic");
     if (config->pcid && config->levels < 4)
@@ -62,6 +67,12 @@ vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *c
             vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, &made->counts, msg);
     if (status == VX_OK) *guest = made;
     return status;
+}
+
+void vx_guest_clock(vx_guest *guest, vx_tick (*now)(const void *context), const void *context)
+{
+    guest->now = now;
+    guest->clock = context;
 }
 
 void vx_guest_fini(vx_guest *guest)
@@ -264,7 +275,9 @@ unsigned vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
         act(guest, &due, queue);
         return 0;
     }
-    unsigned happens = (due.tick || due.slice ? VX_GUEST_TICK : 0U) | (due.nmi ? VX_GUEST_OVERFLOW : 0U);
+    bool own_timer = guest->config.priority.timer != VX_GUEST_TIMER_NONE; /* a slice ends with its next interrupt */
+    unsigned happens =
+        (due.tick || (due.slice && !own_timer) ? VX_GUEST_TICK : 0U) | (due.nmi ? VX_GUEST_OVERFLOW : 0U);
     guest->slice_ended |= due.slice;
     due.tick = due.slice = false;
     act(guest, &due, queue);
@@ -284,6 +297,7 @@ void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue)
     if (guest->slice_ended && guest->schedule.running_traces > 1) switch_slice(guest, queue);
     guest->slice_ended = false;
     vx_priority_of_handler(guest, vector, queue);
+    if (vector == VX_GUEST_TIMER_VECTOR) vx_timer_again(guest, queue);
     vx_guest_leave_kernel(queue);
     guest->counts.ticks++;
 }

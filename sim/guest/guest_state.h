@@ -20,6 +20,8 @@ struct vx_guest {
     unsigned *of_trace; /* which space each trace executes now */
     unsigned current;   /* which space CR3 names */
     uint64_t faults_until_unmap;
+    vx_tick (*now)(const void *context);
+    const void *clock;
     uint8_t level;    /* task priority, 0 to 15 */
     bool slice_ended; /* the next timer interrupt switches processes */
 };

@@ -8,9 +8,12 @@
  * TPR only when an interrupt comes. */
 #include "priority_habits.h"
 
+#include <assert.h>
+
 #include "vx_apic_page.h"
 #include "vx_interrupt_message.h"
 
+enum { TIMER_DIVIDE_BY_1 = 0xB, TIMER_MODE_SHIFT = 17 };
 enum { KERNEL = 0, USER = 3, SVR_ENABLED = 0x1FF, LVT_NMI = VX_DELIVERY_NMI << 8 };
 #define APIC_GVA 0xFEE00000ULL
 #define BASE_X2APIC 0xFEE00C00ULL
@@ -32,6 +35,41 @@ static void write_tpr(vx_guest *guest, uint8_t level, vx_queue *queue)
         write_register(guest, VX_APIC_TPR, (uint32_t)level << 4, queue);
 }
 
+static void write_msr(uint32_t msr, uint64_t value, vx_queue *queue)
+{
+    vx_queue_put(queue, VX_REC_WRMSR, 0, msr, &value, 1);
+}
+
+/* As Linux does (arch/x86/kernel/apic/apic.c: lapic_next_event, lapic_next_deadline). */
+static void set_timer(vx_guest *guest, vx_queue *queue)
+{
+    uint32_t ticks = guest->config.priority.timer_period;
+    if (guest->config.priority.timer != VX_GUEST_TIMER_DEADLINE) {
+        write_register(guest, VX_APIC_INITIAL_COUNT, ticks, queue);
+        return;
+    }
+    assert(guest->now);
+    vx_queue_put(queue, VX_REC_RDTSC, 0, 1, NULL, 0);
+    write_msr(VX_MSR_TSC_DEADLINE, guest->now(guest->clock) + ticks, queue);
+}
+
+static void boot_timer(vx_guest *guest, vx_queue *queue)
+{
+    static const uint32_t modes[VX_GUEST_TIMERS] = {
+        [VX_GUEST_TIMER_ONE_SHOT] = 0, [VX_GUEST_TIMER_PERIODIC] = 1, [VX_GUEST_TIMER_DEADLINE] = 2};
+    vx_guest_timer timer = guest->config.priority.timer;
+    if (timer == VX_GUEST_TIMER_NONE) return;
+    write_register(guest, VX_APIC_LVT_TIMER, modes[timer] << TIMER_MODE_SHIFT | VX_GUEST_TIMER_VECTOR, queue);
+    write_register(guest, VX_APIC_DIVIDE, TIMER_DIVIDE_BY_1, queue);
+    set_timer(guest, queue);
+}
+
+void vx_timer_again(vx_guest *guest, vx_queue *queue)
+{
+    vx_guest_timer timer = guest->config.priority.timer;
+    if (timer == VX_GUEST_TIMER_ONE_SHOT || timer == VX_GUEST_TIMER_DEADLINE) set_timer(guest, queue);
+}
+
 void vx_priority_boot(vx_guest *guest, vx_queue *queue)
 {
     if (guest->config.priority.apic == VX_APIC_ACCESS_NONE) return;
@@ -40,6 +78,7 @@ void vx_priority_boot(vx_guest *guest, vx_queue *queue)
         vx_queue_put(queue, VX_REC_WRMSR, 0, VX_MSR_APIC_BASE, (uint64_t[]){BASE_X2APIC}, 1);
     write_register(guest, VX_APIC_SVR, SVR_ENABLED, queue);
     if (guest->config.priority.nmi_instructions) write_register(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
+    boot_timer(guest, queue);
     vx_queue_put(queue, VX_REC_CPL, USER, 0, NULL, 0);
 }
 

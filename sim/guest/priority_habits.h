@@ -4,13 +4,13 @@
 
 #include "guest_state.h"
 
-/* The most that an interrupt's handler queues of it, TPR writes and EOI; and boot: CPL, mode, enabling,
- * the entry for performance counters, CPL. */
+/* The most that an interrupt's handler queues of it: TPR writes, EOI, and the timer's deadline; and boot: CPL, mode,
+ * enabling, the entry for performance counters, the timer's five, CPL. */
 enum {
-    VX_PRIORITY_RECORDS = 17,
-    VX_PRIORITY_WORDS = 2 * VX_PRIORITY_RECORDS,
-    VX_PRIORITY_BOOT_RECORDS = 5,
-    VX_PRIORITY_BOOT_WORDS = 6
+    VX_PRIORITY_RECORDS = 19,
+    VX_PRIORITY_WORDS = 2 * 17 + 1,
+    VX_PRIORITY_BOOT_RECORDS = 10,
+    VX_PRIORITY_BOOT_WORDS = 16
 };
 
 /* Queues what the OS does to its APIC at boot: x2APIC mode where it uses that, and enabling it. */
@@ -22,6 +22,9 @@ void vx_priority_lower(vx_guest *guest, vx_queue *queue);
 
 /* Queues the accesses of a handler of `vector`: its TPR writes, the last of which restores what was, and the EOI. */
 void vx_priority_of_handler(vx_guest *guest, uint8_t vector, vx_queue *queue);
+
+/* Sets the timer for the next tick, where that is not periodic: from the timer's handler. */
+void vx_timer_again(vx_guest *guest, vx_queue *queue);
 
 /* The same of an NMI: a performance counter's entry is masked when it signals, and the handler unmasks it. */
 void vx_priority_of_nmi(vx_guest *guest, vx_queue *queue);

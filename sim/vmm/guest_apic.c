@@ -13,6 +13,7 @@
 
 #include "guest_avic.h"
 #include "guest_nmi.h"
+#include "guest_timer.h"
 
 enum { SVM_EXIT_INTR = 0x60, SVM_EXIT_VINTR = 0x64, NOTIFICATION_VECTOR = 0xF2, V_INTR_PRIO_HIGHEST = 15 };
 #define SVM1_VINTR (1U << 4)
@@ -75,7 +76,7 @@ static bool is_apic_operation(const vx_record *record)
         return record->size == 8;
     case VX_REC_RDMSR:
     case VX_REC_WRMSR:
-        return record->addr == VX_MSR_APIC_BASE ||
+        return record->addr == VX_MSR_APIC_BASE || record->addr == VX_MSR_TSC_DEADLINE ||
                (record->addr >= VX_MSR_X2APIC_FIRST && record->addr <= VX_MSR_X2APIC_LAST);
     default:
         return false;
@@ -165,6 +166,7 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
     if (!apic) return resume;
     uint8_t vector = arrived(vm, exit, record);
     catch_up(vm);
+    guest_timer_handled(vm, exit);
     if (vector) (void)vx_apic_accept(apic, &(vx_interrupt_message){.vector = vector, .source = VX_APIC_NOBODY});
     bool operation = record && is_apic_operation(record) && completes(vm, exit, record, resume);
     bool done_by_processor = exit->reason == VX_EXIT_TPR_BELOW_THRESHOLD || exit->reason == VX_EXIT_EOI_INDUCED;
@@ -179,5 +181,6 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
         else
             prepare_injection(vm, window);
     }
+    guest_timer_prepare(vm);
     return operation ? VX_RESUME_NEXT : resume;
 }

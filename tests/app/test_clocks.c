@@ -53,6 +53,17 @@ static void ticks_by_time(void **state)
     json_decref(by_instructions);
 }
 
+/* The guest's tick by its APIC's timer, native and under a hypervisor. */
+static void apic_timer(void **state)
+{
+    (void)state;
+#define TIMER                                                                                                          \
+    "--max 1m --set vm.priority.apic=page --set vm.priority.timer=one-shot --set vm.priority.timer_period=50000 "
+    same("native", TIMER "--clock heap", TIMER "--clock systemc");
+    same("ept", TIMER "--clock heap", TIMER "--clock systemc");
+    same("ept", TIMER "--quantum 10", TIMER "--quantum 100k"); /* the timer is the vCPU's own */
+}
+
 static void any_quantum(void **state)
 {
     static const char *const others[] = {"--quantum 10 --clock heap", "--quantum 10 --clock systemc",
@@ -72,10 +83,8 @@ static void any_quantum(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_vm),
-        cmocka_unit_test(two_vms),
-        cmocka_unit_test(ticks_by_time),
-        cmocka_unit_test(any_quantum),
+        cmocka_unit_test(one_vm),     cmocka_unit_test(two_vms),     cmocka_unit_test(ticks_by_time),
+        cmocka_unit_test(apic_timer), cmocka_unit_test(any_quantum),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

@@ -135,7 +135,7 @@ static void a_timer_that_is_always_zero_is_an_error(void **state)
     open_flat(&world, &(vx_vmcs){.pin = B(6), .preemption_timer_value = 0});
     vx_record record = vcpu_fetch(PAGE, 1, 4);
     assert_int_equal(vcpu_run_all(&world, &record, 1, NULL, 0), VX_STOP_ERROR);
-    assert_non_null(strstr(world.msg.text, "preemption timer"));
+    assert_non_null(strstr(world.msg.text, "a timer has expired"));
     vcpu_world_close(&world);
 }
 

@@ -156,6 +156,9 @@ void vx_vcpu_single_step(vx_vcpu *vcpu);
 /* Whether the guest's performance counter has overflowed since this was last asked. */
 bool vx_vcpu_take_overflow(vx_vcpu *vcpu);
 
+/* The host's timer is to interrupt the guest at this tick (of vx_vcpu_now), with an exit; VX_TICK_NEVER: not. */
+void vx_vcpu_host_timer(vx_vcpu *vcpu, vx_tick deadline);
+
 /* The guest's APIC as given at construction, or NULL; and the TPR's upper half as the hardware holds it (V_TPR, VTPR).
  */
 vx_apic *vx_vcpu_apic(vx_vcpu *vcpu);
@@ -238,8 +241,10 @@ vx_status vx_vcpu_drain(vx_vcpu *vcpu, vx_msg *msg);
 uint64_t vx_vcpu_position(const vx_vcpu *vcpu);
 
 /* Data references go through the data caches (VX_CACHES_ALL is taken from the model); observation of walks is the
- * MMU's. Ticks so far: instructions x CPI plus the ledger's other causes. */
+ * MMU's. Ticks so far: instructions x CPI plus the ledger's other causes. Who empties the ledger says of how much,
+ * after vx_vcpu_counts_reset, so that time goes on. */
 vx_tick vx_vcpu_now(const vx_vcpu *vcpu);
+void vx_vcpu_time_goes_on(vx_vcpu *vcpu, vx_tick ticks);
 
 /* ---- recorded and simulated page faults ---- */
 

@@ -27,6 +27,7 @@
 #include "vx_queue.h"
 #include "vx_stats.h"
 #include "vx_status.h"
+#include "vx_tick.h"
 
 typedef struct vx_guest vx_guest;
 
@@ -44,6 +45,10 @@ vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *c
                         uint64_t seed, vx_msg *msg);
 /* NULL is fine. */
 void vx_guest_fini(vx_guest *guest);
+
+/* What the OS reads as time-stamp counter, for its APIC's deadlines (vm.priority.timer=deadline): `now` must be given
+ * before it boots where it uses them. */
+void vx_guest_clock(vx_guest *guest, vx_tick (*now)(const void *context), const void *context);
 
 /* The most that one call below adds to its queue, in records and payload words: a queue of this capacity, drained
  * between calls, never overflows. */

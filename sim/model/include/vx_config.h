@@ -248,6 +248,7 @@ typedef struct vx_cfg_vmm {
     vx_cfg_xen_shadow xen;
     bool vpid; /* uses VPID where the CPU has it */
     bool flexpriority, apicv, avic;
+    bool preemption_timer; /* ends the guest's run when the guest's APIC timer is due; else the host's timer does */
     vx_tpr_policy tpr_trap;
     uint32_t eoi_ticks;    /* handler of an EOI by a path of its own; 0: none, it is emulated as any access */
     bool apic_page_mapped; /* exit policy kvm: the APIC-access page is mapped without APICv as well */
@@ -291,6 +292,15 @@ typedef enum vx_apic_access {
     VX_APIC_ACCESS_X2APIC /* both by MSRs */
 } vx_apic_access;         /* "none" "page" "cr8" "x2apic" */
 
+/* How the guest OS's tick comes about. */
+typedef enum vx_guest_timer {
+    VX_GUEST_TIMER_NONE,     /* not from its APIC: as tick_instructions says */
+    VX_GUEST_TIMER_PERIODIC, /* the APIC's timer, set once */
+    VX_GUEST_TIMER_ONE_SHOT, /* set again in each handler, by the initial count */
+    VX_GUEST_TIMER_DEADLINE, /* ... by IA32_TSC_DEADLINE */
+    VX_GUEST_TIMERS
+} vx_guest_timer; /* "none" "periodic" "one-shot" "deadline" */
+
 /* Interrupt-priority habits. */
 typedef struct vx_cfg_priority {
     vx_apic_access apic;
@@ -299,6 +309,8 @@ typedef struct vx_cfg_priority {
     uint8_t level;               /* task priority while raised, TPR bits 7:4 */
     uint8_t per_interrupt;       /* TPR writes that an interrupt handler makes */
     uint64_t nmi_instructions;   /* a performance counter overflows so often, with an NMI; 0: never */
+    vx_guest_timer timer;        /* of its APIC */
+    uint32_t timer_period;       /* ticks */
 } vx_cfg_priority;
 
 typedef enum vx_table_placement {

@@ -16,6 +16,7 @@ const char *const vx_words_scheme[] = {
 const char *const vx_words_unshadow[] = {"off", "lower", "all", NULL};
 const char *const vx_words_exits[] = {"plain", "kvm", NULL};
 const char *const vx_words_tpr_trap[] = {"all", "masked", NULL};
+const char *const vx_words_guest_timer[] = {"none", "periodic", "one-shot", "deadline", NULL};
 const char *const vx_words_apic_access[] = {"none", "page", "cr8", "x2apic", NULL};
 
 const char *const vx_words_granularity[] = {"page", "domain", "all", NULL};

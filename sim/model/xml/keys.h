@@ -84,7 +84,7 @@ extern const char *const vx_words_vendor[],
                                                                                   *const vx_words_scheme[],
                                                                                       *const vx_words_exits[],
                                                                                           *const vx_words_unshadow[];
-extern const char *const vx_words_tpr_trap[], *const vx_words_apic_access[];
+extern const char *const vx_words_tpr_trap[], *const vx_words_apic_access[], *const vx_words_guest_timer[];
 extern const char *const vx_words_granularity[], *const vx_words_levels[];
 
 /* ---- one value (key_value.c) ---- */

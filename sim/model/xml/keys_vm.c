@@ -36,6 +36,10 @@ static const vx_key priority[] = {
            "TPR writes of an interrupt handler, raising and lowering"),
     NUMBER("nmi_instructions", priority.nmi_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
            "instructions between overflows of a performance counter, each an NMI (profiler, watchdog); 0: none"),
+    WORD("timer", priority.timer, vx_words_guest_timer, VX_GUEST_TIMER_NONE, VX_NEED_NOTHING, false,
+         "the tick is its APIC timer's, programmed so; none: tick_instructions says when it comes"),
+    NUMBER("timer_period", priority.timer_period, "ticks", 1, UINT32_MAX, 12000000, VX_NEED_NOTHING,
+           "period of that timer (250 a second at 3 GHz)"),
 };
 static const vx_key_group vm_children[] = {
     {.name = "priority", .doc = "interrupt-priority habits of the OS", KEYS(priority)},

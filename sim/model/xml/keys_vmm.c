@@ -72,6 +72,9 @@ static const vx_key apic[] = {
     SWITCH("flexpriority", flexpriority, 0, VX_NEED_FEATURE, "uses the TPR shadow and the APIC-access page"),
     SWITCH("apicv", apicv, 0, VX_NEED_FEATURE, "uses APIC-register virtualization and virtual-interrupt delivery"),
     SWITCH("avic", avic, 0, VX_NEED_FEATURE, "AMD: uses AVIC, under nested paging"),
+    SWITCH("preemption_timer", preemption_timer, 0, VX_NEED_FEATURE,
+           "Intel: the VMX-preemption timer ends the guest's run when its APIC timer is due; no: an interrupt of the "
+           "host"),
     WORD("tpr_trap", tpr_trap, vx_words_tpr_trap, VX_TPR_TRAP_ALL, VX_NEED_FEATURE, false,
          "AMD: which writes of CR8 exit: all, or those made while the task priority holds an interrupt back"),
     NUMBER("eoi_ticks", eoi_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 0, VX_NEED_SOURCE,
