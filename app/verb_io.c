@@ -1,11 +1,11 @@
 /* vexit io: devices' DMA through the IOMMU, one column a policy of its driver; or guests that use a card, one
  * column a path. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "interrupt.h"
+#include "io_text.h"
 #include "options.h"
 #include "verbs.h"
 #include "vx_report.h"
@@ -71,55 +71,55 @@ static const struct argp_option option_list[] = {
     {"json", KEY_JSON, "FILE", 0, "write the report as JSON; - is standard output, without the text", 2},
     {0}};
 
+/* Which of the names the word is; others end the program. */
+static unsigned word_of(struct argp_state *state, const char *option, const char *word, const char *const *names,
+                        unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(word, names[i]) == 0) return i;
+    const char *near = vx_did_you_mean(word, names, count);
+    argp_error(state, "--%s: there is no '%s'%s%s%s", option, word, near ? "; did you mean '" : "", near ? near : "",
+               near ? "'?" : "");
+    return 0;
+}
+
+/* Words between commas, each at most once; returns how many. */
+static unsigned words_of(struct argp_state *state, const char *option, char *text, const char *const *names,
+                         unsigned count, unsigned *found)
+{
+    unsigned taken = 0;
+    for (char *rest = text, *word; (word = strsep(&rest, ",")) != NULL;) {
+        unsigned which = word_of(state, option, word, names, count);
+        for (unsigned i = 0; i < taken; i++)
+            if (found[i] == which) argp_error(state, "--%s: %s is named twice", option, word);
+        found[taken++] = which;
+    }
+    return taken;
+}
+
 static void take_policies(struct argp_state *state, io_options *o, char *text)
 {
-    static const char *const names[] = {"off", "passthrough", "deferred", "strict"};
-    o->io.policy_count = 0;
-    for (char *rest = text, *word; (word = strsep(&rest, ",")) != NULL;) {
-        vx_iommu_policy policy;
-        if (!vx_iommu_policy_parse(word, &policy)) {
-            const char *near = vx_did_you_mean(word, names, VX_IOMMU_POLICIES);
-            argp_error(state, "--iommu: no policy '%s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
-                       near ? "'?" : "");
-        }
-        if (o->io.policy_count == VX_IOMMU_POLICIES) argp_error(state, "--iommu: a policy is named twice");
-        o->policies[o->io.policy_count++] = policy;
-    }
+    const char *names[VX_IOMMU_POLICIES];
+    unsigned found[VX_IOMMU_POLICIES];
+    for (unsigned i = 0; i < VX_IOMMU_POLICIES; i++) names[i] = vx_iommu_policy_name((vx_iommu_policy)i);
+    o->io.policy_count = words_of(state, "iommu", text, names, VX_IOMMU_POLICIES, found);
+    for (unsigned i = 0; i < o->io.policy_count; i++) o->policies[i] = (vx_iommu_policy)found[i];
 }
 
 static void take_paths(struct argp_state *state, io_options *o, char *text)
 {
     const char *names[VX_IO_PATHS];
+    unsigned found[VX_IO_PATHS];
     for (unsigned i = 0; i < VX_IO_PATHS; i++) names[i] = vx_io_path_name((vx_io_path)i);
-    o->guests.path_count = 0;
-    for (char *rest = text, *word; (word = strsep(&rest, ",")) != NULL;) {
-        vx_io_path path;
-        if (!vx_io_path_parse(word, &path)) {
-            const char *near = vx_did_you_mean(word, names, VX_IO_PATHS);
-            argp_error(state, "--path: no path '%s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
-                       near ? "'?" : "");
-        }
-        if (o->guests.path_count == VX_IO_PATHS) argp_error(state, "--path: a path is named twice");
-        o->paths[o->guests.path_count++] = path;
-    }
+    o->guests.path_count = words_of(state, "path", text, names, VX_IO_PATHS, found);
+    for (unsigned i = 0; i < o->guests.path_count; i++) o->paths[i] = (vx_io_path)found[i];
 }
 
 static void take_workload(struct argp_state *state, io_options *o, const char *word)
 {
     const char *names[VX_WORKLOADS];
     for (unsigned i = 0; i < VX_WORKLOADS; i++) names[i] = vx_workload_name((vx_workload)i);
-    if (vx_workload_parse(word, &o->guests.workload)) return;
-    const char *near = vx_did_you_mean(word, names, VX_WORKLOADS);
-    argp_error(state, "--workload: no workload '%s'%s%s%s", word, near ? "; did you mean '" : "", near ? near : "",
-               near ? "'?" : "");
-}
-
-static bool is_receive(struct argp_state *state, const char *word)
-{
-    bool receive = strcmp(word, "receive") == 0;
-    if (!receive && strcmp(word, "transmit") != 0)
-        argp_error(state, "--direction: '%s' is not transmit or receive", word);
-    return receive;
+    o->guests.workload = (vx_workload)word_of(state, "workload", word, names, VX_WORKLOADS);
 }
 
 static unsigned small_count(struct argp_state *state, const char *option, const char *text)
@@ -132,6 +132,7 @@ static unsigned small_count(struct argp_state *state, const char *option, const 
 /* Options of guests; ARGP_ERR_UNKNOWN for others. */
 static error_t parse_guests(int key, char *arg, struct argp_state *state)
 {
+    static const char *const directions[] = {"transmit", "receive"};
     io_options *o = state->input;
     switch (key) {
     case KEY_NIC:
@@ -156,7 +157,7 @@ static error_t parse_guests(int key, char *arg, struct argp_state *state)
         take_workload(state, o, arg);
         return 0;
     case KEY_DIRECTION:
-        o->guests.receive = is_receive(state, arg);
+        o->guests.receive = word_of(state, "direction", arg, directions, 2) == 1;
         return 0;
     case KEY_FLOWS:
         o->guests.flows = small_count(state, "flows", arg);
@@ -240,127 +241,7 @@ static const struct argp io_argp = {
     .parser = parse,
     .doc = "Replay a trace of devices' DMA through the IOMMU, or have guests use a network card."};
 
-/* ---- text ---- */
-
-static const json_t *at(const json_t *object, const char *path)
-{
-    char word[64];
-    while (object && *path) {
-        size_t length = strcspn(path, ".");
-        snprintf(word, sizeof word, "%.*s", (int)length, path);
-        object = json_object_get(object, word);
-        path += length + (path[length] == '.');
-    }
-    return object;
-}
-
-static void print_row(const json_t *runs, const char *label, const char *path)
-{
-    printf("%-30s", label);
-    for (size_t i = 0; i < json_array_size(runs); i++) {
-        const json_t *value = at(json_array_get(runs, i), path);
-        if (json_is_object(value)) value = json_object_get(value, "value"); /* a ratio */
-        if (json_is_integer(value))
-            printf(" %14" JSON_INTEGER_FORMAT, json_integer_value(value));
-        else if (json_is_real(value))
-            printf(" %14.3f", json_real_value(value));
-        else
-            printf(" %14s", "-");
-    }
-    putchar('\n');
-}
-
-static void print_faults(const json_t *runs)
-{
-    for (size_t i = 0; i < json_array_size(runs); i++) {
-        const json_t *run = json_array_get(runs, i);
-        const char *reason;
-        json_t *count;
-        json_object_foreach((json_t *)at(run, "iommu.faults.by_reason"), reason, count)
-            printf("%s: %" JSON_INTEGER_FORMAT " faults %s: %s\n", json_string_value(json_object_get(run, "policy")),
-                   json_integer_value(count), reason, vx_vtd_fault_text((unsigned)strtoul(reason, NULL, 16)));
-    }
-}
-
-typedef struct text_row {
-    const char *label, *path;
-} text_row;
-
-static void print_heads(const json_t *runs, const char *key)
-{
-    printf("%-30s", "");
-    for (size_t i = 0; i < json_array_size(runs); i++)
-        printf(" %14s", json_string_value(json_object_get(json_array_get(runs, i), key)));
-    putchar('\n');
-}
-
-static void print_paths(const json_t *document)
-{
-    static const text_row rows[] = {{"throughput, Mbit/s", "throughput_mbit_s"},
-                                    {"share of the wire", "wire_use"},
-                                    {"loss", "loss"},
-                                    {"latency, ns: 50 %", "latency_ns.p50"},
-                                    {"  99 %", "latency_ns.p99"},
-                                    {"processor use: guests", "cpu_use.guests"},
-                                    {"  back-end", "cpu_use.backend"},
-                                    {"  copy engine", "cpu_use.copy_engine"},
-                                    {"messages a second", "messages.per_second"},
-                                    {"frames with payload", "frames.sent"},
-                                    {"  sent again", "frames.sent_again"},
-                                    {"interrupts of guests", "interrupts.guests"},
-                                    {"exits", "exits.total"},
-                                    {"  a frame", "derived.exits_per_frame"},
-                                    {"  EPT_MISCONFIG", "exits.by_reason.EPT_MISCONFIG"},
-                                    {"  VMCALL", "exits.by_reason.VMCALL"},
-                                    {"  EXTERNAL_INTERRUPT", "exits.by_reason.EXTERNAL_INTERRUPT"},
-                                    {"  APIC_ACCESS", "exits.by_reason.APIC_ACCESS"},
-                                    {"table reads of the IOMMU", "dma.table_reads"}};
-    const json_t *runs = json_object_get(document, "runs"), *first = json_array_get(runs, 0);
-    printf("machine  %s, chipset %s, nic %s, %" JSON_INTEGER_FORMAT " guests, %" JSON_INTEGER_FORMAT
-           " bytes a frame\n%s, %s: %" JSON_INTEGER_FORMAT " connections a guest, window %" JSON_INTEGER_FORMAT "\n\n",
-           json_string_value(json_object_get(first, "cpu")), json_string_value(json_object_get(first, "chipset")),
-           json_string_value(json_object_get(first, "nic")), json_integer_value(json_object_get(first, "guests")),
-           json_integer_value(json_object_get(first, "payload")), json_string_value(at(first, "workload.name")),
-           json_string_value(at(first, "workload.direction")), json_integer_value(at(first, "workload.flows")),
-           json_integer_value(json_object_get(first, "window")));
-    print_heads(runs, "path");
-    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) print_row(runs, rows[i].label, rows[i].path);
-    for (size_t i = 0; i < json_array_size(runs); i++)
-        if (json_is_true(json_object_get(json_array_get(runs, i), "wire_limited")))
-            printf("%s is limited by the wire\n", json_string_value(json_object_get(json_array_get(runs, i), "path")));
-    printf("\napproximate (latency): exits and frames have fixed costs; --json lists the assumed ones\n");
-}
-
-static void print_trace(const json_t *document)
-{
-    static const text_row rows[] = {{"DMA requests", "iommu.requests"},
-                                    {"  blocked", "iommu.blocked"},
-                                    {"pages of data", "dma.pages"},
-                                    {"IOTLB lookups", "iommu.iotlb.lookups"},
-                                    {"  misses", "iommu.iotlb.misses"},
-                                    {"  dropped by invalidations", "iommu.iotlb.dropped"},
-                                    {"paging-structure lookups", "iommu.paging_structures.lookups"},
-                                    {"  hits", "iommu.paging_structures.hits"},
-                                    {"table reads", "dma.table_reads"},
-                                    {"  a page (M)", "derived.table_reads_per_page"},
-                                    {"unmaps", "driver.unmaps"},
-                                    {"invalidations", "driver.invalidations"},
-                                    {"  entries nobody named", "iommu.invalidation.over_invalidated"},
-                                    {"  queue time, ns", "iommu.invalidation.ticks"},
-                                    {"table pages held", "driver.table_pages"},
-                                    {"device time a page, ns", "derived.ticks_per_page"}};
-    const json_t *runs = json_object_get(document, "runs"), *trace = json_object_get(document, "trace");
-    printf("trace    %s, %" JSON_INTEGER_FORMAT " DMAs, %" JSON_INTEGER_FORMAT " maps, %" JSON_INTEGER_FORMAT
-           " unmaps\nchipset  %s\n\n",
-           json_string_value(json_object_get(trace, "path")), json_integer_value(json_object_get(trace, "dmas")),
-           json_integer_value(json_object_get(trace, "maps")), json_integer_value(json_object_get(trace, "unmaps")),
-           json_string_value(json_object_get(json_array_get(runs, 0), "chipset")));
-    print_heads(runs, "policy");
-    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) print_row(runs, rows[i].label, rows[i].path);
-    print_faults(runs);
-    printf("\napproximate (latency): fixed times for a DMA and a table read; counts are exact\n");
-    if (!json_is_true(json_object_get(document, "complete"))) printf("interrupted: what was done until then\n");
-}
+/* ---- the verb ---- */
 
 static vx_status write_document(const machine_options *machine, const json_t *document, bool paths, vx_msg *msg)
 {
@@ -371,9 +252,9 @@ static vx_status write_document(const machine_options *machine, const json_t *do
     to_stdout = (machine->json && strcmp(machine->json, "-") == 0) || (machine->csv && strcmp(machine->csv, "-") == 0);
     if (status || to_stdout) return status;
     if (paths)
-        print_paths(document);
+        io_text_paths(document);
     else
-        print_trace(document);
+        io_text_trace(document);
     return VX_OK;
 }
 

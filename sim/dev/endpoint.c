@@ -12,16 +12,6 @@ const char *vx_workload_name(vx_workload workload)
     return names[workload];
 }
 
-bool vx_workload_parse(const char *word, vx_workload *workload)
-{
-    for (unsigned i = 0; i < VX_WORKLOADS; i++) {
-        if (strcmp(word, vx_workload_name((vx_workload)i)) != 0) continue;
-        *workload = (vx_workload)i;
-        return true;
-    }
-    return false;
-}
-
 /* ---- latency ---- */
 
 unsigned vx_latency_bin(vx_tick ticks)

@@ -64,11 +64,11 @@ static vx_tick begin_interrupt(io_guest *guest)
     guest->interrupt = false;
     if (!guest->polling) {
         guest->counts.interrupts++;
-        ticks += path->interrupt_cost(guest);
+        ticks += path->ops->interrupt_cost(guest);
     }
     for (guest->taken = 0; guest->taken < IO_POLL_FRAMES; guest->taken++) {
         vx_frame *frame = &guest->batch[guest->taken];
-        if (!path->take(guest, frame)) break;
+        if (!path->ops->take(guest, frame)) break;
         frames += nic->receive_ticks + payload_ticks(nic, frame);
     }
     return ticks + io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, frames);
@@ -78,8 +78,8 @@ static void finish_interrupt(io_guest *guest, vx_tick now)
 {
     for (unsigned i = 0; i < guest->taken; i++) vx_endpoint_receive(guest->stack, &guest->batch[i], now);
     const io_path *path = guest->machine->path;
-    guest->polling = guest->taken == IO_POLL_FRAMES || (path->more && path->more(guest));
-    if (!guest->polling) path->handled(guest, now);
+    guest->polling = guest->taken == IO_POLL_FRAMES || (path->ops->more && path->ops->more(guest));
+    if (!guest->polling && path->ops->handled) path->ops->handled(guest, now);
 }
 
 static vx_tick begin_send(io_guest *guest, vx_tick now)
@@ -87,7 +87,7 @@ static vx_tick begin_send(io_guest *guest, vx_tick now)
     const vx_cfg_nic *nic = guest->machine->config.nic;
     guest->frame = vx_endpoint_next(guest->stack, now);
     vx_tick stack = guest->frame.bytes ? nic->send_ticks + payload_ticks(nic, &guest->frame) : nic->ack_ticks;
-    return io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, stack) + guest->machine->path->send_cost(guest);
+    return io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, stack) + guest->machine->path->ops->send_cost(guest);
 }
 
 /* ---- the process ---- */
@@ -97,9 +97,9 @@ static void finish(io_guest *guest, vx_tick now)
     const io_path *path = guest->machine->path;
     io_action action = guest->action;
     guest->action = IO_NOTHING;
-    if (action == IO_HOST) path->host(guest, now);
+    if (action == IO_HOST) path->ops->host(guest, now);
     if (action == IO_INTERRUPT) finish_interrupt(guest, now);
-    if (action == IO_SEND) path->send(guest, now);
+    if (action == IO_SEND) path->ops->send(guest, now);
 }
 
 static io_action next_action(io_guest *guest, vx_tick now)
@@ -107,7 +107,7 @@ static io_action next_action(io_guest *guest, vx_tick now)
     vx_endpoint_expire(guest->stack, now);
     if (guest->host_work) return IO_HOST;
     if (guest->polling || (guest->interrupt && now >= guest->interrupt_at)) return IO_INTERRUPT;
-    bool sends = vx_endpoint_pending(guest->stack) && guest->machine->path->room(guest);
+    bool sends = vx_endpoint_pending(guest->stack) && guest->machine->path->ops->room(guest);
     return sends ? IO_SEND : IO_NOTHING;
 }
 
@@ -130,7 +130,7 @@ vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
     if (guest->idle) io_charge(guest, VX_CAUSE_IDLE, now - guest->idle_since);
     guest->idle = false;
     guest->action = next;
-    vx_tick ticks = next == IO_HOST        ? guest->machine->path->host_cost(guest)
+    vx_tick ticks = next == IO_HOST        ? guest->machine->path->ops->host_cost(guest)
                     : next == IO_INTERRUPT ? begin_interrupt(guest)
                                            : begin_send(guest, now);
     if (ticks == 0) ticks = io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, 1);

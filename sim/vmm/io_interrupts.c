@@ -66,7 +66,7 @@ void io_interrupts_message(void *context, const vx_interrupt_request *message, v
         vx_interrupt_outcome outcome = vx_iommu_interrupt(machine->iommu, message, &interrupt);
         if (outcome == VX_INTERRUPT_BLOCKED || outcome == VX_INTERRUPT_POSTED) return;
     }
-    machine->path->arrived(machine, interrupt.destination, now, now + interrupt.ticks);
+    machine->path->ops->arrived(machine, interrupt.destination, now, now + interrupt.ticks);
 }
 
 void io_interrupts_take_posted(io_guest *guest)

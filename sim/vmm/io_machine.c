@@ -19,16 +19,6 @@ static const io_path *const paths[VX_IO_PATHS] = {[VX_IO_PATH_NATIVE] = &io_path
 const char *vx_io_path_name(vx_io_path path) { return paths[path]->name; }
 const char *vx_io_path_doc(vx_io_path path) { return paths[path]->doc; }
 
-bool vx_io_path_parse(const char *word, vx_io_path *path)
-{
-    for (unsigned i = 0; i < VX_IO_PATHS; i++) {
-        if (strcmp(word, paths[i]->name) != 0) continue;
-        *path = (vx_io_path)i;
-        return true;
-    }
-    return false;
-}
-
 const char *vx_io_exit_name(vx_io_exit exit)
 {
     static const char *const names[VX_IO_EXITS] = {"EPT_MISCONFIG", "VMCALL", "EXTERNAL_INTERRUPT", "APIC_ACCESS"};

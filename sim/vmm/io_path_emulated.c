@@ -39,12 +39,6 @@ static vx_tick interrupt_cost(io_guest *guest)
 
 static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest->up, frame); }
 
-static void handled(io_guest *guest, vx_tick now)
-{
-    (void)guest;
-    (void)now;
-}
-
 /* ---- the host ---- */
 
 /* Frames go to the models of their guests; sent ones are taken back. */
@@ -84,15 +78,16 @@ static void host(io_guest *guest, vx_tick now)
     if (io_ring_count(&guest->up)) io_interrupt_guest(guest, now);
 }
 
+static const io_path_ops ops = {.room = io_direct_room,
+                                .send_cost = send_cost,
+                                .send = send,
+                                .interrupt_cost = interrupt_cost,
+                                .take = take,
+                                .host_cost = host_cost,
+                                .host = host,
+                                .arrived = arrived};
+
 const io_path io_path_emulated = {.name = "emulated",
                                   .doc = "a device model imitates the card; each register access exits",
                                   .shared = true,
-                                  .room = io_direct_room,
-                                  .send_cost = send_cost,
-                                  .send = send,
-                                  .interrupt_cost = interrupt_cost,
-                                  .take = take,
-                                  .handled = handled,
-                                  .host_cost = host_cost,
-                                  .host = host,
-                                  .arrived = arrived};
+                                  .ops = &ops};

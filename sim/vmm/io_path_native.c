@@ -40,12 +40,13 @@ static vx_tick interrupt_cost(io_guest *guest)
            io_direct_interrupt_cost(guest);
 }
 
-const io_path io_path_native = {.name = "native",
-                                .doc = "the operating system has the card, without a hypervisor",
-                                .room = io_direct_room,
+static const io_path_ops ops = {.room = io_direct_room,
                                 .send_cost = io_direct_send_cost,
                                 .send = io_direct_send,
                                 .interrupt_cost = interrupt_cost,
                                 .take = io_direct_take,
                                 .handled = io_direct_handled,
                                 .arrived = io_direct_arrived};
+
+const io_path io_path_native = {
+    .name = "native", .doc = "the operating system has the card, without a hypervisor", .ops = &ops};

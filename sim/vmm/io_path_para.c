@@ -32,12 +32,6 @@ static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest-
 
 static bool more(const io_guest *guest) { return io_ring_count(&guest->up) > 0; }
 
-static void handled(io_guest *guest, vx_tick now)
-{
-    (void)guest;
-    (void)now;
-}
-
 static void arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at)
 {
     vx_nic_mask(machine->nic, vector, true, now);
@@ -45,18 +39,19 @@ static void arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tic
     io_backend_kick(&machine->backend[vector], at);
 }
 
+static const io_path_ops ops = {.room = room,
+                                .send_cost = send_cost,
+                                .send = send,
+                                .interrupt_cost = interrupt_cost,
+                                .take = take,
+                                .more = more,
+                                .arrived = arrived};
+
 const io_path io_path_para = {.name = "para",
                               .doc = "front-end and back-end with a shared ring; a notification wakes the back-end",
                               .shared = true,
                               .backend = true,
-                              .room = room,
-                              .send_cost = send_cost,
-                              .send = send,
-                              .interrupt_cost = interrupt_cost,
-                              .take = take,
-                              .more = more,
-                              .handled = handled,
-                              .arrived = arrived};
+                              .ops = &ops};
 
 /* VMDq with NetQueue: the card sorts received frames by address into a queue for each guest, whose interrupt goes to a
  * processor with a back-end of its own; nothing is left to be sorted in software (Intel, "Virtual Machine Device
@@ -66,11 +61,4 @@ const io_path io_path_vmdq = {.name = "vmdq",
                               .shared = true,
                               .backend = true,
                               .sorted = true,
-                              .room = room,
-                              .send_cost = send_cost,
-                              .send = send,
-                              .interrupt_cost = interrupt_cost,
-                              .take = take,
-                              .more = more,
-                              .handled = handled,
-                              .arrived = arrived};
+                              .ops = &ops};

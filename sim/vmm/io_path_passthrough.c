@@ -17,16 +17,16 @@ static vx_tick interrupt_cost(io_guest *guest)
     return ticks + io_direct_interrupt_cost(guest);
 }
 
-const io_path io_path_passthrough = {.name = "passthrough",
-                                     .doc = "one guest has the card, behind VT-d",
-                                     .vtd = true,
-                                     .room = io_direct_room,
-                                     .send_cost = io_direct_send_cost,
-                                     .send = io_direct_send,
-                                     .interrupt_cost = interrupt_cost,
-                                     .take = io_direct_take,
-                                     .handled = io_direct_handled,
-                                     .arrived = io_direct_arrived};
+static const io_path_ops ops = {.room = io_direct_room,
+                                .send_cost = io_direct_send_cost,
+                                .send = io_direct_send,
+                                .interrupt_cost = interrupt_cost,
+                                .take = io_direct_take,
+                                .handled = io_direct_handled,
+                                .arrived = io_direct_arrived};
+
+const io_path io_path_passthrough = {
+    .name = "passthrough", .doc = "one guest has the card, behind VT-d", .vtd = true, .ops = &ops};
 
 /* SR-IOV: the same for each guest, with a virtual function of its own; the card shares its wire among them. */
 const io_path io_path_sriov = {.name = "sriov",
@@ -34,10 +34,4 @@ const io_path io_path_sriov = {.name = "sriov",
                                .shared = true,
                                .vtd = true,
                                .functions = true,
-                               .room = io_direct_room,
-                               .send_cost = io_direct_send_cost,
-                               .send = io_direct_send,
-                               .interrupt_cost = interrupt_cost,
-                               .take = io_direct_take,
-                               .handled = io_direct_handled,
-                               .arrived = io_direct_arrived};
+                               .ops = &ops};

@@ -12,14 +12,8 @@ typedef struct io_backend io_backend;
 /* What a guest is doing: decided when it begins, done when its time is over. */
 typedef enum io_action { IO_NOTHING, IO_HOST, IO_INTERRUPT, IO_SEND } io_action;
 
-/* One way to virtualize the card. Costs are charged where they are asked for; effects come at the action's end. */
-typedef struct io_path {
-    const char *name, *doc;
-    bool shared;    /* several guests may use it */
-    bool vtd;       /* guests' drivers have the card (or a function of it), behind VT-d */
-    bool functions; /* virtual functions */
-    bool backend;   /* there is a back-end */
-    bool sorted;    /* the card sorts received frames into queues, each with a back-end */
+/* What drivers and host do on a path. Costs are charged where they are asked for; effects come at the action's end. */
+typedef struct io_path_ops {
     /* There is room for one more frame. */
     bool (*room)(const io_guest *guest);
     /* Beyond the stack's own work: of sending guest->frame; of an interrupt, its delivery and registers. */
@@ -30,13 +24,24 @@ typedef struct io_path {
     bool (*take)(io_guest *guest, vx_frame *frame);
     /* More has come meanwhile, and the handler looks again before it ends (NULL: it does not). */
     bool (*more)(const io_guest *guest);
-    /* The handler has taken all: unmask. */
+    /* The handler has taken all: unmask (NULL: there is nothing to do). */
     void (*handled)(io_guest *guest, vx_tick now);
     /* The host's own work on the guest's processor (NULL: none). */
     vx_tick (*host_cost)(io_guest *guest);
     void (*host)(io_guest *guest, vx_tick now);
     /* The card's interrupt for this guest, back-end or queue has arrived, at `now` or `at` later. */
     void (*arrived)(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at);
+} io_path_ops;
+
+/* One way to virtualize the card. */
+typedef struct io_path {
+    const char *name, *doc;
+    bool shared;    /* several guests may use it */
+    bool vtd;       /* guests' drivers have the card (or a function of it), behind VT-d */
+    bool functions; /* virtual functions */
+    bool backend;   /* there is a back-end */
+    bool sorted;    /* the card sorts received frames into queues, each with a back-end */
+    const io_path_ops *ops;
 } io_path;
 
 extern const io_path io_path_native, io_path_emulated, io_path_para, io_path_vmdq, io_path_passthrough, io_path_sriov;

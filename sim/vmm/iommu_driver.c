@@ -40,16 +40,6 @@ const char *vx_iommu_policy_name(vx_iommu_policy policy)
     return names[policy];
 }
 
-bool vx_iommu_policy_parse(const char *word, vx_iommu_policy *policy)
-{
-    for (unsigned i = 0; i < VX_IOMMU_POLICIES; i++) {
-        if (strcmp(word, vx_iommu_policy_name((vx_iommu_policy)i)) != 0) continue;
-        *policy = (vx_iommu_policy)i;
-        return true;
-    }
-    return false;
-}
-
 /* ---- tables ---- */
 
 static uint64_t new_page(void *context, unsigned level)

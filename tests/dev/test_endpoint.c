@@ -205,7 +205,7 @@ static void losses_are_repaired(void **state)
     for (unsigned w = 0; w < VX_WORKLOADS; w++)
         for (unsigned l = 0; l < 5; l++) {
             open_ends((vx_workload)w, w == VX_WORKLOAD_STREAM ? 1 : 7, 45, 1500, 300);
-            exchange(1000000, losses[l]);
+            exchange(150000, losses[l]);
             accounts_close(losses[l] < 300 ? 500 : 20);
             const vx_endpoint_counts *counts = vx_endpoint_counted(ends[0]);
             if (losses[l] == 0) assert_int_equal(counts->resent + counts->timeouts, 0);

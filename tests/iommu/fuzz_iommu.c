@@ -3,36 +3,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "full_iommu.h"
 #include "vx_iommu.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { OPERATION_BYTES = 12, MEMORY_BYTES = 1 << 20 };
 
-static const vx_cfg_iommu config = {.present = true,
-                                    .host_bits = 39,
-                                    .guest_bits = 48,
-                                    .levels = 0x18,
-                                    .page_2m = true,
-                                    .page_selective = true,
-                                    .max_mask = 9,
-                                    .queued = true,
-                                    .pass_through = true,
-                                    .interrupt_remapping = true,
-                                    .posted_interrupts = true,
-                                    .device_tlb = true,
-                                    .page_requests = true,
-                                    .scalable = true,
-                                    .first_level = true,
-                                    .nested = true,
-                                    .second_level_ad = true,
-                                    .caching_mode = true,
-                                    .fault_records = 2,
-                                    .iotlb = {8, 2, VX_REPLACE_LRU},
-                                    .context = {2, 1, VX_REPLACE_LRU},
-                                    .pasid = {2, 1, VX_REPLACE_LRU},
-                                    .interrupts = {2, 1, VX_REPLACE_LRU},
-                                    .paging = {[2] = {4, 2, VX_REPLACE_LRU}, [3] = {4, 2, VX_REPLACE_LRU}}};
+/* Everything, with caches so small that entries are displaced often. */
+static vx_cfg_iommu small_iommu(void)
+{
+    vx_cfg_iommu config = full_iommu();
+    config.caching_mode = true;
+    config.fault_records = 2;
+    config.iotlb = config.paging[2] = config.paging[3] = (vx_cfg_io_cache){4, 2, VX_REPLACE_LRU};
+    config.context = config.pasid = config.interrupts = (vx_cfg_io_cache){2, 1, VX_REPLACE_LRU};
+    return config;
+}
 
 /* selector, small number, 16-bit number, 64-bit value */
 static void operate(vx_iommu *iommu, vx_device_tlb *tlb, vx_physmem *memory, const uint8_t *at)
@@ -77,6 +64,7 @@ static void operate(vx_iommu *iommu, vx_device_tlb *tlb, vx_physmem *memory, con
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const vx_cfg_iommu config = small_iommu();
     vx_arena arena;
     vx_physmem memory;
     vx_iommu *iommu;

@@ -2,39 +2,19 @@
 
 #include <string.h>
 
+#include "full_iommu.h"
+
 vx_cfg_iommu io_world_config(void)
 {
-    vx_cfg_iommu config = {.present = true,
-                           .host_bits = 46,
-                           .guest_bits = 57,
-                           .levels = 0x38,
-                           .page_2m = true,
-                           .page_1g = true,
-                           .page_selective = true,
-                           .max_mask = 18,
-                           .queued = true,
-                           .pass_through = true,
-                           .interrupt_remapping = true,
-                           .posted_interrupts = true,
-                           .device_tlb = true,
-                           .page_requests = true,
-                           .scalable = true,
-                           .first_level = true,
-                           .nested = true,
-                           .first_level_1g = true,
-                           .first_level_5 = true,
-                           .second_level_ad = true,
-                           .extended_interrupts = true,
-                           .fault_records = 8,
-                           .iotlb = {64, 64, VX_REPLACE_LRU},
-                           .context = {32, 8, VX_REPLACE_LRU},
-                           .pasid = {32, 8, VX_REPLACE_LRU},
-                           .interrupts = {32, 8, VX_REPLACE_LRU},
-                           .hit_ns = 1,
-                           .read_ns = 100,
-                           .descriptor_ns = 50,
-                           .register_ns = 500};
+    vx_cfg_iommu config = full_iommu();
+    config.fault_records = 8;
+    config.iotlb = (vx_cfg_io_cache){64, 64, VX_REPLACE_LRU};
+    config.context = config.pasid = config.interrupts = (vx_cfg_io_cache){32, 8, VX_REPLACE_LRU};
     for (unsigned level = 2; level <= 5; level++) config.paging[level] = (vx_cfg_io_cache){16, 16, VX_REPLACE_LRU};
+    config.hit_ns = 1;
+    config.read_ns = 100;
+    config.descriptor_ns = 50;
+    config.register_ns = 500;
     return config;
 }
 

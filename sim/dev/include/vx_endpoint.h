@@ -33,7 +33,6 @@ typedef enum vx_workload {
 
 /* "stream", "request-response", "many-flows". */
 const char *vx_workload_name(vx_workload workload);
-bool vx_workload_parse(const char *word, vx_workload *workload);
 
 enum {
     VX_FLOWS_MAX = 256,

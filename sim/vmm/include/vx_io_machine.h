@@ -38,7 +38,6 @@ typedef enum vx_io_path {
 
 const char *vx_io_path_name(vx_io_path path);
 const char *vx_io_path_doc(vx_io_path path);
-bool vx_io_path_parse(const char *word, vx_io_path *path);
 
 enum {
     VX_IO_GUESTS_MAX = 64,

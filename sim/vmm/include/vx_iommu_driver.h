@@ -31,7 +31,6 @@ typedef enum vx_iommu_policy {
 
 /* "off", "passthrough", "deferred", "strict". */
 const char *vx_iommu_policy_name(vx_iommu_policy policy);
-bool vx_iommu_policy_parse(const char *word, vx_iommu_policy *policy);
 
 typedef struct vx_iommu_driver_config {
     vx_iommu_policy policy;
