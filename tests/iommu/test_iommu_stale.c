@@ -1,6 +1,6 @@
 /* Legacy mode: no stale translation, after random edits of tables and contexts, invalidations and DMA with mixed page
- * sizes (stale_tables.h). Some pages are invalidated late and some never, so that old answers do occur. */
-#include "stale_tables.h"
+ * sizes (io_stale_tables.h). Some pages are invalidated late and some never, so that old answers do occur. */
+#include "io_stale_tables.h"
 
 enum { DOMAINS = 3, STEPS = 60000 };
 

@@ -1,10 +1,10 @@
 /* Scalable mode: no stale translation, after random edits of first-level and second-level tables and of PASID entries,
- * invalidations of every kind and DMA with and without PASID, pages of 4K, 2M and 1G (stale_tables.h).
+ * invalidations of every kind and DMA with and without PASID, pages of 4K, 2M and 1G (io_stale_tables.h).
  *
  * A nested space's tables lie where guest-physical addresses are host-physical ones; what the second level says of the
  * frames of its data changes. A PASID entry changes between two sets of tables: that is over when the PASID cache and
  * then the IOTLB have been invalidated. */
-#include "stale_tables.h"
+#include "io_stale_tables.h"
 
 enum { SPACES = 4, STEPS = 60000, SECOND_2M = 128, NESTED_FRAMES = 3 };
 

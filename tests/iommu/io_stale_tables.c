@@ -1,4 +1,4 @@
-#include "stale_tables.h"
+#include "io_stale_tables.h"
 
 enum { PAGES = 4 /* 4K pages of a slot that edits and requests touch */ };
 

@@ -3,8 +3,8 @@
  * The oracle reads the tables anew for each request, as if everything were flushed before it. The IOMMU under test may
  * answer with an older translation of a page only while an edit of it has not been invalidated; tests keep the edits
  * that are outstanding, and wherever there are none both must agree in outcome, address and reason. */
-#ifndef STALE_TABLES_H
-#define STALE_TABLES_H
+#ifndef IO_STALE_TABLES_H
+#define IO_STALE_TABLES_H
 
 #include "iommu_world.h"
 #include "vx_random.h"
