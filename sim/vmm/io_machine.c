@@ -196,10 +196,9 @@ vx_status vx_io_machine_init(vx_io_machine **machine, vx_arena *arena, vx_physme
     if (made->path->sorted)
         made->backends = config->nic->queues < config->guests ? config->nic->queues : config->guests;
     made->guest = vx_arena_array(arena, config->guests, sizeof *made->guest);
-    made->peers = vx_arena_array(arena, config->guests, sizeof *made->peers);
     made->card = vx_arena_array(arena, config->guests, sizeof *made->card);
     made->backend = vx_arena_array(arena, made->backends, sizeof *made->backend);
-    if (!made->guest || !made->peers || !made->card || !made->backend) return vx_fail_nomem(msg);
+    if (!made->guest || !made->card || !made->backend) return vx_fail_nomem(msg);
     status = build_ends(made, arena, msg);
     if (!status && made->path->vtd) status = build_vtd(made, arena, msg);
     if (!status) status = build_nic(made, arena, msg);

@@ -139,7 +139,7 @@ struct vx_io_machine {
     vx_copy_engine *engine; /* NULL: none is used */
     bool remaps,
         posted; /* interrupts pass the remapping table; are posted: neither their delivery nor their end exits */
-    vx_endpoint **peers; /* by station: the guest's number */
+    vx_endpoint *peers[VX_IO_GUESTS_MAX]; /* by station: the guest's number */
     io_guest *guest;
     io_card *card; /* by queue of the card */
     io_backend *backend;
