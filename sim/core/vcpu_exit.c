@@ -111,6 +111,12 @@ vx_resume vcpu_take_exit(vx_vcpu *v, const vx_exit *exit, const vx_record *recor
 
 void vcpu_flush_at_entry(vx_vcpu *v) { flush_untagged(v, true); }
 
+void vx_vcpu_enter(vx_vcpu *v)
+{
+    vcpu_enter_interrupts(v);
+    vcpu_nonroot_entered(v);
+}
+
 void vx_vcpu_exit(vx_vcpu *v, const vx_exit *exit) { (void)vcpu_take_exit(v, exit, NULL, NULL); }
 
 void vx_vcpu_inject_page_fault(vx_vcpu *v, vx_gva gva, uint32_t error_code)

@@ -48,6 +48,7 @@ struct vx_vcpu {
 
     bool monitor_armed; /* by MONITOR, until MWAIT */
     bool draining;      /* executing the queue */
+    bool yielding;      /* the run ends behind the record in progress */
     /* The page fault delivered last has its EXCEPTION record still to come, from the guest OS or from the trace. */
     bool announced;
     vx_fault_difference announcement;

@@ -245,17 +245,28 @@ static bool event(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_stop *stop,
 static vx_stop run_batch(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)
 {
     for (;;) {
+        if (v->yielding) {
+            v->yielding = false;
+            return VX_STOP_YIELD;
+        }
         set_limit(v, batch, run);
         loop_end end = run_references(v, batch, run, msg);
         if (end == LOOP_ERROR) return VX_STOP_ERROR;
         run->status = vcpu_timers(v, msg);
         if (run->status != VX_OK) return VX_STOP_ERROR;
         if (run->position == batch->count) return VX_STOP_BATCH;
+        if (v->yielding) continue;
         if (v->instructions >= run->instruction_limit) return VX_STOP_INSTRUCTIONS;
         if (run->tick_limit != VX_TICK_NEVER && vx_vcpu_now(v) >= run->tick_limit) return VX_STOP_TICKS;
         vx_stop stop;
         if (end == LOOP_EVENT && event(v, batch, run, &stop, msg)) return stop;
     }
+}
+
+void vx_vcpu_yield(vx_vcpu *v)
+{
+    v->yielding = true;
+    v->batch_end = 0;
 }
 
 vx_stop vx_vcpu_run(vx_vcpu *v, const vx_batch *batch, vx_run *run, vx_msg *msg)

@@ -7,6 +7,7 @@ const vx_vcpu_counts *vx_vcpu_counts_now(const vx_vcpu *vcpu)
 {
     vx_vcpu *v = (vx_vcpu *)vcpu; /* the hot counters are only folded in: nothing observable changes */
     vx_vcpu_counts *c = &v->counts;
+    vcpu_charge_instructions(v);
     c->instructions = v->instructions - v->instructions_base;
     c->fetches = v->fetches;
     c->loads = v->loads;

@@ -212,6 +212,10 @@ void vx_vcpu_interrupt(vx_vcpu *vcpu, uint8_t vector);
 void vx_vcpu_nmi(vx_vcpu *vcpu);
 void vx_vcpu_counter_overflow(vx_vcpu *vcpu);
 
+/* The hypervisor, which has the processor since an instruction of the guest's exited (HLT), has prepared another VM
+ * entry, and makes it now: nothing is charged, the entry of that exit has been. */
+void vx_vcpu_enter(vx_vcpu *vcpu);
+
 /* ---- running ---- */
 
 typedef enum vx_stop {
@@ -221,6 +225,7 @@ typedef enum vx_stop {
     VX_STOP_PROCESS,      /* a PROCESS record: the caller asks the guest OS to switch; position is behind it */
     VX_STOP_MARK,         /* a MARK record; position is behind it */
     VX_STOP_HALT,         /* HLT: idle until the next event; position is behind it */
+    VX_STOP_YIELD,        /* vx_vcpu_yield was called; position is behind the record that was in progress */
     VX_STOP_ERROR         /* the guest OS or the trace failed; see the message */
 } vx_stop;
 
@@ -233,6 +238,11 @@ typedef struct vx_run {
 
 /* Executes records of a batch from run->position. Drains the queue first. */
 vx_stop vx_vcpu_run(vx_vcpu *vcpu, const vx_batch *batch, vx_run *run, vx_msg *msg);
+
+/* For what the vCPU calls, hooks or the bus of its APIC: the run that is in progress, or else the next one, ends at the
+ * next record, since something is due earlier than its caller knew. A run that comes to the end of its batch first ends
+ * with VX_STOP_BATCH, and the next one yields. */
+void vx_vcpu_yield(vx_vcpu *vcpu);
 
 /* Drains the queue alone (after the guest OS acted by itself). */
 vx_status vx_vcpu_drain(vx_vcpu *vcpu, vx_msg *msg);
@@ -304,6 +314,7 @@ typedef struct vx_vcpu_counts {
     vx_exit_counts by_reason[VX_EXIT_ROWS]; /* by vx_exit_reason index of the CPU's vendor */
 } vx_vcpu_counts;
 
+/* Current; and the ledger is: guest.instructions of all that were executed. */
 const vx_vcpu_counts *vx_vcpu_counts_now(const vx_vcpu *vcpu);
 void vx_vcpu_counts_reset(vx_vcpu *vcpu);
 
