@@ -155,6 +155,7 @@ typedef struct vx_cfg_cost {
     uint32_t page_fault_ticks;      /* native: exception delivery, the OS's handler and return */
     uint32_t port_in_ticks;         /* native IN */
     uint32_t interrupt_ticks;       /* delivery through the IDT and IRET */
+    uint32_t ipi_ticks;             /* from a write of the ICR until the interrupt is at the other APIC */
     uint32_t privileged_trap_ticks; /* #GP or #UD from user level to a handler and back, for trap-and-emulate */
 } vx_cfg_cost;
 
@@ -301,6 +302,13 @@ typedef enum vx_guest_timer {
     VX_GUEST_TIMERS
 } vx_guest_timer; /* "none" "periodic" "one-shot" "deadline" */
 
+/* What the traces of a guest's several vCPUs are. */
+typedef enum vx_smp_traces {
+    VX_SMP_AUTO,     /* threads where all replay one --trace, else processes */
+    VX_SMP_THREADS,  /* of one process: they share its memory */
+    VX_SMP_PROCESSES /* of their own */
+} vx_smp_traces;     /* "auto" "threads" "processes" */
+
 /* Interrupt-priority habits. */
 typedef struct vx_cfg_priority {
     vx_apic_access apic;
@@ -331,6 +339,7 @@ typedef struct vx_cfg_guest {
     uint64_t unmap_every;        /* unmap the oldest page after this many faults (with INVLPG); 0: never */
     uint64_t unmap_instructions; /* unmap the oldest page whenever this many instructions have passed; 0: never */
     bool pcid;                   /* the guest OS uses PCIDs; levels 4 and 5 only */
+    vx_smp_traces vcpus;         /* what their traces are */
     vx_cfg_priority priority;
     uint32_t fault_instructions; /* length of the guest's page-fault and timer handlers */
 } vx_cfg_guest;

@@ -18,6 +18,7 @@ const char *const vx_words_exits[] = {"plain", "kvm", NULL};
 const char *const vx_words_tpr_trap[] = {"all", "masked", NULL};
 const char *const vx_words_guest_timer[] = {"none", "periodic", "one-shot", "deadline", NULL};
 const char *const vx_words_apic_access[] = {"none", "page", "cr8", "x2apic", NULL};
+const char *const vx_words_smp_traces[] = {"auto", "threads", "processes", NULL};
 
 const char *const vx_words_granularity[] = {"page", "domain", "all", NULL};
 const char *const vx_words_levels[] = {"0", "1", "2", "3", "4", "5", NULL};

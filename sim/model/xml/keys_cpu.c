@@ -278,6 +278,7 @@ static const vx_key cost[] = {
     COST(page_fault_ticks, 1000, "operation, native: page fault with the OS's handler and return"),
     COST(port_in_ticks, 1000, "operation, native: IN"),
     COST(interrupt_ticks, 500, "operation, native: delivery through the IDT and IRET"),
+    COST(ipi_ticks, 1000, "hw: an interprocessor interrupt, from the write of the ICR until the other APIC has it"),
     COST(privileged_trap_ticks, 500, "operation, native: #GP from user level to a handler and back"),
 };
 #undef TYPE

@@ -19,6 +19,8 @@ static const vx_key vm[] = {
            "unmap the oldest page after this many faults, with INVLPG; 0: never"),
     NUMBER("unmap_instructions", unmap_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
            "instructions between unmappings of the oldest page, with INVLPG, whatever faults; 0: none"),
+    WORD("vcpus", vcpus, vx_words_smp_traces, VX_SMP_AUTO, VX_NEED_NOTHING, false,
+         "traces of several vCPUs: threads of one process, or processes; auto: threads where all replay one --trace"),
     SWITCH("pcid", pcid, 0, VX_NEED_NOTHING, "the guest uses PCIDs"),
     NUMBER("fault_instructions", fault_instructions, "instructions", 0, 1000000, 1000, VX_NEED_NOTHING,
            "length of the guest's page-fault and timer handlers"),

@@ -131,7 +131,7 @@ static vx_status find_leaf(const vx_model *model, const char *path, vx_leaf *lea
     return VX_OK;
 }
 
-static vx_status set_leaf(vx_model *model, const vx_leaf *leaf, const char *text, vx_msg *msg)
+static vx_status set_leaf(vx_model *model, const vx_leaf *leaf, const char *text, uint16_t origin, vx_msg *msg)
 {
     unsigned char *field = (unsigned char *)&model->config + leaf->offset;
     unsigned char before[sizeof(vx_model_config)];
@@ -140,7 +140,7 @@ static vx_status set_leaf(vx_model *model, const vx_leaf *leaf, const char *text
     memcpy(before, field, leaf->key->size);
     if (!vx_key_parse(leaf->key, text, field, why))
         return vx_fail(msg, VX_ERR_INPUT, "--set %s: '%.80s' is not %s", leaf->path, text, why);
-    model->origin_of[leaf->offset] = VX_ORIGIN_SET;
+    model->origin_of[leaf->offset] = origin;
     vx_status status = vx_listing_renew(model, msg);
     if (status != VX_OK) {
         memcpy(field, before, leaf->key->size);
@@ -149,7 +149,7 @@ static vx_status set_leaf(vx_model *model, const vx_leaf *leaf, const char *text
     return status;
 }
 
-vx_status vx_model_set(vx_model *model, const char *assignment, vx_msg *msg)
+static vx_status assign(vx_model *model, const char *assignment, uint16_t origin, vx_msg *msg)
 {
     char path[VX_KEY_PATH];
     const char *equals = strchr(assignment, '=');
@@ -162,5 +162,17 @@ vx_status vx_model_set(vx_model *model, const char *assignment, vx_msg *msg)
                        vx_model_kind_name(model->kind), vx_model_kind_name(model->kind));
     vx_leaf leaf;
     vx_status status = find_leaf(model, path, &leaf, msg);
-    return status == VX_OK ? set_leaf(model, &leaf, equals + 1, msg) : status;
+    return status == VX_OK ? set_leaf(model, &leaf, equals + 1, origin, msg) : status;
+}
+
+vx_status vx_model_set(vx_model *model, const char *assignment, vx_msg *msg)
+{
+    return assign(model, assignment, VX_ORIGIN_SET, msg);
+}
+
+vx_status vx_model_imply(vx_model *model, const char *assignment, const char *option, vx_msg *msg)
+{
+    uint16_t origin = VX_ORIGIN_SET;
+    vx_status status = vx_origin_add(model, 0, option, 0, "", false, &origin, msg);
+    return status == VX_OK ? assign(model, assignment, origin, msg) : status;
 }

@@ -48,6 +48,9 @@ const vx_cfg_nic *vx_model_nic(const vx_model *model);
  * an unknown one has "did you mean". */
 vx_status vx_model_set(vx_model *model, const char *assignment, vx_msg *msg);
 
+/* The same where another option ("--vcpus") implies the value: provenance names it instead of `--set`. */
+vx_status vx_model_imply(vx_model *model, const char *assignment, const char *option, vx_msg *msg);
+
 /* Whether an assignment's path begins with this kind's prefix. */
 bool vx_model_takes(vx_model_kind kind, const char *assignment);
 
