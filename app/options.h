@@ -37,6 +37,7 @@ enum {
     KEY_TABLE_PAGE,
     KEY_VM,
     KEY_VMS,
+    KEY_VCPUS,
     KEY_NESTED,
     KEY_CLOCK,
     KEY_QUANTUM,

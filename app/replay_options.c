@@ -9,6 +9,8 @@ static const struct argp_option option_list[] = {
      "trace to replay: a .vxt file or gen:NAME:arguments; several are processes of one vCPU, and a repeated --trace "
      "is the next VM's",
      0},
+    {"vcpus", KEY_VCPUS, "N", 0,
+     "one VM of N virtual CPUs, each on a CPU of its own; a repeated --trace is then the next one's", 0},
     {"vms", KEY_VMS, "N", 0, "VMs that share the CPU in time slices (default: one a --trace)", 0},
     {"nested", KEY_NESTED, "MODEL", 0,
      "model of a hypervisor below, in whose VM the one of --vmm runs (scheme ept on Intel)", 1},
@@ -51,6 +53,13 @@ static unsigned option_vms(struct argp_state *state, const char *text)
     uint64_t vms = option_count(state, "vms", text);
     if (vms == 0 || vms > OPTIONS_TRACES_MAX) argp_error(state, "--vms: 1 to %d", OPTIONS_TRACES_MAX);
     return (unsigned)vms;
+}
+
+static unsigned option_vcpus(struct argp_state *state, const char *text)
+{
+    uint64_t vcpus = option_count(state, "vcpus", text);
+    if (vcpus == 0 || vcpus > OPTIONS_TRACES_MAX) argp_error(state, "--vcpus: 1 to %d", OPTIONS_TRACES_MAX);
+    return (unsigned)vcpus;
 }
 
 static bool option_tick_time(struct argp_state *state, const char *text)
@@ -115,6 +124,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_VMS:
         o->sim.vms = option_vms(state, arg);
+        return 0;
+    case KEY_VCPUS:
+        o->sim.vcpus = option_vcpus(state, arg);
         return 0;
     case KEY_TICK:
         o->sim.tick_time = option_tick_time(state, arg);

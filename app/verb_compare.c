@@ -174,7 +174,7 @@ static vx_status open_all(const compare_options *o, vx_sim **first, vx_msg *msg)
 static bool can_share(const compare_options *o)
 {
     const vx_sim_options *sim = &o->replay.sim;
-    bool one = sim->trace_count == 1 && sim->vms <= 1 && strncmp(sim->traces[0], "gen:", 4) != 0;
+    bool one = sim->trace_count == 1 && sim->vms <= 1 && sim->vcpus <= 1 && strncmp(sim->traces[0], "gen:", 4) != 0;
     return one && sim->skip == 0 && !o->jobs && o->scheme_count > 1;
 }
 

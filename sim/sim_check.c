@@ -2,8 +2,9 @@
  * software and composed with placement. Neither the hardware's walker nor any scheme's tables take part, so no two
  * schemes can disagree on a translation without one of them disagreeing with this.
  *
- * The modelled guest OS flushes whatever it changes at once. A recorded one may flush later; a stale translation is
- * legal until it does (SDM Vol. 3A, 4.10.4.4), and is counted. */
+ * The modelled guest OS flushes whatever it changes at once, on the CPU that changes it. The others of several do so
+ * when they answer its shootdown, and a recorded OS may flush later too; a stale translation is legal until then (SDM
+ * Vol. 3A, 4.10.4.4), and is counted. */
 #include "sim_private.h"
 
 #include <inttypes.h>
@@ -27,7 +28,8 @@ vx_status sim_check_translation(void *checker, const vx_vcpu *vcpu, vx_gva gva, 
     bool mapped = guest_physical(vcpu, gva, access, &gpa);
     v->sim->checked_translations++;
     if (mapped && vx_gpa_map_hpa(vx_vcpu_ram(vcpu), (vx_gpa){gpa}).v == hpa.v) return VX_OK;
-    if (sim_is_system_trace(v)) {
+    bool shot_down = v->guest && vx_guest_may_be_stale(v->guest, gva);
+    if (shot_down || sim_is_system_trace(v)) {
         v->sim->stale_uses++;
         return VX_OK;
     }
@@ -46,5 +48,5 @@ void sim_check_declare(vx_sim *sim)
     vx_stats_scalar(&sim->stats, &sim->checked_translations, "translations",
                     "translations used by references and compared with the guest's tables", "check.translations");
     vx_stats_scalar(&sim->stats, &sim->stale_uses, "translations",
-                    "uses of translations that a recorded guest had changed and not flushed yet", "paging.stale_uses");
+                    "uses of translations that the guest had changed and not flushed yet", "paging.stale_uses");
 }

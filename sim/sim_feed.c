@@ -30,6 +30,6 @@ sim_feed *sim_feed_current(sim_vcpu *v, vx_status *status, vx_msg *msg)
             if (*status != VX_OK) return NULL;
         }
         if (!feed->ended) return feed;
-        if (v->feeds == 1 || !vx_guest_exit(v->guest, &v->queue)) return NULL;
+        if (!v->guest || !vx_guest_exit(v->guest, &v->queue)) return NULL;
     }
 }

@@ -1,15 +1,21 @@
 /* Building the machine: host memory, CPUs, hypervisor, vCPUs, guest OSes, in the order of the layers. */
 #include "sim_private.h"
 
-static vx_status guest_page_fault(void *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg)
+/* Where the OS has to wait for other CPUs, or may have answered them, the run ends for sim_smp.c to see about it. */
+static vx_status guest_page_fault(void *vcpu, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg)
 {
-    return vx_guest_page_fault(guest, gva, error_code, queue, msg);
+    const sim_vcpu *v = vcpu;
+    vx_status status = vx_guest_page_fault(v->guest, gva, error_code, queue, msg);
+    if (vx_guest_waits(v->guest)) vx_vcpu_yield(v->vcpu);
+    return status;
 }
 
-static vx_status guest_interrupt(void *guest, uint8_t vector, vx_queue *queue, vx_msg *msg)
+static vx_status guest_interrupt(void *vcpu, uint8_t vector, vx_queue *queue, vx_msg *msg)
 {
     (void)msg;
-    vx_guest_interrupt(guest, vector, queue);
+    const sim_vcpu *v = vcpu;
+    vx_guest_interrupt(v->guest, vector, queue);
+    if (v->sim->smp) vx_vcpu_yield(v->vcpu);
     return VX_OK;
 }
 
@@ -22,13 +28,14 @@ static vx_status make_apic(vx_sim *sim, sim_vcpu *v, vx_vcpu_setup *setup, vx_ms
 {
     if (!v->guest || sim->guest_config.priority.apic == VX_APIC_ACCESS_NONE) return VX_OK;
     vx_apic_setup apic = {.page = vx_arena_alloc(&sim->arena, VX_APIC_PAGE_BYTES),
-                          .bootstrap = true,
+                          .id = sim->smp ? v->index : 0,
+                          .bootstrap = !sim->smp || v->index == 0,
                           .x2apic = true,
                           .physical_bits = sim->cpu.paging.physical_bits,
                           .tsc_deadline = true,
                           .timer_ticks = 1,
-                          .send = send_interrupt,
-                          .bus = &v->bus};
+                          .send = sim->smp ? sim_smp_send : send_interrupt,
+                          .bus = sim->smp ? (void *)v : (void *)&v->bus};
     if (!apic.page) return vx_fail_nomem(msg);
     vx_apic_init(&v->apic, &apic);
     v->bus.apic[v->bus.count++] = &v->apic;
@@ -41,26 +48,40 @@ static vx_status make_apic(vx_sim *sim, sim_vcpu *v, vx_vcpu_setup *setup, vx_ms
 static vx_status make_queue(sim_vcpu *v, vx_arena *arena, vx_msg *msg)
 {
     size_t records = 1, words = 1;
-    if (v->guest) vx_guest_queue_bound(v->feeds, &records, &words);
+    if (v->guest) vx_guest_queue_bound(v->feeds, v->sim->smp ? v->sim->vcpus : 1, &records, &words);
     return vx_queue_init(&v->queue, arena, records, words, msg);
+}
+
+/* Whether a further vCPU's traces are threads of the first's processes. */
+static bool are_threads(const vx_sim *sim)
+{
+    vx_smp_traces are = sim->guest_config.vcpus;
+    return are == VX_SMP_AUTO ? sim->trace_groups == 1 : are == VX_SMP_THREADS;
+}
+
+/* The vCPUs of one VM are CPUs of one OS. */
+static vx_status make_guest(vx_sim *sim, sim_vcpu *v, vx_msg *msg)
+{
+    if (sim_is_system_trace(v)) return VX_OK;
+    if (sim->smp && v->index > 0)
+        return vx_guest_add_cpu(&v->guest, &sim->arena, sim->vcpu[0].guest, v->feeds, are_threads(sim), msg);
+    return vx_guest_init(&v->guest, &sim->arena, &sim->guest_config, v->feeds, sim->options.seed + v->index, msg);
 }
 
 static vx_status build_vcpu(vx_sim *sim, sim_vcpu *v, vx_msg *msg)
 {
-    v->processor = &sim->processor[0];
-    vx_status status = VX_OK;
-    if (!sim_is_system_trace(v))
-        status = vx_guest_init(&v->guest, &sim->arena, &sim->guest_config, v->feeds, sim->options.seed + v->index, msg);
+    v->processor = &sim->processor[sim->smp ? v->index : 0];
+    vx_status status = make_guest(sim, v, msg);
     if (status == VX_OK) status = make_queue(v, &sim->arena, msg);
     if (status != VX_OK) return status;
     vx_vcpu_setup setup = {.cpu = &sim->cpu,
                            .mmu = v->processor->mmu,
                            .memory = &sim->memory,
-                           .ram = &sim->layout.ram[v->index],
+                           .ram = &sim->layout.ram[sim->smp ? 0 : v->index],
                            .ledger = &v->processor->ledger,
                            .queue = &v->queue};
     if (v->guest) {
-        setup.hooks.guest = v->guest;
+        setup.hooks.guest = v;
         setup.hooks.on_page_fault = guest_page_fault;
     }
     if (sim->options.check) {
@@ -106,7 +127,7 @@ static vx_status bound_host(vx_sim *sim, vx_msg *msg)
 
 static vx_status build_processors(vx_sim *sim, vx_msg *msg)
 {
-    sim->processors = 1;
+    sim->processors = sim->smp ? sim->vcpus : 1;
     sim->processor = vx_arena_array(&sim->arena, sim->processors, sizeof *sim->processor);
     sim->identities =
         vx_arena_array(&sim->arena, (size_t)sim->processors * SIM_IDENTITIES_MAX, sizeof *sim->identities);
@@ -130,7 +151,8 @@ static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
                           .memory = &sim->memory,
                           .layout = &sim->layout,
                           .vms = sim->vms,
-                          .recorded_guests = sim_is_system_trace(&sim->vcpu[0])};
+                          .vcpus = sim->smp ? sim->vcpus : 1,
+                          .recorded_guests = sim->smp || sim_is_system_trace(&sim->vcpu[0])};
     return vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
 }
 
@@ -149,6 +171,7 @@ vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
     if (sim->layout.table_bytes) vx_physmem_dense(&sim->memory, sim->layout.table_bytes);
     status = build_processors(sim, msg);
     if (status == VX_OK) status = build_vmm(sim, msg);
+    if (status == VX_OK && sim->smp) status = sim_smp_room(sim, msg);
     for (unsigned i = 0; status == VX_OK && i < sim->vcpus; i++) status = build_vcpu(sim, &sim->vcpu[i], msg);
     return status;
 }

@@ -61,8 +61,27 @@ vx_status sim_scheme_parse(const char *text, char name[VX_CFG_NAME], vx_scheme *
     return VX_OK;
 }
 
-vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg)
+static vx_status check_vcpus(vx_scheme scheme, const vx_sim_options *o, vx_msg *msg)
 {
+    if (o->vcpus > VX_GUEST_CPUS_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "%u vCPUs: at most %d", o->vcpus, VX_GUEST_CPUS_MAX);
+    if (o->vms > 1)
+        return vx_fail(msg, VX_ERR_INPUT, "%u vCPUs and %u VMs: several VMs share one CPU, and have one vCPU each",
+                       o->vcpus, o->vms);
+    if (o->nested)
+        return vx_fail(msg, VX_ERR_INPUT, "%u vCPUs: a nested hypervisor's VM is modelled with one", o->vcpus);
+    unsigned named = sim_trace_groups(o);
+    if (named != 1 && named != o->vcpus)
+        return vx_fail(msg, VX_ERR_INPUT,
+                       "%u vCPUs and traces for %u: give one --trace for all of them, or one for each", o->vcpus,
+                       named);
+    return vx_vmm_check_vcpus(scheme, o->vcpus, msg);
+}
+
+vx_status sim_check_machine(vx_scheme scheme, const vx_sim_options *o, vx_msg *msg)
+{
+    if (o->vcpus > 1) return check_vcpus(scheme, o, msg);
+    unsigned vms = o->vms ? o->vms : sim_trace_groups(o);
     if (vms > VX_VMM_VMS_MAX) return vx_fail(msg, VX_ERR_INPUT, "%u VMs: at most %d", vms, VX_VMM_VMS_MAX);
     if (vms > 1 && scheme == VX_SCHEME_NATIVE)
         return vx_fail(msg, VX_ERR_INPUT, "%u VMs: native runs without a hypervisor", vms);
@@ -85,7 +104,7 @@ vx_status vx_sim_can_run(const vx_sim_options *o, vx_msg *msg)
     vx_scheme scheme = VX_SCHEME_NATIVE;
     bool vpid = o->vpid;
     vx_status status = sim_scheme_parse(o->scheme, name, &scheme, &vpid, msg);
-    if (status == VX_OK) status = sim_check_vms(scheme, o->vms ? o->vms : sim_trace_groups(o), msg);
+    if (status == VX_OK) status = sim_check_machine(scheme, o, msg);
     if (status == VX_OK) status = sim_models_open(models, &names, msg);
     if (status == VX_OK)
         status =

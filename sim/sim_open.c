@@ -20,6 +20,9 @@ static vx_status open_models(vx_sim *sim, vx_msg *msg)
     sim_model_names names = {.cpu = o->cpu, .vmm = o->vmm, .vm = o->vm, .sets = o->sets, .set_count = o->set_count};
     vx_status status = sim_models_open(sim->models, &names, msg);
     if (status != VX_OK) return status;
+    if (o->vcpus > 1 && vx_model_guest(sim->models[VX_MODEL_VM])->priority.apic == VX_APIC_ACCESS_NONE)
+        status = vx_model_imply(sim->models[VX_MODEL_VM], "vm.priority.apic=x2apic", "--vcpus", msg);
+    if (status != VX_OK) return status;
     sim->cpu = *vx_model_cpu(sim->models[VX_MODEL_CPU]);
     sim->vmm_config = *vx_model_vmm(sim->models[VX_MODEL_VMM]);
     sim->guest_config = *vx_model_guest(sim->models[VX_MODEL_VM]);
@@ -68,6 +71,7 @@ void vx_sim_close(vx_sim *sim)
     for (unsigned i = 0; i < sim->vcpus; i++)
         if (sim->vcpu[i].guest) vx_guest_fini(sim->vcpu[i].guest);
     vx_clk_close(sim->clk);
+    sim_vcpus_close(sim);
     if (sim->stats_made) vx_stats_fini(&sim->stats);
     if (sim->memory_made) vx_physmem_fini(&sim->memory);
     vx_arena_fini(&sim->arena);

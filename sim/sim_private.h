@@ -32,6 +32,19 @@ typedef struct sim_feed {
 
 typedef struct sim_vcpu sim_vcpu;
 
+/* An interrupt on its way to a vCPU. */
+typedef struct sim_message {
+    vx_tick due;
+    uint8_t vector;
+} sim_message;
+
+/* What a vCPU of several exchanged with the others since counting began. */
+typedef struct sim_smp_counts {
+    uint64_t ipis_sent, ipis_received;
+    uint64_t idle_ticks, wait_ticks; /* halted, or ended and still answering; waiting for a shootdown's answers */
+    uint64_t latest_ticks;           /* the furthest that it had run beyond a message's time when that came */
+} sim_smp_counts;
+
 /* One physical CPU. Several VMs share one in turn. */
 typedef struct sim_processor {
     vx_ledger ledger;
@@ -55,6 +68,23 @@ struct sim_vcpu {
     bool ended;
     vx_clk_process *process;
     uint64_t instructions, exits; /* for the report: its share */
+
+    /* Of several vCPUs: sim_smp.c. */
+    vx_clk_timer *line;
+    sim_message *coming;
+    unsigned coming_count;
+    bool halted;          /* until an interrupt comes */
+    bool waiting;         /* until others have answered a shootdown, */
+    vx_tick resume_at;    /* ... the latest of those that have, so far, at this tick */
+    vx_tick counted_from; /* its time when counting began */
+    sim_smp_counts smp;
+    struct { /* what the report has of it: sim_vcpus.c */
+        vx_stats stats;
+        bool made;
+        uint64_t id, cycles;
+        vx_vcpu_counts counts;
+        vx_guest_counts guest;
+    } figures;
 };
 
 /* Where counting stands. */
@@ -83,6 +113,7 @@ struct vx_sim {
     sim_vcpu *vcpu;
     unsigned vcpus; /* of all VMs */
     unsigned vms;
+    bool smp;              /* one VM of several vCPUs, each on a CPU of its own */
     unsigned trace_groups; /* vCPUs that have traces of their own; the others replay those of one of these */
     vx_stats stats;
     bool stats_made;
@@ -109,6 +140,10 @@ struct vx_sim {
     uint64_t cycles_total;
     uint64_t walk_ticks;
     uint64_t vm_switches;
+    struct {
+        uint64_t vcpus, elapsed;
+        sim_smp_counts sum;
+    } smp_total;
     const char *cause_names[VX_CAUSES];
     vx_identity *identities; /* SIM_IDENTITIES_MAX for each CPU */
     unsigned identity_count;
@@ -131,9 +166,9 @@ void sim_models_close(vx_model *models[VX_MODEL_KINDS]);
 /* Splits "ept+vpid" into name, scheme and VPID, which is also left on where it was on. */
 vx_status sim_scheme_parse(const char *text, char name[VX_CFG_NAME], vx_scheme *scheme, bool *vpid, vx_msg *msg);
 
-/* How many VMs the traces name: VM numbers are 0 to this less one. */
+/* How many VMs (vCPUs, where one VM has several) the traces name: numbers are 0 to this less one. */
 unsigned sim_trace_groups(const vx_sim_options *options);
-vx_status sim_check_vms(vx_scheme scheme, unsigned vms, vx_msg *msg);
+vx_status sim_check_machine(vx_scheme scheme, const vx_sim_options *options, vx_msg *msg);
 
 /* sim_machine.c: builds memory, MMU, hypervisor, vCPUs and guest OSes from the configuration. */
 vx_status sim_machine_build(vx_sim *sim, vx_msg *msg);
@@ -155,12 +190,42 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg);
 void sim_sync(vx_sim *sim);
 void sim_reset_counters(vx_sim *sim);
 
+void sim_declare_cycles(vx_stats *stats, uint64_t *total, vx_ledger *ledger, const char *const names[VX_CAUSES]);
+
+/* sim_vcpus.c: the figures of each of several vCPUs. */
+vx_status sim_vcpus_declare(vx_sim *sim, vx_msg *msg);
+void sim_vcpus_close(vx_sim *sim);
+void sim_vcpus_sync(vx_sim *sim);
+/* Their identities; returns how many, at most SIM_IDENTITIES_MAX / 2 a vCPU. */
+unsigned sim_vcpus_identities(const vx_sim *sim, vx_identity *identities);
+json_t *sim_vcpus_json(const vx_sim *sim, vx_msg *msg);
+
 /* sim_traces.c */
 vx_status sim_traces_open(vx_sim *sim, vx_msg *msg);
 void sim_traces_close(vx_sim *sim);
 bool sim_is_system_trace(const sim_vcpu *v);
 /* RAM the guests need: the model's for user-level traces, the largest header's for system traces. */
 uint64_t sim_ram_bytes(const vx_sim *sim);
+
+/* sim_smp.c: several vCPUs of one VM. Room for their messages; their lines on the clock. */
+vx_status sim_smp_room(vx_sim *sim, vx_msg *msg);
+vx_status sim_smp_lines(vx_sim *sim, vx_msg *msg);
+/* vx_apic_setup.send; `from` is the sending sim_vcpu. */
+void sim_smp_send(void *from, const vx_interrupt_message *message);
+/* After the vCPU has run: lets those go on that it answered. True: it has to rest itself. */
+bool sim_smp_rests(sim_vcpu *v);
+void sim_smp_halt(sim_vcpu *v);
+/* When it is to be stepped again by itself. */
+vx_tick sim_smp_next(const sim_vcpu *v);
+/* A vCPU that rests is stepped: takes what has come. *next: when it is to be stepped again, where it rests on. */
+vx_status sim_smp_woken(sim_vcpu *v, vx_tick now, vx_tick *next, vx_msg *msg);
+/* Nothing is left to happen: those that have halted go on, since a trace has more to come. False: there are none. */
+bool sim_smp_revive(vx_sim *sim);
+/* VX_ERR_CHECK where the run has come to a standstill: a vCPU waits, and nobody is left to answer. */
+vx_status sim_smp_end(const vx_sim *sim, vx_msg *msg);
+
+/* sim_run.c: ticks since the start of the run, of the vCPU's processor. */
+vx_tick sim_now(const sim_vcpu *v);
 
 /* sim_feed.c: the vCPU's trace to read from now; NULL when all have ended (or *status says why). */
 sim_feed *sim_feed_current(sim_vcpu *v, vx_status *status, vx_msg *msg);

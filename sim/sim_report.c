@@ -4,17 +4,16 @@
 
 #include <stdio.h>
 
-static void declare_cycles(vx_sim *sim)
+void sim_declare_cycles(vx_stats *stats, uint64_t *total, vx_ledger *ledger, const char *const names[VX_CAUSES])
 {
-    vx_stats_scalar(&sim->stats, &sim->cycles_total, "ticks", "sum over all causes", "cycles.total");
-    for (unsigned i = 0; i < VX_CAUSES; i++) sim->cause_names[i] = vx_cause_name((vx_cause)i);
+    vx_stats_scalar(stats, total, "ticks", "sum over all causes", "cycles.total");
     vx_stat stat = {
         .path = "cycles.by_cause", .kind = VX_STAT_TABLE, .unit = "ticks", .doc = "every cycle has exactly one cause"};
-    stat.of.table.cells = sim->ledger.ticks;
-    stat.of.table.rows = sim->cause_names;
+    stat.of.table.cells = ledger->ticks;
+    stat.of.table.rows = names;
     stat.of.table.row_count = VX_CAUSES;
     stat.of.table.column_count = 1;
-    vx_stats_add(&sim->stats, &stat);
+    vx_stats_add(stats, &stat);
 }
 
 static void declare_ratio(vx_sim *sim, const char *path, const uint64_t *num, const uint64_t *den, double scale,
@@ -113,7 +112,8 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
 {
     vx_stats_init(&sim->stats);
     sim->stats_made = true;
-    declare_cycles(sim);
+    for (unsigned i = 0; i < VX_CAUSES; i++) sim->cause_names[i] = vx_cause_name((vx_cause)i);
+    sim_declare_cycles(&sim->stats, &sim->cycles_total, &sim->ledger, sim->cause_names);
     vx_vcpu_counts_declare(&sim->total, sim->cpu.vendor, &sim->stats);
     vx_mmu_counts_declare(&sim->mmu_total, &sim->cpu, &sim->stats);
     if (sim->vcpu[0].guest) vx_guest_counts_declare(&sim->guest_total, &sim->stats);
@@ -122,6 +122,8 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
     declare_vms(sim);
     declare_derived(sim);
     judge(sim);
+    vx_status status = sim->smp ? sim_vcpus_declare(sim, msg) : VX_OK;
+    if (status != VX_OK) return status;
     return vx_stats_ok(&sim->stats, msg);
 }
 
@@ -151,13 +153,6 @@ static void add_up(vx_sim *sim)
 {
     sim->total = (vx_vcpu_counts){0};
     sim->guest_total = (vx_guest_counts){0};
-    sim->mmu_total = (vx_mmu_counts){0};
-    sim->ledger = (vx_ledger){0};
-    for (unsigned i = 0; i < sim->processors; i++) {
-        sim_processor *p = &sim->processor[i];
-        vx_mmu_counts_add(&sim->mmu_total, vx_mmu_counts_now(p->mmu));
-        for (unsigned cause = 0; cause < VX_CAUSES; cause++) sim->ledger.ticks[cause] += p->ledger.ticks[cause];
-    }
     for (unsigned i = 0; i < sim->vcpus; i++) {
         sim_vcpu *v = &sim->vcpu[i];
         const vx_vcpu_counts *counts = vx_vcpu_counts_now(v->vcpu);
@@ -165,6 +160,14 @@ static void add_up(vx_sim *sim)
         v->exits = counts->exits;
         vx_vcpu_counts_add(&sim->total, counts);
         if (v->guest) vx_guest_counts_add(&sim->guest_total, vx_guest_counts_now(v->guest));
+    }
+    /* Now the ledgers hold all that was executed. */
+    sim->mmu_total = (vx_mmu_counts){0};
+    sim->ledger = (vx_ledger){0};
+    for (unsigned i = 0; i < sim->processors; i++) {
+        sim_processor *p = &sim->processor[i];
+        vx_mmu_counts_add(&sim->mmu_total, vx_mmu_counts_now(p->mmu));
+        for (unsigned cause = 0; cause < VX_CAUSES; cause++) sim->ledger.ticks[cause] += p->ledger.ticks[cause];
     }
 }
 
@@ -185,6 +188,8 @@ void sim_sync(vx_sim *sim)
     sim->identities[count++] = (vx_identity){"cycles = sum over causes", sim->cycles_total, causes};
     sim->identities[count++] = (vx_identity){"guest.instructions = instructions x CPI",
                                              sim->ledger.ticks[VX_CAUSE_GUEST_INSTRUCTIONS], instruction_ticks(sim)};
+    if (sim->smp) sim_vcpus_sync(sim);
+    if (sim->smp) count += sim_vcpus_identities(sim, sim->identities + count);
     sim->identity_count = count;
     first_level_identity(sim);
 }
@@ -192,6 +197,7 @@ void sim_sync(vx_sim *sim)
 void sim_reset_counters(vx_sim *sim)
 {
     for (unsigned i = 0; i < sim->vcpus; i++) {
+        sim->vcpu[i].smp = (sim_smp_counts){0};
         vx_vcpu_counts_reset(sim->vcpu[i].vcpu);
         if (sim->vcpu[i].guest) vx_guest_counts_reset(sim->vcpu[i].guest);
         for (unsigned f = 0; f < sim->vcpu[i].feeds; f++) sim->vcpu[i].feed[f].replayed = 0;
@@ -203,6 +209,7 @@ void sim_reset_counters(vx_sim *sim)
             if (sim->vcpu[v].processor == p) vx_vcpu_time_goes_on(sim->vcpu[v].vcpu, vx_ledger_total(&p->ledger));
         p->ledger = (vx_ledger){0};
     }
+    for (unsigned i = 0; i < sim->vcpus; i++) sim->vcpu[i].counted_from = sim_now(&sim->vcpu[i]);
     if (sim->vmm) vx_vmm_counts_reset(sim->vmm);
     sim->vm_switches = 0;
     sim->checked_translations = sim->stale_uses = 0;
@@ -235,6 +242,11 @@ json_t *vx_sim_run_json(const vx_sim *sim, vx_msg *msg)
     if (!object) return NULL;
     const char *below = sim->l0_model ? vx_model_vmm(sim->l0_model)->name : NULL;
     if (below && json_object_set_new(json_object_get(object, "nested"), "l0", json_string(below)) != 0) {
+        json_decref(object);
+        (void)vx_fail_nomem(msg);
+        return NULL;
+    }
+    if (sim->smp && json_object_set_new(object, "vcpus", sim_vcpus_json(sim, msg)) != 0) {
         json_decref(object);
         (void)vx_fail_nomem(msg);
         return NULL;

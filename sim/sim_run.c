@@ -9,12 +9,12 @@
 
 enum { PROGRESS_INSTRUCTIONS = 1 << 24 };
 
-static vx_tick now_of(const sim_vcpu *v) { return vx_vcpu_now(v->vcpu); }
+vx_tick sim_now(const sim_vcpu *v) { return vx_vcpu_now(v->vcpu); }
 
 /* What the guest OS measures its ticks and slices in: its own instructions, or the CPU's time. */
 static uint64_t guest_time(const sim_vcpu *v)
 {
-    return v->sim->options.tick_time ? now_of(v) : vx_vcpu_position(v->vcpu);
+    return v->sim->options.tick_time ? sim_now(v) : vx_vcpu_position(v->vcpu);
 }
 
 static uint64_t expected_instructions(const vx_sim *sim)
@@ -74,10 +74,12 @@ static vx_status attend(sim_vcpu *v, vx_msg *msg)
     return vx_vcpu_drain(v->vcpu, msg);
 }
 
-/* HLT: a recorded guest's next event follows in its trace; with other VMs waiting the CPU goes to them. */
+/* HLT: a recorded guest's next event follows in its trace; with other VMs waiting the CPU goes to them; one of several
+ * vCPUs waits for an interrupt. */
 static void halt(sim_vcpu *v)
 {
-    if (v->sim->slice) vx_clk_arm(v->sim->slice, now_of(v));
+    if (v->sim->smp) sim_smp_halt(v);
+    if (v->sim->slice) vx_clk_arm(v->sim->slice, sim_now(v));
 }
 
 static vx_status on_stop(sim_vcpu *v, vx_stop stop, const vx_run *run, const vx_record *last, vx_msg *msg)
@@ -129,10 +131,11 @@ static void end_run(vx_sim *sim, vx_status status)
     vx_clk_stop(sim->clk);
 }
 
-static sim_vcpu *next_vm(vx_sim *sim, unsigned after)
+/* The next one whose traces have not ended, in turn; NULL: all have. */
+static sim_vcpu *next_vcpu(vx_sim *sim, unsigned after)
 {
-    for (unsigned i = 1; i <= sim->vms; i++) {
-        sim_vcpu *v = &sim->vcpu[(after + i) % sim->vms];
+    for (unsigned i = 1; i <= sim->vcpus; i++) {
+        sim_vcpu *v = &sim->vcpu[(after + i) % sim->vcpus];
         if (!v->ended) return v;
     }
     return NULL;
@@ -157,29 +160,32 @@ static void dispatch(sim_vcpu *v, vx_tick now)
     if (sim->slice) vx_clk_arm(sim->slice, now + sim->vmm_config.slice_ticks);
 }
 
-static vx_tick vm_ended(sim_vcpu *v)
+static vx_tick vcpu_ended(sim_vcpu *v)
 {
     v->ended = true;
     vx_vcpu_end_of_trace(v->vcpu);
-    sim_vcpu *next = next_vm(v->sim, v->index);
-    if (!next) {
-        end_run(v->sim, VX_OK);
-        return VX_TICK_NEVER;
-    }
+    sim_vcpu *next = next_vcpu(v->sim, v->index);
+    if (!next) end_run(v->sim, VX_OK);
+    if (!next || v->sim->smp) return VX_TICK_NEVER;
     /* The CPU leaves the guest by an exit like any other: without VPID that is what drops its translations. */
     vx_vmm_preempt(v->sim->vmm, v->index);
     v->sim->vm_switches++;
-    dispatch(next, now_of(v));
+    dispatch(next, sim_now(v));
     return VX_TICK_NEVER;
 }
 
-/* The process of one VM's vCPU. */
+/* The process of one vCPU. */
 static vx_tick step(void *self, vx_tick now, vx_tick horizon)
 {
-    (void)now;
     sim_vcpu *v = self;
     vx_sim *sim = v->sim;
     if (v->processor->running != v) return VX_TICK_NEVER; /* the scheduler took the CPU */
+    if (sim->smp && sim_smp_rests(v)) {
+        vx_tick next;
+        vx_status status = sim_smp_woken(v, now, &next, sim->msg);
+        if (status != VX_OK) end_run(sim, status);
+        if (status != VX_OK || sim_smp_rests(v)) return next;
+    }
     for (;;) {
         if (sim->options.stop && *sim->options.stop) {
             end_run(sim, VX_ERR_INTERRUPTED);
@@ -191,9 +197,10 @@ static vx_tick step(void *self, vx_tick now, vx_tick horizon)
             end_run(sim, status);
             return VX_TICK_NEVER;
         }
-        if (!more) return vm_ended(v);
+        if (sim->smp && sim_smp_rests(v)) return sim_smp_next(v);
+        if (!more) return vcpu_ended(v);
         horizon = vx_clk_horizon(sim->clk);
-        if (now_of(v) >= horizon) return now_of(v);
+        if (sim_now(v) >= horizon) return sim_now(v);
     }
 }
 
@@ -203,8 +210,8 @@ static void end_of_slice(void *self, vx_tick now)
     vx_sim *sim = self;
     sim_vcpu *v = sim->processor[0].running;
     if (v->ended) return;
-    vx_tick at = now_of(v) > now ? now_of(v) : now;
-    sim_vcpu *next = next_vm(sim, v->index);
+    vx_tick at = sim_now(v) > now ? sim_now(v) : now;
+    sim_vcpu *next = next_vcpu(sim, v->index);
     if (next == v) {
         vx_clk_arm(sim->slice, at + sim->vmm_config.slice_ticks);
         return;
@@ -214,12 +221,20 @@ static void end_of_slice(void *self, vx_tick now)
     dispatch(next, at);
 }
 
+/* Messages between vCPUs are to be on time. */
+static vx_tick default_quantum(const vx_sim *sim)
+{
+    vx_tick way = sim->cpu.cost.ipi_ticks ? sim->cpu.cost.ipi_ticks : 1;
+    return sim->smp && way < VX_CLK_QUANTUM_DEFAULT ? way : VX_CLK_QUANTUM_DEFAULT;
+}
+
 static vx_status make_clock(vx_sim *sim, vx_msg *msg)
 {
     const vx_sim_options *o = &sim->options;
-    vx_status status = vx_clk_open(&sim->clk, o->clock, o->quantum ? o->quantum : VX_CLK_QUANTUM_DEFAULT, msg);
+    vx_status status = vx_clk_open(&sim->clk, o->clock, o->quantum ? o->quantum : default_quantum(sim), msg);
     for (unsigned i = 0; status == VX_OK && i < sim->vcpus; i++)
         status = vx_clk_add_process(sim->clk, "vcpu", step, &sim->vcpu[i], &sim->vcpu[i].process, msg);
+    if (status == VX_OK && sim->smp) status = sim_smp_lines(sim, msg);
     if (status == VX_OK && sim->vms > 1)
         status = vx_clk_add_timer(sim->clk, "slice", end_of_slice, sim, &sim->slice, msg);
     return status;
@@ -257,8 +272,10 @@ static vx_status run_all(vx_sim *sim, vx_msg *msg)
     if (status == VX_OK) status = make_clock(sim, msg);
     if (status != VX_OK) return status;
     sim_phase_begin(sim);
-    dispatch(&sim->vcpu[0], now_of(&sim->vcpu[0]));
-    status = vx_clk_run(sim->clk, VX_TICK_NEVER, NULL, msg);
+    for (unsigned i = 0; i < sim->processors; i++) dispatch(&sim->vcpu[i], sim_now(&sim->vcpu[i]));
+    do status = vx_clk_run(sim->clk, VX_TICK_NEVER, NULL, msg);
+    while (status == VX_OK && sim_smp_revive(sim));
+    if (status == VX_OK) status = sim_smp_end(sim, msg);
     if (status == VX_OK) status = sim->status;
     return status == VX_OK ? check_window(sim, msg) : status;
 }

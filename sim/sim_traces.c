@@ -15,7 +15,13 @@ static vx_status open_source(vx_sim *sim, const sim_vcpu *v, sim_feed *feed, vx_
         if (status != VX_OK) return status;
     }
     if (is_generated(path) || feed->info.header.kind == VX_TRACE_USER) options.skip_instructions = sim->options.skip;
-    /* The same generator under another VM or process makes other references. */
+    /* Of a file that holds a program's threads each vCPU replays its own. */
+    if (sim->smp && sim->trace_groups == 1 && feed->info.streams > 1) {
+        if (feed->info.streams != sim->vcpus)
+            return vx_fail(msg, VX_ERR_INPUT, "%s: %u streams, but %u vCPUs", path, feed->info.streams, sim->vcpus);
+        options.stream = v->index;
+    }
+    /* The same generator under another VM, vCPU or process makes other references. */
     uint64_t seed = sim->options.seed + v->feeds + (uint64_t)v->index * SIM_TRACES_MAX;
     return vx_source_open(&feed->source, path, &options, seed, msg);
 }
@@ -56,6 +62,9 @@ static vx_status open_vcpu(vx_sim *sim, sim_vcpu *v, unsigned groups, vx_msg *ms
         if (status != VX_OK) return status;
     }
     if (v->feeds == 0) return vx_fail(msg, VX_ERR_INPUT, "VM %u has no trace", v->index);
+    if (sim->smp && sim_is_system_trace(v))
+        return vx_fail(msg, VX_ERR_INPUT, "%s: %u vCPUs: a system trace is a guest of one", v->feed[0].path,
+                       sim->vcpus);
     for (unsigned i = 0; v->feeds > 1 && i < v->feeds; i++)
         if (v->feed[i].info.header.kind == VX_TRACE_SYSTEM)
             return vx_fail(msg, VX_ERR_INPUT,
@@ -70,15 +79,18 @@ vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
     if (o->trace_count > SIM_TRACES_MAX)
         return vx_fail(msg, VX_ERR_INPUT, "%u traces: at most %d", o->trace_count, SIM_TRACES_MAX);
     unsigned groups = sim_trace_groups(o);
-    unsigned vms = o->vms ? o->vms : groups;
-    if (groups > vms) return vx_fail(msg, VX_ERR_INPUT, "traces for %u VMs, but %u VMs", groups, vms);
-    vx_status status = sim_check_vms(sim->scheme, vms, msg);
-    if (status != VX_OK) return status;
-    sim->vcpu = vx_arena_array(&sim->arena, vms, sizeof *sim->vcpu);
-    if (!sim->vcpu) return vx_fail_nomem(msg);
-    sim->vms = sim->vcpus = vms;
+    sim->smp = o->vcpus > 1;
     sim->trace_groups = groups;
-    for (unsigned i = 0; i < vms; i++) {
+    unsigned vms = o->vms ? o->vms : groups;
+    if (!sim->smp && groups > vms) return vx_fail(msg, VX_ERR_INPUT, "traces for %u VMs, but %u VMs", groups, vms);
+    vx_status status = sim_check_machine(sim->scheme, o, msg);
+    if (status != VX_OK) return status;
+    unsigned vcpus = sim->smp ? o->vcpus : vms;
+    sim->vcpu = vx_arena_array(&sim->arena, vcpus, sizeof *sim->vcpu);
+    if (!sim->vcpu) return vx_fail_nomem(msg);
+    sim->vcpus = vcpus;
+    sim->vms = sim->smp ? 1 : vms;
+    for (unsigned i = 0; i < vcpus; i++) {
         sim_vcpu *v = &sim->vcpu[i];
         v->sim = sim;
         v->index = i;

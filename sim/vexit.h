@@ -65,6 +65,10 @@ typedef struct vx_sim_options {
     /* Several VMs share the CPU in time slices (vmm.slice_ticks). Trace i belongs to VM vm_of_trace[i] (NULL: all to VM
      * 0); a VM without traces takes those of VM number (its own modulo the VMs that have some). 0: one VM. */
     unsigned vms;
+    /* One VM of several vCPUs, each on a CPU of its own (with its MMU, caches and local APIC): 2 to 64; 0, 1: as many
+     * as there are VMs. `vm_of_trace` then says which vCPU's a trace is: all of one, or each has some. They share guest
+     * memory and the hypervisor, and interrupt each other on the simulated clock (cpu.cost.ipi_ticks). */
+    unsigned vcpus;
     const unsigned *vm_of_trace;
     bool whole_chunks; /* read a cut trace up to its last whole chunk */
 
@@ -80,7 +84,7 @@ typedef struct vx_sim_options {
 
     bool tick_time;    /* the guest's ticks and slices follow the CPU's time, not instructions */
     const char *clock; /* "heap" or "systemc"; NULL: the plain one */
-    vx_tick quantum;   /* ticks; 0: the default */
+    vx_tick quantum;   /* ticks; 0: the default, and of several vCPUs no more than cpu.cost.ipi_ticks */
 
     bool check; /* compare every translation that a reference uses, and at the end the whole second translation, with
                    the guest's tables */

@@ -19,6 +19,8 @@ vx_tick vcpu_timer_due(const vx_vcpu *v)
     return v->timer_deadline < first ? v->timer_deadline : first;
 }
 
+vx_tick vx_vcpu_timer_due(const vx_vcpu *v) { return vcpu_timer_due(v); }
+
 void vcpu_timer_armed(vx_vcpu *v)
 {
     vx_tick due = vcpu_timer_due(v);

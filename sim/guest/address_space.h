@@ -15,7 +15,9 @@ typedef struct vx_address_space {
     bool named;
     bool touched;                    /* has faulted */
     uint16_t pcid;                   /* 1 to 4095; 0: the OS uses none */
-    unsigned trace;                  /* whose references it executes */
+    unsigned trace;                  /* whose references it executes, */
+    unsigned owner;                  /* ... of which CPU's */
+    uint64_t stale;                  /* with PCIDs: CPUs that must flush before they run it again, as bits */
     uint64_t root;                   /* gpa of the top table */
     uint64_t pdpte[VX_GUEST_PDPTES]; /* PAE; else 0 */
     uint64_t oldest, newest;         /* frames of the first and last page in the order of mapping; 0: none */

@@ -7,6 +7,7 @@
 
 #include "guest_state.h"
 #include "paging_policy.h"
+#include "shootdown.h"
 
 enum { KEPT_PAGES = 16, PAGE_FAULT_VECTOR = 14 };
 
@@ -25,26 +26,31 @@ static vx_status check_address(const vx_guest *guest, vx_gva gva, vx_msg *msg)
     return VX_OK;
 }
 
-bool vx_guest_may_unmap(const vx_guest *guest) { return guest->spaces[guest->current].pages > KEPT_PAGES; }
+bool vx_guest_may_unmap(const vx_guest *guest)
+{
+    return vx_guest_space(guest)->pages > KEPT_PAGES && !vx_guest_waits(guest);
+}
 
 static bool unmap_is_due(const vx_guest *guest)
 {
-    return guest->config.unmap_every != 0 && guest->faults_until_unmap <= 1 && vx_guest_may_unmap(guest);
+    return guest->config.unmap_every != 0 && guest->kernel->faults_until_unmap <= 1 && vx_guest_may_unmap(guest);
 }
 
 /* Frames that an unmapping gives back. */
 static uint64_t oldest_frames(vx_guest *guest)
 {
     vx_address_space *space = vx_guest_space(guest);
-    vx_gva oldest = vx_page_order_oldest(&guest->order, space);
-    unsigned level = vx_guest_tables_lookup(&guest->tables, space->root, oldest).level;
-    return vx_page_bytes((vx_page_size)guest->tables.format->page[level]) >> VX_PAGE_SHIFT;
+    vx_gva oldest = vx_page_order_oldest(&guest->kernel->order, space);
+    unsigned level = vx_guest_tables_lookup(&guest->kernel->tables, space->root, oldest).level;
+    return vx_page_bytes((vx_page_size)guest->kernel->tables.format->page[level]) >> VX_PAGE_SHIFT;
 }
 
 static vx_status check_room(vx_guest *guest, vx_gva gva, unsigned spot_level, bool unmap, vx_msg *msg)
 {
     uint64_t needed = 1 + (spot_level - 1); /* the page, and a table for each level below the absent entry */
-    uint64_t free = guest->pool.free + (unmap ? oldest_frames(guest) : 0);
+    const vx_guest_kernel *kernel = guest->kernel;
+    /* With several CPUs the page that goes is only given back when all have answered. */
+    uint64_t free = kernel->pool.free + (unmap && kernel->cpus == 1 ? oldest_frames(guest) : 0);
     if (free >= needed) return VX_OK;
     return vx_fail(msg, VX_ERR_INPUT,
                    "the guest's RAM of %" PRIu64 " bytes is used up (at address 0x%" PRIx64 "): raise --ram%s",
@@ -54,18 +60,21 @@ static vx_status check_room(vx_guest *guest, vx_gva gva, unsigned spot_level, bo
 void vx_guest_unmap_oldest(vx_guest *guest, vx_queue *queue)
 {
     vx_address_space *space = vx_guest_space(guest);
-    vx_gva oldest = vx_page_order_take(&guest->order, space);
-    vx_guest_tables_unmap(&guest->tables, space->root, oldest, queue);
+    vx_guest_kernel *kernel = guest->kernel;
+    vx_gva oldest = vx_page_order_take(&kernel->order, space);
+    vx_guest_page page = vx_guest_tables_unmap(&kernel->tables, &guest->counts, space->root, oldest, queue);
+    if (!vx_shootdown_begin(guest, &page, queue)) vx_frame_pool_give(&kernel->pool, page.frame, page.size);
 }
 
 static void map_touched(vx_guest *guest, vx_gva gva, const vx_radix_spot *spot, vx_queue *queue)
 {
     vx_address_space *space = vx_guest_space(guest);
-    vx_page_size size;
-    uint64_t frame = vx_paging_policy_take(&guest->tables, guest->config.page, spot, &size);
-    vx_gva page = {gva.v & ~(vx_page_bytes(size) - 1)};
-    vx_guest_tables_map(&guest->tables, space->root, page, frame, size, queue);
-    vx_page_order_append(&guest->order, space, page, frame);
+    vx_guest_kernel *kernel = guest->kernel;
+    vx_guest_page page;
+    page.frame = vx_paging_policy_take(&kernel->tables, guest->config.page, spot, &page.size);
+    page.gva.v = gva.v & ~(vx_page_bytes(page.size) - 1);
+    vx_guest_tables_map(&kernel->tables, &guest->counts, space->root, &page, queue);
+    vx_page_order_append(&kernel->order, space, page.gva, page.frame);
 }
 
 vx_status vx_guest_page_fault(vx_guest *guest, vx_gva gva, uint32_t error_code, vx_queue *queue, vx_msg *msg)
@@ -73,7 +82,7 @@ vx_status vx_guest_page_fault(vx_guest *guest, vx_gva gva, uint32_t error_code, 
     vx_status status = check_address(guest, gva, msg);
     if (status != VX_OK) return status;
     vx_address_space *space = vx_guest_space(guest);
-    vx_radix_spot spot = vx_guest_tables_lookup(&guest->tables, space->root, gva);
+    vx_radix_spot spot = vx_guest_tables_lookup(&guest->kernel->tables, space->root, gva);
     if (spot.present)
         return vx_fail(msg, VX_ERR_CHECK,
                        "page fault (error code 0x%x) on address 0x%" PRIx64 ", which the guest has mapped",
@@ -92,8 +101,8 @@ vx_status vx_guest_page_fault(vx_guest *guest, vx_gva gva, uint32_t error_code, 
     space->touched = true;
     guest->counts.faults++;
     if (unmap)
-        guest->faults_until_unmap = guest->config.unmap_every;
-    else if (guest->faults_until_unmap > 1)
-        guest->faults_until_unmap--;
+        guest->kernel->faults_until_unmap = guest->config.unmap_every;
+    else if (guest->kernel->faults_until_unmap > 1)
+        guest->kernel->faults_until_unmap--;
     return VX_OK;
 }

@@ -1,4 +1,4 @@
-/* Lifecycle, processes and counters of the modelled guest OS. Demand paging is in demand_paging.c.
+/* Lifecycle and processes of the modelled guest OS. Demand paging is in demand_paging.c.
  *
  * Register values are what Linux 6.1 runs with, as far as translation depends on them (SDM Vol. 3A, 2.5, 2.2.1). */
 #include "vx_guest.h"
@@ -10,6 +10,7 @@
 #include "guest_state.h"
 #include "paging_policy.h"
 #include "priority_habits.h"
+#include "shootdown.h"
 #include "vx_vcpu.h"
 
 enum { RAM_BYTES_MIN = 1 << 20, USER = 3 };
@@ -40,33 +41,73 @@ static vx_status check_config(const vx_cfg_guest *config, unsigned processes, vx
     return vx_paging_policy_check(config->page, config->levels, msg);
 }
 
-static vx_status init_spaces(vx_guest *guest, vx_arena *arena, unsigned processes, vx_msg *msg)
+static vx_status new_cpu(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes, vx_msg *msg)
 {
-    guest->spaces = vx_arena_array(arena, VX_GUEST_PROCESSES_MAX, sizeof *guest->spaces);
-    guest->of_trace = vx_arena_array(arena, processes, sizeof *guest->of_trace);
-    return guest->spaces && guest->of_trace ? VX_OK : vx_fail_nomem(msg);
+    vx_guest *made = vx_arena_alloc(arena, sizeof *made);
+    if (!made) return vx_fail_nomem(msg);
+    made->config = *config;
+    made->online = true;
+    made->of_trace = vx_arena_array(arena, processes, sizeof *made->of_trace);
+    if (!made->of_trace) return vx_fail_nomem(msg);
+    vx_status status = vx_schedule_init(&made->schedule, arena, config, processes, msg);
+    if (status == VX_OK) *guest = made;
+    return status;
+}
+
+static vx_status new_kernel(vx_guest_kernel **kernel, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
+                            uint64_t seed, vx_msg *msg)
+{
+    vx_guest_kernel *made = vx_arena_alloc(arena, sizeof *made);
+    if (!made) return vx_fail_nomem(msg);
+    made->faults_until_unmap = config->unmap_every;
+    made->spaces = vx_arena_array(arena, VX_GUEST_PROCESSES_MAX, sizeof *made->spaces);
+    made->threads = vx_arena_array(arena, processes, sizeof *made->threads);
+    if (!made->spaces || !made->threads) return vx_fail_nomem(msg);
+    vx_status status = vx_frame_pool_init(&made->pool, arena, config->ram_bytes, config->tables, seed, msg);
+    if (status == VX_OK)
+        status = vx_page_order_init(&made->order, arena, config->unmap_every || config->unmap_instructions,
+                                    made->pool.frames, msg);
+    if (status == VX_OK)
+        status = vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, msg);
+    if (status == VX_OK) *kernel = made;
+    return status;
 }
 
 vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
                         uint64_t seed, vx_msg *msg)
 {
+    vx_guest *made;
     vx_status status = check_config(config, processes, msg);
+    if (status == VX_OK) status = new_cpu(&made, arena, config, processes, msg);
+    if (status == VX_OK) status = new_kernel(&made->kernel, arena, config, processes, seed, msg);
     if (status != VX_OK) return status;
-    vx_guest *made = vx_arena_alloc(arena, sizeof *made);
-    if (!made) return vx_fail_nomem(msg);
-    made->config = *config;
-    made->faults_until_unmap = config->unmap_every;
-    status = init_spaces(made, arena, processes, msg);
-    if (status == VX_OK) status = vx_schedule_init(&made->schedule, arena, config, processes, msg);
-    if (status == VX_OK) status = vx_frame_pool_init(&made->pool, arena, config->ram_bytes, config->tables, seed, msg);
-    if (status == VX_OK)
-        status = vx_page_order_init(&made->order, arena, config->unmap_every || config->unmap_instructions,
-                                    made->pool.frames, msg);
-    if (status == VX_OK)
-        status =
-            vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, &made->counts, msg);
-    if (status == VX_OK) *guest = made;
-    return status;
+    made->kernel->cpu[made->kernel->cpus++] = made;
+    *guest = made;
+    return VX_OK;
+}
+
+vx_status vx_guest_add_cpu(vx_guest **guest, vx_arena *arena, vx_guest *first, unsigned processes, bool threads,
+                           vx_msg *msg)
+{
+    vx_guest_kernel *kernel = first->kernel;
+    assert(kernel->cpus < VX_GUEST_CPUS_MAX && kernel->space_count == 0);
+    if (first->config.priority.apic == VX_APIC_ACCESS_NONE)
+        return vx_fail(msg, VX_ERR_INPUT,
+                       "vm.priority.apic=none: an OS of several CPUs needs local APICs (page, cr8 or x2apic)");
+    if (threads && processes != first->schedule.traces)
+        return vx_fail(msg, VX_ERR_INPUT,
+                       "vm.vcpus=threads: CPU %u has %u traces, and the first CPU, whose threads they are, %u",
+                       kernel->cpus, processes, first->schedule.traces);
+    vx_guest *made;
+    vx_status status = check_config(&first->config, processes, msg);
+    if (status == VX_OK) status = new_cpu(&made, arena, &first->config, processes, msg);
+    if (status != VX_OK) return status;
+    made->kernel = kernel;
+    made->number = kernel->cpus;
+    made->owner = threads ? 0 : made->number;
+    kernel->cpu[kernel->cpus++] = made;
+    *guest = made;
+    return VX_OK;
 }
 
 void vx_guest_clock(vx_guest *guest, vx_tick (*now)(const void *context), const void *context)
@@ -77,10 +118,10 @@ void vx_guest_clock(vx_guest *guest, vx_tick (*now)(const void *context), const 
 
 void vx_guest_fini(vx_guest *guest)
 {
-    if (guest) vx_guest_tables_fini(&guest->tables);
+    if (guest && guest->number == 0) vx_guest_tables_fini(&guest->kernel->tables);
 }
 
-void vx_guest_queue_bound(unsigned processes, size_t *records, size_t *words)
+void vx_guest_queue_bound(unsigned processes, unsigned cpus, size_t *records, size_t *words)
 {
     /* A page fault of 5-level tables: EXCEPTION, CPL, SKIPPED, an unmapping of 2 records, 4 new tables of 2 records
      * each, the leaf, IRET, CPL: 16. An interrupt: CPL, SKIPPED, the switch to another process (CR_WRITE, PDPTE_LOAD),
@@ -91,8 +132,8 @@ void vx_guest_queue_bound(unsigned processes, size_t *records, size_t *words)
     size_t boot = (size_t)processes * VX_GUEST_ROOT_PAGES + 1 + VX_PRIORITY_BOOT_RECORDS;
     size_t boot_words = (size_t)processes * ROOT_WORDS + STATE_WORDS + VX_PRIORITY_BOOT_WORDS;
     _Static_assert((int)HANDLER > 16 && (int)HANDLER_WORDS > (int)FAULT_WORDS, "an interrupt queues more than a fault");
-    *records = boot > HANDLER ? boot : HANDLER;
-    *words = boot_words > HANDLER_WORDS ? boot_words : HANDLER_WORDS;
+    *records = (boot > HANDLER ? boot : HANDLER) + vx_shootdown_records(cpus);
+    *words = (boot_words > HANDLER_WORDS ? boot_words : HANDLER_WORDS) + vx_shootdown_words(cpus);
 }
 
 /* ---- boot ---- */
@@ -114,7 +155,7 @@ static uint64_t efer_of(const vx_cfg_guest *config)
 
 static void queue_state(const vx_guest *guest, vx_queue *queue)
 {
-    const vx_address_space *space = &guest->spaces[guest->current];
+    const vx_address_space *space = vx_guest_space(guest);
     uint64_t state[13] = {VX_CR0_PE | VX_CR0_MP | VX_CR0_NE | VX_CR0_WP | VX_CR0_PG, 0, vx_address_space_cr3(space),
                           cr4_of(&guest->config), efer_of(&guest->config)};
     memcpy(&state[5], space->pdpte, sizeof space->pdpte);
@@ -124,23 +165,37 @@ static void queue_state(const vx_guest *guest, vx_queue *queue)
 /* Appends a process of this trace, with its tables. */
 static vx_status new_space(vx_guest *guest, unsigned trace, vx_queue *queue, vx_msg *msg)
 {
-    unsigned at = guest->space_count;
-    vx_address_space space = {.trace = trace, .pcid = (uint16_t)(guest->config.pcid ? at + 1 : 0)};
-    vx_status status = vx_guest_tables_new_root(&guest->tables, &space.root, space.pdpte, queue, msg);
+    vx_guest_kernel *kernel = guest->kernel;
+    unsigned at = kernel->space_count;
+    if (at == VX_GUEST_PROCESSES_MAX)
+        return vx_fail(msg, VX_ERR_INPUT, "the guest OS has at most %d processes", VX_GUEST_PROCESSES_MAX);
+    vx_address_space space = {
+        .trace = trace, .owner = guest->owner, .pcid = (uint16_t)(guest->config.pcid ? at + 1 : 0)};
+    vx_status status = vx_guest_tables_new_root(&kernel->tables, &guest->counts, &space.root, space.pdpte, queue, msg);
     if (status != VX_OK) return status;
-    guest->spaces[at] = space;
-    guest->space_count++;
+    kernel->spaces[at] = space;
+    kernel->space_count++;
+    return VX_OK;
+}
+
+/* The initial process of a trace: the first CPU's where its threads run here. */
+static vx_status initial_space(vx_guest *guest, unsigned trace, vx_queue *queue, vx_msg *msg)
+{
+    vx_guest_kernel *kernel = guest->kernel;
+    if (guest->owner == 0) kernel->threads[trace]++;
+    guest->of_trace[trace] = kernel->space_count;
+    if (guest->owner == guest->number) return new_space(guest, trace, queue, msg);
+    guest->of_trace[trace] = kernel->cpu[guest->owner]->of_trace[trace];
     return VX_OK;
 }
 
 vx_status vx_guest_boot(vx_guest *guest, vx_queue *queue, vx_msg *msg)
 {
-    assert(guest->space_count == 0);
     for (unsigned trace = 0; trace < guest->schedule.traces; trace++) {
-        vx_status status = new_space(guest, trace, queue, msg);
+        vx_status status = initial_space(guest, trace, queue, msg);
         if (status != VX_OK) return status;
-        guest->of_trace[trace] = trace;
     }
+    guest->current = guest->of_trace[0];
     queue_state(guest, queue);
     vx_priority_boot(guest, queue);
     return VX_OK;
@@ -167,10 +222,13 @@ void vx_guest_switch_to(vx_guest *guest, unsigned space, vx_queue *queue)
 {
     if (space == guest->current) return;
     guest->current = space;
-    const vx_address_space *next = vx_guest_space(guest);
+    vx_address_space *next = vx_guest_space(guest);
     guest->of_trace[next->trace] = space;
-    /* A PCID belongs to one process for good, so what is cached under it is never another's: keep it. */
-    uint64_t keep = guest->config.pcid ? VX_CR3_NO_FLUSH : 0;
+    /* A PCID belongs to one process for good, so what is cached under it is never another's: keep it, but for what
+     * another CPU has unmapped meanwhile. */
+    bool stale = next->stale >> guest->number & 1;
+    uint64_t keep = guest->config.pcid && !stale ? VX_CR3_NO_FLUSH : 0;
+    next->stale &= ~(1ULL << guest->number);
     vx_queue_put(queue, VX_REC_CR_WRITE, 3, vx_address_space_cr3(next) | keep, NULL, 0);
     if (guest->config.levels == 3) vx_queue_put(queue, VX_REC_PDPTE_LOAD, 0, 0, next->pdpte, VX_GUEST_PDPTES);
     guest->counts.switches++;
@@ -178,24 +236,29 @@ void vx_guest_switch_to(vx_guest *guest, unsigned space, vx_queue *queue)
 
 /* ---- processes ---- */
 
+static bool is_of_trace(const vx_guest *guest, const vx_address_space *space, unsigned trace)
+{
+    return space->trace == trace && space->owner == guest->owner;
+}
+
 /* The running trace's process of this identity, or VX_GUEST_PROCESSES_MAX. */
 static unsigned find_space(const vx_guest *guest, uint64_t identity)
 {
-    for (unsigned i = 0; i < guest->space_count; i++) {
-        const vx_address_space *space = &guest->spaces[i];
-        if (space->named && space->identity == identity && space->trace == guest->schedule.current) return i;
+    for (unsigned i = 0; i < guest->kernel->space_count; i++) {
+        const vx_address_space *space = &guest->kernel->spaces[i];
+        if (space->named && space->identity == identity && is_of_trace(guest, space, guest->schedule.current)) return i;
     }
     return VX_GUEST_PROCESSES_MAX;
 }
 
 static vx_status create(vx_guest *guest, uint64_t identity, vx_queue *queue, vx_msg *msg)
 {
-    if (guest->space_count == VX_GUEST_PROCESSES_MAX)
+    if (guest->kernel->space_count == VX_GUEST_PROCESSES_MAX)
         return vx_fail(msg, VX_ERR_INPUT, "process %" PRIu64 " is one too many: the guest OS has %d", identity,
                        VX_GUEST_PROCESSES_MAX);
     vx_status status = new_space(guest, guest->schedule.current, queue, msg);
     if (status != VX_OK) return status;
-    vx_address_space *space = &guest->spaces[guest->space_count - 1];
+    vx_address_space *space = &guest->kernel->spaces[guest->kernel->space_count - 1];
     space->named = true;
     space->identity = identity;
     return VX_OK;
@@ -220,7 +283,7 @@ vx_status vx_guest_process(vx_guest *guest, uint64_t identity, vx_queue *queue, 
             queue->count = before;
             return status;
         }
-        space = guest->space_count - 1;
+        space = guest->kernel->space_count - 1;
     }
     vx_guest_switch_to(guest, space, queue);
     queue_cpl(queue, USER);
@@ -229,12 +292,25 @@ vx_status vx_guest_process(vx_guest *guest, uint64_t identity, vx_queue *queue, 
 
 unsigned vx_guest_current(const vx_guest *guest) { return guest->schedule.current; }
 
+/* The processes of a trace exit, with their last thread. */
+static void end_processes(vx_guest *guest, unsigned trace)
+{
+    vx_guest_kernel *kernel = guest->kernel;
+    if (guest->owner == 0 && --kernel->threads[trace] != 0) return;
+    for (unsigned i = 0; i < kernel->space_count; i++)
+        if (is_of_trace(guest, &kernel->spaces[i], trace))
+            vx_guest_tables_free_data(&kernel->tables, kernel->spaces[i].root);
+}
+
 bool vx_guest_exit(vx_guest *guest, vx_queue *queue)
 {
     unsigned trace = guest->schedule.current;
-    for (unsigned i = 0; i < guest->space_count; i++)
-        if (guest->spaces[i].trace == trace) vx_guest_tables_free_data(&guest->tables, guest->spaces[i].root);
-    if (!vx_schedule_end_current(&guest->schedule)) return false;
+    if (!guest->online) return false;
+    end_processes(guest, trace);
+    if (!vx_schedule_end_current(&guest->schedule)) {
+        guest->online = false;
+        return false;
+    }
     queue_cpl(queue, 0);
     vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
     queue_cpl(queue, USER);
@@ -294,49 +370,12 @@ void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue)
         vx_guest_leave_kernel(queue);
         return;
     }
-    if (guest->slice_ended && guest->schedule.running_traces > 1) switch_slice(guest, queue);
-    guest->slice_ended = false;
+    bool call = vector == VX_GUEST_CALL_VECTOR;
+    if (call) vx_shootdown_answer(guest, queue);
+    if (!call && guest->slice_ended && guest->schedule.running_traces > 1) switch_slice(guest, queue);
+    if (!call) guest->slice_ended = false;
     vx_priority_of_handler(guest, vector, queue);
     if (vector == VX_GUEST_TIMER_VECTOR) vx_timer_again(guest, queue);
     vx_guest_leave_kernel(queue);
-    guest->counts.ticks++;
-}
-
-/* ---- counters ---- */
-
-const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest) { return &guest->counts; }
-
-void vx_guest_counts_reset(vx_guest *guest) { guest->counts = (vx_guest_counts){0}; }
-
-void vx_guest_counts_add(vx_guest_counts *total, const vx_guest_counts *part)
-{
-    total->faults += part->faults;
-    for (unsigned i = 0; i < VX_PAGE_SIZES; i++) total->pages_mapped[i] += part->pages_mapped[i];
-    total->table_pages += part->table_pages;
-    total->pt_stores += part->pt_stores;
-    total->switches += part->switches;
-    total->ticks += part->ticks;
-    total->unmaps += part->unmaps;
-    total->tpr_writes += part->tpr_writes;
-}
-
-void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats)
-{
-    vx_stats_scalar(stats, &counts->faults, "faults", "page faults that the guest OS handled", "paging.os.faults");
-    for (vx_page_size size = VX_PAGE_4K; size < VX_PAGE_SIZES; size++)
-        vx_stats_scalar(stats, &counts->pages_mapped[size], "pages", "pages of this size that the guest OS mapped",
-                        "paging.os.pages_mapped.%s", vx_page_size_name(size));
-    vx_stats_scalar(stats, &counts->table_pages, "pages", "guest table pages made", "paging.os.table_pages");
-    vx_stats_scalar(stats, &counts->pt_stores, "stores", "stores to guest page tables", "paging.os.pt_stores");
-    vx_stats_scalar(stats, &counts->switches, "switches", "process switches (MOV to CR3)", "paging.os.switches");
-    vx_stats_scalar(stats, &counts->ticks, "interrupts", "timer interrupts of the guest OS", "paging.os.ticks");
-    vx_stats_scalar(stats, &counts->unmaps, "pages", "pages that the guest OS unmapped, with INVLPG",
-                    "paging.os.unmaps");
-    vx_stat writes = {.path = "paging.os.tpr_writes",
-                      .kind = VX_STAT_SCALAR,
-                      .unit = "writes",
-                      .doc = "writes of the task priority by the guest OS",
-                      .shown_if = &counts->tpr_writes};
-    writes.of.scalar = &counts->tpr_writes;
-    vx_stats_add(stats, &writes);
+    if (!call) guest->counts.ticks++;
 }

@@ -24,9 +24,9 @@ static const vx_radix *format_of(unsigned levels)
 }
 
 vx_status vx_guest_tables_init(vx_guest_tables *tables, unsigned levels, uint64_t ram_bytes, vx_frame_pool *pool,
-                               vx_guest_counts *counts, vx_msg *msg)
+                               vx_msg *msg)
 {
-    vx_guest_tables made = {.format = format_of(levels), .pool = pool, .counts = counts};
+    vx_guest_tables made = {.format = format_of(levels), .pool = pool};
     vx_status status = vx_physmem_init(&made.image, ram_bytes, msg);
     if (status == VX_OK) *tables = made;
     return status;
@@ -38,6 +38,7 @@ void vx_guest_tables_fini(vx_guest_tables *tables) { vx_physmem_fini(&tables->im
 
 typedef struct change {
     vx_guest_tables *tables;
+    vx_guest_counts *counts;
     vx_queue *queue;
 } change;
 
@@ -47,13 +48,13 @@ static void queue_store(void *context, unsigned level, uint64_t at, uint64_t val
     change *now = context;
     uint64_t payload[] = {at, value};
     vx_queue_put(now->queue, VX_REC_PT_STORE, now->tables->format->entry_bytes, VX_GVA_UNKNOWN, payload, 2);
-    now->tables->counts->pt_stores++;
+    now->counts->pt_stores++;
 }
 
 static void queue_new_page(const change *now, unsigned level, uint64_t page, const uint64_t *entries, unsigned words)
 {
     vx_queue_put(now->queue, VX_REC_PT_PAGE_NEW, level, page, entries, words);
-    now->tables->counts->table_pages++;
+    now->counts->table_pages++;
 }
 
 /* An empty table. A table page is never reused, so the image of it is still zero. */
@@ -82,10 +83,10 @@ static void new_pdpt(change *now, uint64_t root, uint64_t pdpte[VX_GUEST_PDPTES]
     queue_new_page(now, 3, root, entries, 2 * VX_GUEST_PDPTES);
 }
 
-vx_status vx_guest_tables_new_root(vx_guest_tables *tables, uint64_t *root, uint64_t pdpte[VX_GUEST_PDPTES],
-                                   vx_queue *queue, vx_msg *msg)
+vx_status vx_guest_tables_new_root(vx_guest_tables *tables, vx_guest_counts *counts, uint64_t *root,
+                                   uint64_t pdpte[VX_GUEST_PDPTES], vx_queue *queue, vx_msg *msg)
 {
-    change now = {tables, queue};
+    change now = {tables, counts, queue};
     bool pae = tables->format == &vx_radix_pae;
     uint64_t page = 0;
     if (tables->pool->free >= (pae ? VX_GUEST_ROOT_PAGES : 1))
@@ -122,28 +123,30 @@ unsigned vx_guest_tables_leaf_level(const vx_radix *format, vx_page_size size)
     return 0;
 }
 
-void vx_guest_tables_map(vx_guest_tables *tables, uint64_t root, vx_gva gva, uint64_t frame, vx_page_size size,
+void vx_guest_tables_map(vx_guest_tables *tables, vx_guest_counts *counts, uint64_t root, const vx_guest_page *page,
                          vx_queue *queue)
 {
     vx_radix_table table = view(tables, root);
-    change now = {tables, queue};
-    vx_status status = vx_radix_map(&table, gva.v, frame, size, RIGHTS, RIGHTS, new_page, queue_store, &now, NULL);
+    change now = {tables, counts, queue};
+    vx_status status =
+        vx_radix_map(&table, page->gva.v, page->frame, page->size, RIGHTS, RIGHTS, new_page, queue_store, &now, NULL);
     assert(status == VX_OK);
     (void)status;
-    tables->counts->pages_mapped[size]++;
+    counts->pages_mapped[page->size]++;
 }
 
-void vx_guest_tables_unmap(vx_guest_tables *tables, uint64_t root, vx_gva gva, vx_queue *queue)
+vx_guest_page vx_guest_tables_unmap(vx_guest_tables *tables, vx_guest_counts *counts, uint64_t root, vx_gva gva,
+                                    vx_queue *queue)
 {
     vx_radix_spot leaf = vx_guest_tables_lookup(tables, root, gva);
     assert(leaf.present);
     vx_radix_write(tables->format, &tables->image, (vx_hpa){leaf.at}, 0);
-    change now = {tables, queue};
+    change now = {tables, counts, queue};
     queue_store(&now, leaf.level, leaf.at, 0);
     vx_queue_put(queue, VX_REC_INVLPG, 0, gva.v, NULL, 0);
-    vx_frame_pool_give(tables->pool, vx_radix_frame(tables->format, leaf.entry, leaf.level, true),
-                       (vx_page_size)tables->format->page[leaf.level]);
-    tables->counts->unmaps++;
+    counts->unmaps++;
+    return (vx_guest_page){gva, vx_radix_frame(tables->format, leaf.entry, leaf.level, true),
+                           (vx_page_size)tables->format->page[leaf.level]};
 }
 
 static void free_below(vx_guest_tables *tables, uint64_t base, unsigned level)

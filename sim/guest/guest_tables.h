@@ -17,23 +17,29 @@ typedef struct vx_guest_tables {
     const vx_radix *format;
     vx_physmem image;
     vx_frame_pool *pool;
-    vx_guest_counts *counts;
 } vx_guest_tables;
+
+/* A page that was mapped. */
+typedef struct vx_guest_page {
+    vx_gva gva;
+    uint64_t frame; /* address */
+    vx_page_size size;
+} vx_guest_page;
 
 enum {
     VX_GUEST_PDPTES = 4,
     VX_GUEST_ROOT_PAGES = 1 + VX_GUEST_PDPTES /* most table pages that a new process needs (PAE) */
 };
 
-/* levels: 2 to 5. The image is freed by vx_guest_tables_fini. */
+/* levels: 2 to 5. The image is freed by vx_guest_tables_fini. Below, `counts` are those of the CPU that acts. */
 vx_status vx_guest_tables_init(vx_guest_tables *tables, unsigned levels, uint64_t ram_bytes, vx_frame_pool *pool,
-                               vx_guest_counts *counts, vx_msg *msg);
+                               vx_msg *msg);
 void vx_guest_tables_fini(vx_guest_tables *tables);
 
 /* The top table of a new process, queued with PT_PAGE_NEW; PAE: with its four page directories, whose entries go to
  * `pdpte` (SDM Vol. 3A, 4.4.1), and below 4 GiB, where a 32-bit CR3 reaches. VX_ERR_INPUT: the RAM is used up. */
-vx_status vx_guest_tables_new_root(vx_guest_tables *tables, uint64_t *root, uint64_t pdpte[VX_GUEST_PDPTES],
-                                   vx_queue *queue, vx_msg *msg);
+vx_status vx_guest_tables_new_root(vx_guest_tables *tables, vx_guest_counts *counts, uint64_t *root,
+                                   uint64_t pdpte[VX_GUEST_PDPTES], vx_queue *queue, vx_msg *msg);
 
 /* Where the image's lookup of an address ends. */
 vx_radix_spot vx_guest_tables_lookup(vx_guest_tables *tables, uint64_t root, vx_gva gva);
@@ -42,11 +48,12 @@ vx_radix_spot vx_guest_tables_lookup(vx_guest_tables *tables, uint64_t root, vx_
 unsigned vx_guest_tables_leaf_level(const vx_radix *format, vx_page_size size);
 
 /* Maps an absent page; the pool must hold the tables that this needs. */
-void vx_guest_tables_map(vx_guest_tables *tables, uint64_t root, vx_gva gva, uint64_t frame, vx_page_size size,
+void vx_guest_tables_map(vx_guest_tables *tables, vx_guest_counts *counts, uint64_t root, const vx_guest_page *page,
                          vx_queue *queue);
 
-/* Clears the leaf of a mapped page, with INVLPG, and gives its frame back. */
-void vx_guest_tables_unmap(vx_guest_tables *tables, uint64_t root, vx_gva gva, vx_queue *queue);
+/* Clears the leaf of a mapped page, with INVLPG. The frame is the caller's to give back, once no CPU can reach it. */
+vx_guest_page vx_guest_tables_unmap(vx_guest_tables *tables, vx_guest_counts *counts, uint64_t root, vx_gva gva,
+                                    vx_queue *queue);
 
 /* Gives back every data frame below this root; the tables stay as they are. */
 void vx_guest_tables_free_data(vx_guest_tables *tables, uint64_t root);

@@ -18,7 +18,7 @@ enum { KERNEL = 0, USER = 3, SVR_ENABLED = 0x1FF, LVT_NMI = VX_DELIVERY_NMI << 8
 #define APIC_GVA 0xFEE00000ULL
 #define BASE_X2APIC 0xFEE00C00ULL
 
-static void write_register(vx_guest *guest, uint32_t offset, uint32_t value, vx_queue *queue)
+void vx_priority_write(const vx_guest *guest, uint32_t offset, uint64_t value, vx_queue *queue)
 {
     if (guest->config.priority.apic == VX_APIC_ACCESS_X2APIC)
         vx_queue_put(queue, VX_REC_WRMSR, 0, vx_apic_msr(offset), (uint64_t[]){value}, 1);
@@ -32,7 +32,7 @@ static void write_tpr(vx_guest *guest, uint8_t level, vx_queue *queue)
     if (guest->config.priority.apic == VX_APIC_ACCESS_CR8)
         vx_queue_put(queue, VX_REC_CR_WRITE, 8, level, NULL, 0);
     else
-        write_register(guest, VX_APIC_TPR, (uint32_t)level << 4, queue);
+        vx_priority_write(guest, VX_APIC_TPR, (uint32_t)level << 4, queue);
 }
 
 static void write_msr(uint32_t msr, uint64_t value, vx_queue *queue)
@@ -45,7 +45,7 @@ static void set_timer(vx_guest *guest, vx_queue *queue)
 {
     uint32_t ticks = guest->config.priority.timer_period;
     if (guest->config.priority.timer != VX_GUEST_TIMER_DEADLINE) {
-        write_register(guest, VX_APIC_INITIAL_COUNT, ticks, queue);
+        vx_priority_write(guest, VX_APIC_INITIAL_COUNT, ticks, queue);
         return;
     }
     assert(guest->now);
@@ -59,8 +59,8 @@ static void boot_timer(vx_guest *guest, vx_queue *queue)
         [VX_GUEST_TIMER_ONE_SHOT] = 0, [VX_GUEST_TIMER_PERIODIC] = 1, [VX_GUEST_TIMER_DEADLINE] = 2};
     vx_guest_timer timer = guest->config.priority.timer;
     if (timer == VX_GUEST_TIMER_NONE) return;
-    write_register(guest, VX_APIC_LVT_TIMER, modes[timer] << TIMER_MODE_SHIFT | VX_GUEST_TIMER_VECTOR, queue);
-    write_register(guest, VX_APIC_DIVIDE, TIMER_DIVIDE_BY_1, queue);
+    vx_priority_write(guest, VX_APIC_LVT_TIMER, modes[timer] << TIMER_MODE_SHIFT | VX_GUEST_TIMER_VECTOR, queue);
+    vx_priority_write(guest, VX_APIC_DIVIDE, TIMER_DIVIDE_BY_1, queue);
     set_timer(guest, queue);
 }
 
@@ -76,8 +76,8 @@ void vx_priority_boot(vx_guest *guest, vx_queue *queue)
     vx_queue_put(queue, VX_REC_CPL, KERNEL, 0, NULL, 0);
     if (guest->config.priority.apic == VX_APIC_ACCESS_X2APIC)
         vx_queue_put(queue, VX_REC_WRMSR, 0, VX_MSR_APIC_BASE, (uint64_t[]){BASE_X2APIC}, 1);
-    write_register(guest, VX_APIC_SVR, SVR_ENABLED, queue);
-    if (guest->config.priority.nmi_instructions) write_register(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
+    vx_priority_write(guest, VX_APIC_SVR, SVR_ENABLED, queue);
+    if (guest->config.priority.nmi_instructions) vx_priority_write(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
     boot_timer(guest, queue);
     vx_queue_put(queue, VX_REC_CPL, USER, 0, NULL, 0);
 }
@@ -97,10 +97,10 @@ void vx_priority_of_handler(vx_guest *guest, uint8_t vector, vx_queue *queue)
 {
     for (unsigned left = guest->config.priority.per_interrupt; left > 0; left--)
         write_tpr(guest, left % 2 ? guest->level : vector >> 4, queue);
-    write_register(guest, VX_APIC_EOI, 0, queue);
+    vx_priority_write(guest, VX_APIC_EOI, 0, queue);
 }
 
 void vx_priority_of_nmi(vx_guest *guest, vx_queue *queue)
 {
-    write_register(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
+    vx_priority_write(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
 }

@@ -13,6 +13,9 @@ enum {
     VX_PRIORITY_BOOT_WORDS = 16
 };
 
+/* Queues a write of a register of the local APIC, by its page or by its MSR, which alone is wider than 32 bits. */
+void vx_priority_write(const vx_guest *guest, uint32_t offset, uint64_t value, vx_queue *queue);
+
 /* Queues what the OS does to its APIC at boot: x2APIC mode where it uses that, and enabling it. */
 void vx_priority_boot(vx_guest *guest, vx_queue *queue);
 

@@ -214,12 +214,27 @@ static bool add_head(json_t *object, const vx_report_run *run)
            report_set(object, "warnings", strings_json(run->warnings));
 }
 
+static vx_status add_figures(json_t *object, const vx_stats *stats, vx_msg *msg)
+{
+    vx_status status = VX_OK;
+    for (size_t i = 0; status == VX_OK && i < stats->count; i++) status = add_figure(object, &stats->entries[i], msg);
+    return status;
+}
+
+json_t *vx_report_figures(const vx_stats *stats, vx_msg *msg)
+{
+    json_t *object = json_object();
+    vx_status status = object ? add_figures(object, stats, msg) : vx_fail_nomem(msg);
+    if (status == VX_OK) return object;
+    json_decref(object);
+    return NULL;
+}
+
 json_t *vx_report_run_json(const vx_report_run *run, vx_msg *msg)
 {
     json_t *object = json_object();
     vx_status status = add_head(object, run) ? VX_OK : vx_fail_nomem(msg);
-    for (size_t i = 0; status == VX_OK && i < run->stats->count; i++)
-        status = add_figure(object, &run->stats->entries[i], msg);
+    if (status == VX_OK) status = add_figures(object, run->stats, msg);
     if (status == VX_OK && !report_set(object, "identities", identities_json(run))) status = vx_fail_nomem(msg);
     if (status == VX_OK) return object;
     json_decref(object);

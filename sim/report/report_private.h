@@ -151,6 +151,9 @@ uint64_t report_grid_cell(const json_t *cells, size_t row, size_t column);
 
 /* All of one run: cycles, TLBs, walks, exits, derived figures. */
 void report_run_tables(const json_t *run, FILE *out);
+
+/* The table of a run's vCPUs, where it has several. */
+void report_vcpus(const json_t *run, FILE *out);
 /* Grids of walks: accesses, and what the walker's caches saved where they saved any. */
 void report_grids(const json_t *run, FILE *out);
 /* One grid of text, without the rows and columns that are not shown; `width` is a cell's, cell() gives its text. */

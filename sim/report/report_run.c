@@ -96,5 +96,6 @@ void report_run_tables(const json_t *run, FILE *out)
     tlbs(run, out);
     walks(run, out);
     report_exits(run, out);
+    report_vcpus(run, out);
     derived(run, out);
 }

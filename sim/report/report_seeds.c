@@ -141,7 +141,7 @@ static json_t *mean_of_arrays(const places *all, const json_t *kind)
 /* What a mean run has of its own, or would mean nothing. */
 static bool has_no_mean(const char *key)
 {
-    static const char *const keys[] = {"seed", "intervals"};
+    static const char *const keys[] = {"seed", "intervals", "vcpus"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (strcmp(key, keys[i]) == 0) return true;
     return false;

@@ -17,6 +17,10 @@ void asids_init(vx_vmm *vmm)
 bool asids_assign(vmm_vm *vm)
 {
     vx_vmm *vmm = vm->vmm;
+    if (vmm->vcpus > 1) { /* alone on its processor, whose first ASID it has */
+        vm->vmcb.asid = 1;
+        return false;
+    }
     if (vm->asid_generation == vmm->asids.generation) return false;
     bool exhausted = vmm->asids.next >= vmm->cpu->svm.asids;
     if (exhausted) {

@@ -157,6 +157,27 @@ static void prepare_delivery(vmm_vm *vm, bool window)
                                          (uint64_t)vx_apic_get(page, VX_APIC_TMR + word * 32 + 16) << 32;
 }
 
+static void prepare(vmm_vm *vm)
+{
+    bool window = guest_nmi_prepare(vm);
+    if (!prepare_avic(vm)) {
+        if (delivers_virtually(vm))
+            prepare_delivery(vm, window);
+        else
+            prepare_injection(vm, window);
+    }
+    guest_timer_prepare(vm);
+}
+
+void guest_apic_wake(vmm_vm *vm, uint8_t vector)
+{
+    vx_apic *apic = vx_vcpu_apic(vm->vcpu);
+    vx_apic_timer_advance(apic, vx_vcpu_now(vm->vcpu));
+    catch_up(vm);
+    if (vector) (void)vx_apic_accept(apic, &(vx_interrupt_message){.vector = vector, .source = VX_APIC_NOBODY});
+    prepare(vm);
+}
+
 vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
                             vx_resume resume)
 {
@@ -174,13 +195,6 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
     if (operation && !done_by_processor) emulate(vm, record, payload);
     if (exit->reason == VX_EXIT_EOI_INDUCED && !is_amd(vm) && apic->setup.end_of_interrupt)
         apic->setup.end_of_interrupt(apic->setup.bus, (uint8_t)exit->qualification);
-    bool window = guest_nmi_prepare(vm);
-    if (!prepare_avic(vm)) {
-        if (delivers_virtually(vm))
-            prepare_delivery(vm, window);
-        else
-            prepare_injection(vm, window);
-    }
-    guest_timer_prepare(vm);
+    prepare(vm);
     return operation ? VX_RESUME_NEXT : resume;
 }

@@ -14,4 +14,8 @@ void guest_apic_attach(vmm_vm *vm);
 vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
                             vx_resume resume);
 
+/* An interrupt for a guest that has halted (0: its timer's): requested, and everything for the next VM entry decided.
+ */
+void guest_apic_wake(vmm_vm *vm, uint8_t vector);
+
 #endif

@@ -171,7 +171,7 @@ static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 
 #define NESTED_OPERATIONS                                                                                              \
     .state_bytes = sizeof(nested_state), .init = init, .controls = controls, .load_state = load_state,                 \
-    .on_exit = on_exit, .mark_device = mark_device, .verify = verify
+    .on_exit = on_exit, .mark_device = mark_device, .verify = verify, .tables = VMM_TABLES_SHARED
 
 const vmm_scheme vmm_scheme_ept = {.needs_ept = true, .needs_vtx = true, NESTED_OPERATIONS};
 const vmm_scheme vmm_scheme_npt = {.needs_npt = true, .needs_vtx = true, NESTED_OPERATIONS};

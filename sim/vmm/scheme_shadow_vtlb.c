@@ -2,7 +2,7 @@
  *
  * The shadow starts empty and behaves as a TLB would: hidden page faults fill it entry by entry, and the guest's own
  * flushes (MOV to CR3, INVLPG, INVPCID) exit and drop entries. Guest tables stay writable; the guest's obligation to
- * flush after it changes them is what keeps the shadow right.
+ * flush after it changes them is what keeps the shadow right. Each vCPU of a VM has a virtual TLB of its own.
  *
  * NOT MODELLED: global pages kept over CR3 loads (the shadow is emptied whole), large shadow pages. */
 #include "shadow_hardware.h"
@@ -208,6 +208,7 @@ static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 
 const vmm_scheme vmm_scheme_shadow_vtlb = {.needs_vtx = true,
                                            .shadow_tables = true,
+                                           .tables = VMM_TABLES_PRIVATE,
                                            .state_bytes = sizeof(vtlb_state),
                                            .init = init,
                                            .controls = shadow_controls_and_flushes,

@@ -129,6 +129,12 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
         vx_mmu_invalidate(vx_vcpu_mmu(vmm->vm[vm].vcpu), &(vx_mmu_invalidation){.op = VX_OP_CR3_LOAD});
 }
 
+void vx_vmm_wake(vx_vmm *vmm, unsigned vm, uint8_t vector)
+{
+    guest_apic_wake(&vmm->vm[vm], vector);
+    vx_vcpu_enter(vmm->vm[vm].vcpu);
+}
+
 /* VM entry's checks of what this hypervisor has asked for, with a guest and a host that pass theirs. What the processor
  * insists on is set as hypervisors do, by its capability MSRs. */
 static vx_status check_entry(vmm_vm *vm, vx_msg *msg)
@@ -160,15 +166,28 @@ void vx_vmm_dispatch(vx_vmm *vmm, unsigned vm)
     vx_vcpu_load(vmm->vm[vm].vcpu);
 }
 
+static bool shares_tables(const vmm_vm *vm)
+{
+    return vm->vmm->scheme->tables == VMM_TABLES_SHARED && vm->index % vm->vmm->vcpus != 0;
+}
+
+static vx_status init_state(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
+{
+    if (shares_tables(vm)) {
+        vm->state = vm[-1].state;
+        return VX_OK;
+    }
+    vm->state = vx_arena_alloc(arena, vm->vmm->scheme->state_bytes);
+    return vm->state ? vm->vmm->scheme->init(vm, arena, msg) : vx_fail_nomem(msg);
+}
+
 static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *msg)
 {
     vmm_vm *vm = &vmm->vm[index];
     vm->vmm = vmm;
     vm->index = index;
-    vm->ram = &vmm->layout->ram[index];
-    vm->state = vx_arena_alloc(arena, vmm->scheme->state_bytes);
-    if (!vm->state) return vx_fail_nomem(msg);
-    vx_status status = vmm->scheme->init(vm, arena, msg);
+    vm->ram = &vmm->layout->ram[index / vmm->vcpus];
+    vx_status status = init_state(vm, arena, msg);
     if (status != VX_OK || vmm->scheme->deprivileged) return status;
     exit_controls_common(vm);
     vmm->scheme->controls(vm);
@@ -184,7 +203,12 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     if ((setup->layout->bytes - 1) >> setup->cpu->paging.physical_bits)
         return vx_fail(msg, VX_ERR_INPUT, "%u VMs need %" PRIu64 " GiB of host memory: %s addresses %u bits",
                        setup->vms, setup->layout->bytes >> 30, setup->cpu->name, setup->cpu->paging.physical_bits);
-    vx_vmm *made = vx_arena_alloc(arena, sizeof *made + setup->vms * sizeof made->vm[0]);
+    unsigned vcpus = setup->vcpus ? setup->vcpus : 1;
+    status = vx_vmm_check_vcpus(setup->scheme, vcpus, msg);
+    if (status != VX_OK) return status;
+    if (vcpus > 1 && setup->vmm->avic && setup->cpu->svm.avic)
+        return vx_fail(msg, VX_ERR_INPUT, "vmm.apic.avic=yes: AVIC is modelled for VMs of one vCPU, not of %u", vcpus);
+    vx_vmm *made = vx_arena_alloc(arena, sizeof *made + (size_t)setup->vms * vcpus * sizeof made->vm[0]);
     if (!made) return vx_fail_nomem(msg);
     made->cpu = setup->cpu;
     made->config = setup->vmm;
@@ -192,7 +216,8 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->vpid = setup->vpid;
     made->memory = setup->memory;
     made->layout = setup->layout;
-    made->vm_count = setup->vms;
+    made->vcpus = vcpus;
+    made->vm_count = setup->vms * vcpus;
     made->recorded_guests = setup->recorded_guests;
     made->store_ticks = setup->scheme == VX_SCHEME_BT ? setup->vmm->bt_store_ticks : setup->vmm->emulate_store_ticks;
     asids_init(made);
@@ -204,7 +229,7 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     if (status == VX_OK) status = nested_l0_init(made, setup->l0, setup->scheme, &next, msg);
     table_pages_init(&made->pages, setup->memory, NULL, next, setup->layout->table_bytes & ~0xFFFULL);
     if (status == VX_OK) status = handler_touch_map(made, VX_PAGE_BYTES, msg);
-    for (unsigned i = 0; status == VX_OK && i < setup->vms; i++) status = init_vm(made, i, arena, msg);
+    for (unsigned i = 0; status == VX_OK && i < made->vm_count; i++) status = init_vm(made, i, arena, msg);
     if (status == VX_OK) *vmm = made;
     return status;
 }
@@ -228,6 +253,7 @@ vx_status vx_vmm_verify(vx_vmm *vmm, uint64_t *leaves, vx_msg *msg)
 {
     uint64_t count = 0;
     for (unsigned i = 0; i < vmm->vm_count; i++) {
+        if (shares_tables(&vmm->vm[i])) continue;
         vx_status status = vmm->scheme->verify(&vmm->vm[i], &count, msg);
         if (status != VX_OK) return status;
     }

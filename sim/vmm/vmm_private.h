@@ -21,13 +21,21 @@ void table_pages_give(table_pages *pages, uint64_t page);
 
 typedef struct vmm_vm vmm_vm;
 
+/* The tables of a VM with several vCPUs. */
+typedef enum vmm_tables {
+    VMM_TABLES_OF_ONE,  /* the scheme is for VMs of one vCPU */
+    VMM_TABLES_SHARED,  /* one set for all: vmm_scheme.init is called once, and all have one state */
+    VMM_TABLES_PRIVATE, /* each vCPU has its own */
+} vmm_tables;
+
 /* What a memory algorithm supplies. Each scheme is one file with one const table of these. */
 typedef struct vmm_scheme {
     bool needs_ept, needs_npt, needs_vtx; /* of the CPU */
     bool shadow_tables;                   /* the hardware's CR3 names tables that the hypervisor composed */
     bool deprivileged;                    /* the guest runs without VMX: no VMCS, no exits, costs are the scheme's */
     bool (*sensitive)(const vmm_vm *vm, const vx_record *record); /* deprivileged: vx_vcpu_hooks.sensitive */
-    size_t state_bytes;                                           /* per VM, zeroed; vm->state */
+    vmm_tables tables;
+    size_t state_bytes; /* per VM, or vCPU where tables are private; zeroed; vm->state */
     vx_status (*init)(vmm_vm *vm, vx_arena *arena, vx_msg *msg);
     /* Adds what the scheme intercepts to the model's controls. */
     void (*controls)(vmm_vm *vm);
@@ -46,9 +54,10 @@ typedef struct vmm_scheme {
     vx_status (*verify)(vmm_vm *vm, uint64_t *leaves, vx_msg *msg);
 } vmm_scheme;
 
+/* One vCPU of a VM: most have no other. */
 struct vmm_vm {
     vx_vmm *vmm;
-    unsigned index;
+    unsigned index; /* among the vCPUs of all VMs */
     vx_vcpu *vcpu;
     const vx_gpa_map *ram;
     vx_vmcs vmcs;
@@ -141,7 +150,8 @@ struct vx_vmm {
     uint8_t msr_bitmap_x2apic[VX_MSR_BITMAP_BYTES]; /* policy "kvm": of guests in x2APIC mode */
     uint8_t msrpm[VX_MSRPM_BYTES];
     vx_vmm_counts counts;
-    unsigned vm_count;
+    unsigned vcpus;    /* of each VM */
+    unsigned vm_count; /* vCPUs of all VMs */
     vmm_vm vm[];
 };
 

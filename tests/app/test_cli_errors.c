@@ -156,10 +156,33 @@ static void bad_values(void **state)
         {RUN_IT "--tick never", 2, "vexit run: --tick: 'never' is neither instructions nor time\n" USAGE("run")},
         {RUN_IT "--quantum 0", 2, "vexit run: --quantum: at least 1 tick\n" USAGE("run")},
         {RUN_IT "--vms 65", 2, "vexit run: --vms: 1 to 64\n" USAGE("run")},
+        {RUN_IT "--vcpus 0", 2, "vexit run: --vcpus: 1 to 64\n" USAGE("run")},
+        {RUN_IT "--vcpus 65", 2, "vexit run: --vcpus: 1 to 64\n" USAGE("run")},
+        {RUN_IT "--vcpus two", 2, "vexit run: --vcpus: 'two' is no number (digits, then k, m or g)\n" USAGE("run")},
         {"compare --cpu nehalem --seeds 0 --trace " COMPILER, 2,
          "vexit compare: --seeds: 1 to 1000\n" USAGE("compare")},
         {"compare --cpu nehalem --schemes , --trace " COMPILER, 2,
          "vexit compare: --schemes: none named\n" USAGE("compare")},
+    };
+    (void)state;
+    CHECK(rows, NULL);
+}
+
+static void what_several_vcpus_cannot(void **state)
+{
+    static const error_row rows[] = {
+        {RUN_IT "--vcpus 3 --trace " COMPILER, 2,
+         "vexit run: 3 vCPUs and traces for 2: give one --trace for all of them, or one for each\n"},
+        {RUN_IT "--vcpus 2 --vms 2", 2,
+         "vexit run: 2 vCPUs and 2 VMs: several VMs share one CPU, and have one vCPU each\n"},
+        {RUN_IT "--vcpus 2 --nested textbook", 2,
+         "vexit run: 2 vCPUs: a nested hypervisor's VM is modelled with one\n"},
+        {"run --cpu nehalem --scheme shadow-wp --vcpus 2 --trace " COMPILER, 2,
+         "vexit run: 2 vCPUs: scheme shadow-wp is modelled for one a VM; use native, ept, npt or shadow-vtlb\n"},
+        {RUN CLI_TRACE("linux-fork.vxt") " --vcpus 2", 2,
+         "vexit run: " CLI_TRACE("linux-fork.vxt") ": 2 vCPUs: a system trace is a guest of one\n"},
+        {"run --cpu zen --scheme npt --vcpus 2 --set vmm.apic.avic=yes --trace " COMPILER, 2,
+         "vexit run: vmm.apic.avic=yes: AVIC is modelled for VMs of one vCPU, not of 2\n"},
     };
     (void)state;
     CHECK(rows, NULL);
@@ -339,6 +362,8 @@ int main(void)
         cmocka_unit_test(unknown_names),
         cmocka_unit_test(bad_values),
         cmocka_unit_test(what_the_machine_lacks),
+        cmocka_unit_test(what_several_vcpus_cannot),
+        cmocka_unit_test(what_several_vcpus_cannot),
         cmocka_unit_test(walks_that_cannot_be),
         cmocka_unit_test(windows_behind_the_end),
         cmocka_unit_test(a_32_bit_guest_for_64_bit_addresses),

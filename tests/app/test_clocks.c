@@ -64,6 +64,27 @@ static void apic_timer(void **state)
     same("ept", TIMER "--quantum 10", TIMER "--quantum 100k"); /* the timer is the vCPU's own */
 }
 
+/* With interrupts between them for shootdowns, at the default quantum and one that makes them late. */
+static void several_vcpus(void **state)
+{
+    (void)state;
+    static const char *const many[] = {"native", "shadow-vtlb", "ept", "ept+vpid"};
+    for (unsigned s = 0; s < sizeof many / sizeof *many; s++)
+        for (unsigned vcpus = 1; vcpus <= 4; vcpus *= 2) {
+            char one[160], other[160];
+            const char *line = "--vcpus %u --set vm.unmap_instructions=20000 --max 600k %s";
+            snprintf(one, sizeof one, line, vcpus, "--clock heap");
+            snprintf(other, sizeof other, line, vcpus, "--clock systemc");
+            same(many[s], one, other);
+            json_t *document = cli_json();
+            assert_int_equal(cli_count_or_0(document, "/runs/0/paging/os/shootdowns/ipis") > 20, vcpus > 1);
+            cli_check_document(document);
+            json_decref(document);
+        }
+    same("ept", "--vcpus 3 --max 600k --quantum 5000 --set vm.unmap_instructions=20000 --clock heap",
+         "--vcpus 3 --max 600k --quantum 5000 --set vm.unmap_instructions=20000 --clock systemc");
+}
+
 static void any_quantum(void **state)
 {
     static const char *const others[] = {"--quantum 10 --clock heap", "--quantum 10 --clock systemc",
@@ -84,7 +105,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_vm),     cmocka_unit_test(two_vms),     cmocka_unit_test(ticks_by_time),
-        cmocka_unit_test(apic_timer), cmocka_unit_test(any_quantum),
+        cmocka_unit_test(apic_timer), cmocka_unit_test(any_quantum), cmocka_unit_test(several_vcpus),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

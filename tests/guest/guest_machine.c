@@ -291,7 +291,7 @@ void rig_open(guest_rig *rig, const vx_cfg_guest *config, unsigned processes, ui
     rig->config = *config;
     vx_arena_init(&rig->arena);
     size_t records, words;
-    vx_guest_queue_bound(processes, &records, &words);
+    vx_guest_queue_bound(processes, 1, &records, &words);
     assert_int_equal(vx_queue_init(&rig->queue, &rig->arena, records, words, &rig->msg), VX_OK);
     assert_int_equal(vx_guest_init(&rig->guest, &rig->arena, config, processes, seed, &rig->msg), VX_OK);
     machine_init(&rig->machine, config);

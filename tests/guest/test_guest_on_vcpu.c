@@ -30,7 +30,7 @@ static void guest_world_open(guest_world *world, const vx_cfg_guest *config, uns
     *world = (guest_world){.cpu = test_cpu_nehalem(), .ram = {.bytes = config->ram_bytes, .granule_shift = 12}};
     vx_arena_init(&world->arena);
     size_t records, words;
-    vx_guest_queue_bound(traces, &records, &words);
+    vx_guest_queue_bound(traces, 1, &records, &words);
     assert_int_equal(vx_physmem_init(&world->memory, config->ram_bytes, NULL), VX_OK);
     assert_int_equal(vx_mmu_init(&world->mmu, &world->arena, &world->cpu, &world->memory, &world->ledger, NULL), VX_OK);
     assert_int_equal(vx_queue_init(&world->queue, &world->arena, records, words, NULL), VX_OK);

@@ -513,7 +513,7 @@ static void boot_needs_room_for_its_tables(void **state)
     vx_arena arena;
     vx_arena_init(&arena);
     size_t records, words;
-    vx_guest_queue_bound(300, &records, &words);
+    vx_guest_queue_bound(300, 1, &records, &words);
     vx_queue queue;
     vx_guest *guest;
     vx_msg msg;

@@ -26,7 +26,7 @@ static void rig_with(habits_rig *rig, const vx_cfg_priority *priority, unsigned 
     memset(rig, 0, sizeof *rig);
     vx_arena_init(&rig->arena);
     size_t records, words;
-    vx_guest_queue_bound(traces, &records, &words);
+    vx_guest_queue_bound(traces, 1, &records, &words);
     assert_int_equal(vx_queue_init(&rig->queue, &rig->arena, records, words, &rig->msg), VX_OK);
     assert_int_equal(vx_guest_init(&rig->guest, &rig->arena, &config, traces, 1, &rig->msg), VX_OK);
     vx_guest_clock(rig->guest, clock_of, &noon);
@@ -172,7 +172,7 @@ static void the_longest_handler_fills_the_queue(void **state)
     assert_int_equal(vx_guest_event(rig.guest, 10000, &rig.queue), 0);
     vx_guest_interrupt(rig.guest, 0xEC, &rig.queue);
     size_t records, words;
-    vx_guest_queue_bound(1, &records, &words);
+    vx_guest_queue_bound(1, 1, &records, &words);
     assert_int_equal(rig.queue.count, records);
     assert_int_equal(rig.queue.words, words);
     end(&rig);

@@ -8,6 +8,9 @@ enum { GVA = 0x400000 };
 
 bool sim_is_system_trace(const sim_vcpu *v) { return v->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
 
+static bool shot_down; /* of several CPUs: this one has yet to answer */
+bool vx_guest_may_be_stale(const vx_guest *guest, vx_gva gva) { return guest && gva.v == GVA && shot_down; }
+
 typedef struct check_world {
     vmm_world world;
     vx_sim sim;
@@ -66,11 +69,27 @@ static void a_recorded_guest_may_be_stale(void **state)
     vmm_world_close(&c.world);
 }
 
+static void until_a_shootdown_is_answered(void **state)
+{
+    (void)state;
+    check_world c;
+    open_check(&c, VX_PAGING_4LEVEL, false);
+    c.v.guest = (vx_guest *)(void *)&c; /* the stand-in above asks only whether there is one */
+    shot_down = true;
+    assert_int_equal(check(&c, GVA, VX_ACCESS_LOAD, 0x1000), VX_OK);
+    assert_int_equal(check(&c, 2 * GVA, VX_ACCESS_LOAD, 0x1000), VX_ERR_CHECK);
+    shot_down = false;
+    assert_int_equal(check(&c, GVA, VX_ACCESS_LOAD, 0x1000), VX_ERR_CHECK);
+    assert_int_equal(c.sim.stale_uses, 1);
+    vmm_world_close(&c.world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_paging_mode),
         cmocka_unit_test(a_recorded_guest_may_be_stale),
+        cmocka_unit_test(until_a_shootdown_is_answered),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,9 @@ bool vx_vcpu_take_overflow(vx_vcpu *vcpu);
 /* The host's timer is to interrupt the guest at this tick (of vx_vcpu_now), with an exit; VX_TICK_NEVER: not. */
 void vx_vcpu_host_timer(vx_vcpu *vcpu, vx_tick deadline);
 
+/* When the next timer is due that interrupts the guest; VX_TICK_NEVER: none. A run takes what is due. */
+vx_tick vx_vcpu_timer_due(const vx_vcpu *vcpu);
+
 /* The guest's APIC as given at construction, or NULL; and the TPR's upper half as the hardware holds it (V_TPR, VTPR).
  */
 vx_apic *vx_vcpu_apic(vx_vcpu *vcpu);

@@ -10,9 +10,12 @@
  * Every page it maps is user-accessible, writable and executable: a user-level trace does not say what a mapping
  * allows. That holds for addresses in the kernel's half too (x86-64 programs do fetch from the vsyscall page there).
  *
+ * An OS of several CPUs is one vx_guest a CPU (vx_guest_add_cpu).
+ *
  * NOT MODELLED: the kernel's own references and mappings, global ones included (its instructions are counted by
- * vx_cfg_guest.fault_instructions); swap; copy-on-write and memory shared between processes; huge-page promotion by
- * copying; recycling of PCIDs (each process has its own); presetting of A and D bits by the fault handler. */
+ * vx_cfg_guest.fault_instructions); swap; copy-on-write and memory shared between processes; threads that move between
+ * CPUs; huge-page promotion by copying; recycling of PCIDs (each process has its own); presetting of A and D bits by
+ * the fault handler. */
 #ifndef VX_GUEST_H
 #define VX_GUEST_H
 
@@ -33,8 +36,10 @@ typedef struct vx_guest vx_guest;
 
 enum {
     VX_GUEST_PROCESSES_MAX = 4095, /* 12-bit PCIDs without 0 (SDM Vol. 3A, 4.10.1) */
-    VX_GUEST_TIMER_VECTOR = 0xEC,  /* Linux's LOCAL_TIMER_VECTOR */
+    VX_GUEST_CPUS_MAX = 64,
     VX_GUEST_NMI_VECTOR = 2,
+    VX_GUEST_TIMER_VECTOR = 0xEC, /* Linux's LOCAL_TIMER_VECTOR */
+    VX_GUEST_CALL_VECTOR = 0xFB   /* Linux's CALL_FUNCTION_VECTOR: a TLB shootdown */
 };
 
 /* `processes`: how many exist from the start (one a trace of `--trace A,B`); others are created when a PROCESS record
@@ -43,7 +48,17 @@ enum {
  * outside 64-bit paging, RAM beyond 4 GiB with 32-bit paging or below 1 MiB, a slice or tick that the handler fills. */
 vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
                         uint64_t seed, vx_msg *msg);
-/* NULL is fine. */
+/* Another CPU of the same OS, with a vCPU, a queue and `processes` traces of its own; before any of them boots, the
+ * first before the others. `threads`: its traces are threads of the first CPU's processes, in their order, and share
+ * their memory; else processes of its own. Everything below is done to one CPU, and counted there.
+ *
+ * A page that a CPU unmaps is dropped by the others too: it sends VX_GUEST_CALL_VECTOR to those that run the same
+ * process, whose handlers answer (INVLPG), and waits until all have (vx_guest_waits); only then is the frame free.
+ * VX_ERR_INPUT: an OS without APICs (vm.priority.apic=none), or threads of processes that are not there. */
+vx_status vx_guest_add_cpu(vx_guest **guest, vx_arena *arena, vx_guest *first, unsigned processes, bool threads,
+                           vx_msg *msg);
+
+/* Frees the OS where it is its first CPU. NULL is fine. */
 void vx_guest_fini(vx_guest *guest);
 
 /* What the OS reads as time-stamp counter, for its APIC's deadlines (vm.priority.timer=deadline): `now` must be given
@@ -51,8 +66,8 @@ void vx_guest_fini(vx_guest *guest);
 void vx_guest_clock(vx_guest *guest, vx_tick (*now)(const void *context), const void *context);
 
 /* The most that one call below adds to its queue, in records and payload words: a queue of this capacity, drained
- * between calls, never overflows. */
-void vx_guest_queue_bound(unsigned processes, size_t *records, size_t *words);
+ * between calls, never overflows. `cpus`: of the OS. */
+void vx_guest_queue_bound(unsigned processes, unsigned cpus, size_t *records, size_t *words);
 
 /* The OS after boot: queues the new tables of each initial process (PAE: with their page directories, as Linux does, so
  * that a PDPTE never changes while it is latched), then STATE (CR0, CR3, CR4, EFER, CPL 3; descriptor tables at 0).
@@ -95,6 +110,15 @@ unsigned vx_guest_event(vx_guest *guest, uint64_t instructions, vx_queue *queue)
  * the APIC's entry for performance counters, IRET, CPL 3. */
 void vx_guest_interrupt(vx_guest *guest, uint8_t vector, vx_queue *queue);
 
+/* The CPU has unmapped a page and must not run on, but for interrupts, until the others have answered. */
+bool vx_guest_waits(const vx_guest *guest);
+
+/* The CPUs, as bits by number, whose shootdown this CPU has answered since the last call. */
+uint64_t vx_guest_take_answered(vx_guest *guest);
+
+/* May this CPU still use a translation of the address that another has unmapped? It may until it answers. */
+bool vx_guest_may_be_stale(const vx_guest *guest, vx_gva gva);
+
 /* Which of the initial processes runs (index of its trace). */
 unsigned vx_guest_current(const vx_guest *guest);
 
@@ -112,6 +136,7 @@ typedef struct vx_guest_counts {
     uint64_t ticks;    /* timer interrupts */
     uint64_t unmaps;
     uint64_t tpr_writes;
+    uint64_t shootdowns, shootdown_ipis, shootdown_answers;
 } vx_guest_counts;
 const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest);
 

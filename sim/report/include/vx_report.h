@@ -42,6 +42,9 @@ typedef struct vx_report_run {
  * New reference; NULL and a message where memory is short or two tables of one grid have different labels. */
 json_t *vx_report_run_json(const vx_report_run *run, vx_msg *msg);
 
+/* Every statistic of a registry as a run object has them, and nothing else: a vCPU's part of a run. As above. */
+json_t *vx_report_figures(const vx_stats *stats, vx_msg *msg);
+
 /* A snapshot of every scalar and every one-column table by path ({"references": N, "tlb.l1d.misses": N,
  * "cycles.by_cause.idle": N, ...}): one interval of --interval, the counters since counting began. New reference; NULL
  * and a message where memory is short. */

@@ -1,9 +1,9 @@
 /* The hypervisor: software. It owns the exit controls, the second translation and the handlers' cost; a scheme owns
  * the memory algorithm.
  *
- * One vx_vmm runs a number of VMs on one physical CPU. Each scheme is one file and one line of a const table (name,
- * ops). Where a guest's frames lie in host memory is a pure function of guest-physical address and seed (vx_gpa_map),
- * so that all schemes translate alike. */
+ * One vx_vmm runs a number of VMs on one physical CPU, or one VM whose vCPUs have a physical CPU each. Each scheme is
+ * one file and one line of a const table (name, ops). Where a guest's frames lie in host memory is a pure function of
+ * guest-physical address and seed (vx_gpa_map), so that all schemes translate alike. */
 #ifndef VX_VMM_H
 #define VX_VMM_H
 
@@ -51,18 +51,24 @@ typedef struct vx_vmm_setup {
     vx_physmem *memory;
     const vx_host_layout *layout;
     unsigned vms;
-    bool recorded_guests; /* system traces: their OSes may flush later than they store, which makes a virtual TLB's
-                             stale leaves legal */
+    unsigned vcpus;       /* of each VM, each on a physical CPU of its own where there are several; 0: one */
+    bool recorded_guests; /* their OSes may flush later than they store, which makes a virtual TLB's stale leaves legal:
+                             system traces, and OSes of several CPUs until each has answered a shootdown */
 } vx_vmm_setup;
 
 /* Checks that the CPU and the vmm model can do the scheme: VX_ERR_INPUT, "penryn has no EPT", with what to use instead.
  */
 vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme scheme, bool vpid, vx_msg *msg);
 
+/* Checks that the scheme can run VMs of so many vCPUs (native too): VX_ERR_INPUT names those that can. */
+vx_status vx_vmm_check_vcpus(vx_scheme scheme, unsigned vcpus, vx_msg *msg);
+
 /* Not for VX_SCHEME_NATIVE: there is no hypervisor then. */
 vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, vx_msg *msg);
 
-/* The hooks to build VM number `vm`'s vCPU with (hypervisor part), and, once it is built, attaching it: VMCS or VMCB
+/* Below, `vm` is a vCPU's number where a VM has several, counted over all VMs.
+ *
+ * The hooks to build VM number `vm`'s vCPU with (hypervisor part), and, once it is built, attaching it: VMCS or VMCB
  * are set up and non-root operation begins. */
 void vx_vmm_hooks(vx_vmm *vmm, unsigned vm, vx_vcpu_hooks *hooks);
 void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu);
@@ -73,6 +79,10 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm);
 /* The scheduler gives the processor to VM number `vm`: what VMPTRLD does, or an ASID that is still its own; loads the
  * vCPU's control state into the MMU. */
 void vx_vmm_dispatch(vx_vmm *vmm, unsigned vm);
+
+/* An interrupt arrives for a vCPU that has halted (0: its APIC's timer is due): the hypervisor, which has its
+ * processor, enters it with the interrupt. No exit. */
+void vx_vmm_wake(vx_vmm *vmm, unsigned vm, uint8_t vector);
 
 /* A broken run (no table page left, an address beyond the processor's): the run must end with this status, whatever
  * else it ends with. VX_OK otherwise. */
