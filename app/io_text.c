@@ -79,6 +79,7 @@ void io_text_paths(const json_t *document)
                                     {"  VMCALL", "exits.by_reason.VMCALL"},
                                     {"  EXTERNAL_INTERRUPT", "exits.by_reason.EXTERNAL_INTERRUPT"},
                                     {"  APIC_ACCESS", "exits.by_reason.APIC_ACCESS"},
+                                    {"  HLT", "exits.by_reason.HLT"},
                                     {"table reads of the IOMMU", "dma.table_reads"}};
     const json_t *runs = json_object_get(document, "runs"), *first = json_array_get(runs, 0);
     printf("machine  %s, chipset %s, nic %s, %" JSON_INTEGER_FORMAT " guests, %" JSON_INTEGER_FORMAT

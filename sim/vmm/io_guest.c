@@ -34,7 +34,22 @@ vx_tick io_copy_ticks(const vx_io_machine *machine, const vx_frame *frame)
     return (vx_tick)vx_frame_bytes(frame) * machine->config.nic->copy_kib_ticks / 1024;
 }
 
+vx_tick io_deliver(io_guest *guest)
+{
+    const vx_io_machine_config *config = &guest->machine->config;
+    if (guest->woken) return io_charge(guest, VX_CAUSE_INTERRUPT, config->cpu->cost.interrupt_ticks);
+    return io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, config->nic->inject_ticks);
+}
+
 /* ---- waking ---- */
+
+/* The hypervisor has a halted vCPU run again. */
+static vx_tick wake(io_guest *guest)
+{
+    guest->halted = false;
+    guest->woken = true;
+    return io_charge(guest, VX_CAUSE_EXIT_SOFTWARE, guest->machine->config.nic->wake_ticks);
+}
 
 void io_kick(vx_io_machine *machine, unsigned process, vx_tick at)
 {
@@ -97,6 +112,7 @@ static void finish(io_guest *guest, vx_tick now)
     const io_path *path = guest->machine->path;
     io_action action = guest->action;
     guest->action = IO_NOTHING;
+    if (action == IO_HALT) guest->halted = true;
     if (action == IO_HOST) path->ops->host(guest, now);
     if (action == IO_INTERRUPT) finish_interrupt(guest, now);
     if (action == IO_SEND) path->ops->send(guest, now);
@@ -108,7 +124,27 @@ static io_action next_action(io_guest *guest, vx_tick now)
     if (guest->host_work) return IO_HOST;
     if (guest->polling || (guest->interrupt && now >= guest->interrupt_at)) return IO_INTERRUPT;
     bool sends = vx_endpoint_pending(guest->stack) && guest->machine->path->ops->room(guest);
-    return sends ? IO_SEND : IO_NOTHING;
+    if (sends) return IO_SEND;
+    return guest->machine->path->hypervisor && !guest->halted ? IO_HALT : IO_NOTHING;
+}
+
+static vx_tick begin(io_guest *guest, io_action next, vx_tick now)
+{
+    vx_tick ticks = 0;
+    guest->action = next;
+    guest->woken = false;
+    switch (next) {
+    case IO_HALT:
+        return io_exit(guest, VX_IO_EXIT_HALT, 1, guest->machine->config.nic->inject_ticks);
+    case IO_HOST:
+        return guest->machine->path->ops->host_cost(guest); /* needs no running guest */
+    case IO_INTERRUPT:
+        if (guest->halted) ticks = wake(guest);
+        return ticks + begin_interrupt(guest);
+    default:
+        if (guest->halted) ticks = wake(guest); /* by its timer */
+        return ticks + begin_send(guest, now);
+    }
 }
 
 static vx_tick rest(io_guest *guest, vx_tick now)
@@ -129,10 +165,7 @@ vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
     if (next == IO_NOTHING) return rest(guest, now);
     if (guest->idle) io_charge(guest, VX_CAUSE_IDLE, now - guest->idle_since);
     guest->idle = false;
-    guest->action = next;
-    vx_tick ticks = next == IO_HOST        ? guest->machine->path->ops->host_cost(guest)
-                    : next == IO_INTERRUPT ? begin_interrupt(guest)
-                                           : begin_send(guest, now);
+    vx_tick ticks = begin(guest, next, now);
     if (ticks == 0) ticks = io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, 1);
     guest->due = now + ticks;
     return guest->due;

@@ -21,7 +21,8 @@ const char *vx_io_path_doc(vx_io_path path) { return paths[path]->doc; }
 
 const char *vx_io_exit_name(vx_io_exit exit)
 {
-    static const char *const names[VX_IO_EXITS] = {"EPT_MISCONFIG", "VMCALL", "EXTERNAL_INTERRUPT", "APIC_ACCESS"};
+    static const char *const names[VX_IO_EXITS] = {"EPT_MISCONFIG", "VMCALL", "EXTERNAL_INTERRUPT", "APIC_ACCESS",
+                                                   "HLT"};
     assert(exit < VX_IO_EXITS);
     return names[exit];
 }

@@ -33,8 +33,7 @@ static void send(io_guest *guest, vx_tick now)
 static vx_tick interrupt_cost(io_guest *guest)
 {
     const vx_cfg_nic *nic = guest->machine->config.nic;
-    return io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, nic->inject_ticks) + accesses(guest, IO_ON_INTERRUPT) +
-           io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
+    return io_deliver(guest) + accesses(guest, IO_ON_INTERRUPT) + io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
 }
 
 static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest->up, frame); }
@@ -63,7 +62,8 @@ static void arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tic
 
 static vx_tick host_cost(io_guest *guest)
 {
-    vx_tick ticks = io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, guest->machine->config.nic->inject_ticks);
+    vx_tick ticks = guest->halted ? io_charge(guest, VX_CAUSE_IO_BACKEND, guest->machine->config.nic->handler_ticks)
+                                  : io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, guest->machine->config.nic->inject_ticks);
     vx_frame frame;
     guest->host_work = false;
     while (io_ring_take(&guest->held, &frame)) {
@@ -89,5 +89,6 @@ static const io_path_ops ops = {.room = io_direct_room,
 
 const io_path io_path_emulated = {.name = "emulated",
                                   .doc = "a device model imitates the card; each register access exits",
+                                  .hypervisor = true,
                                   .shared = true,
                                   .ops = &ops};

@@ -24,8 +24,7 @@ static void send(io_guest *guest, vx_tick now)
 static vx_tick interrupt_cost(io_guest *guest)
 {
     const vx_cfg_nic *nic = guest->machine->config.nic;
-    return io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, nic->inject_ticks) +
-           io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
+    return io_deliver(guest) + io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
 }
 
 static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest->up, frame); }
@@ -49,6 +48,7 @@ static const io_path_ops ops = {.room = room,
 
 const io_path io_path_para = {.name = "para",
                               .doc = "front-end and back-end with a shared ring; a notification wakes the back-end",
+                              .hypervisor = true,
                               .shared = true,
                               .backend = true,
                               .ops = &ops};
@@ -58,6 +58,7 @@ const io_path io_path_para = {.name = "para",
  * Queues", 2007; VMware ESX 3.5). */
 const io_path io_path_vmdq = {.name = "vmdq",
                               .doc = "para-virtual; the card sorts received frames into queues, each with a back-end",
+                              .hypervisor = true,
                               .shared = true,
                               .backend = true,
                               .sorted = true,

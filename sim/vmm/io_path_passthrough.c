@@ -11,7 +11,7 @@ static vx_tick interrupt_cost(io_guest *guest)
         io_interrupts_take_posted(guest);
         ticks += io_charge(guest, VX_CAUSE_INTERRUPT, config->cpu->cost.interrupt_ticks);
     } else {
-        ticks += io_exit(guest, VX_IO_EXIT_INTERRUPT, 1, config->nic->inject_ticks);
+        ticks += io_deliver(guest);
         ticks += io_exit(guest, VX_IO_EXIT_EOI, 1, config->nic->eoi_ticks);
     }
     return ticks + io_direct_interrupt_cost(guest);
@@ -26,11 +26,12 @@ static const io_path_ops ops = {.room = io_direct_room,
                                 .arrived = io_direct_arrived};
 
 const io_path io_path_passthrough = {
-    .name = "passthrough", .doc = "one guest has the card, behind VT-d", .vtd = true, .ops = &ops};
+    .name = "passthrough", .doc = "one guest has the card, behind VT-d", .hypervisor = true, .vtd = true, .ops = &ops};
 
 /* SR-IOV: the same for each guest, with a virtual function of its own; the card shares its wire among them. */
 const io_path io_path_sriov = {.name = "sriov",
                                .doc = "each guest has a virtual function of the card, behind VT-d",
+                               .hypervisor = true,
                                .shared = true,
                                .vtd = true,
                                .functions = true,

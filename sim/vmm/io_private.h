@@ -10,7 +10,7 @@ typedef struct io_guest io_guest;
 typedef struct io_backend io_backend;
 
 /* What a guest is doing: decided when it begins, done when its time is over. */
-typedef enum io_action { IO_NOTHING, IO_HOST, IO_INTERRUPT, IO_SEND } io_action;
+typedef enum io_action { IO_NOTHING, IO_HALT, IO_HOST, IO_INTERRUPT, IO_SEND } io_action;
 
 /* What drivers and host do on a path. Costs are charged where they are asked for; effects come at the action's end. */
 typedef struct io_path_ops {
@@ -36,11 +36,12 @@ typedef struct io_path_ops {
 /* One way to virtualize the card. */
 typedef struct io_path {
     const char *name, *doc;
-    bool shared;    /* several guests may use it */
-    bool vtd;       /* guests' drivers have the card (or a function of it), behind VT-d */
-    bool functions; /* virtual functions */
-    bool backend;   /* there is a back-end */
-    bool sorted;    /* the card sorts received frames into queues, each with a back-end */
+    bool hypervisor; /* under one: halts and interrupts exit */
+    bool shared;     /* several guests may use it */
+    bool vtd;        /* guests' drivers have the card (or a function of it), behind VT-d */
+    bool functions;  /* virtual functions */
+    bool backend;    /* there is a back-end */
+    bool sorted;     /* the card sorts received frames into queues, each with a back-end */
     const io_path_ops *ops;
 } io_path;
 
@@ -99,6 +100,7 @@ struct io_guest {
     io_action action;
     vx_tick due, idle_since, interrupt_at;
     bool idle, interrupt, polling, host_work;
+    bool halted, woken; /* its HLT has exited; what it begins now has woken it */
     vx_endpoint *stack;
     vx_frame frame; /* that it is sending */
     unsigned taken;
@@ -179,6 +181,8 @@ vx_tick io_charge(io_guest *guest, vx_cause cause, vx_tick ticks);
 /* `count` exits that take `ticks` each, hardware and software together. The processor model's hardware part is split
  * off. */
 vx_tick io_exit(io_guest *guest, vx_io_exit exit, unsigned count, vx_tick ticks);
+/* The delivery of an interrupt by the hypervisor: it exits where the guest runs, and not where its HLT has. */
+vx_tick io_deliver(io_guest *guest);
 /* Register accesses of the card itself. */
 vx_tick io_registers(io_guest *guest, io_moment moment);
 /* What a copy of a frame costs device model or back-end. */

@@ -105,7 +105,11 @@ static void posted_interrupts_do_not_exit(void **state)
         options.set_count = i;
         json_t *made = run(&options);
         assert_true(value(made, "interrupts", "guests") > 0);
-        assert_true(value(made, "exits", "total") == 2 * i * value(made, "interrupts", "guests"));
+        const json_t *by_reason = json_object_get(json_object_get(made, "exits"), "by_reason");
+        double halts = value(by_reason, "HLT", NULL), interrupts = value(made, "interrupts", "guests");
+        assert_true(value(made, "exits", "total") - halts <= 2 * i * interrupts);
+        assert_true(value(by_reason, "APIC_ACCESS", NULL) == i * interrupts);
+        assert_true(value(by_reason, "EXTERNAL_INTERRUPT", NULL) >= i * (interrupts - halts));
         assert_true(value(made, "interrupts", i ? "remapped" : "notified") == value(made, "interrupts", "card"));
         assert_true(value(made, "interrupts", "blocked") == 0);
         json_decref(made);
@@ -194,6 +198,23 @@ static void copies_are_offloaded(void **state)
         }
         for (unsigned i = 0; i < 2; i++) json_decref(made[i]);
     }
+}
+
+/* A guest with one request under way is halted when the answer comes: its HLT has exited, its interrupt does not. */
+static void idle_guests_halt(void **state)
+{
+    (void)state;
+    vx_io_path_options options = usual(&every_path[3], 1);
+    options.workload = VX_WORKLOAD_REQUEST_RESPONSE;
+    options.milliseconds = 20;
+    json_t *made = run(&options);
+    const json_t *by_reason = json_object_get(json_object_get(made, "exits"), "by_reason");
+    double interrupts = value(made, "interrupts", "guests"), halts = value(by_reason, "HLT", NULL);
+    assert_true(interrupts > 100 && value(made, "messages", "count") > 100);
+    assert_true(halts >= interrupts && halts <= interrupts + 1);
+    assert_true(value(by_reason, "EXTERNAL_INTERRUPT", NULL) == 0);
+    assert_true(value(made, "cpu_use", "guests") < 0.5);
+    json_decref(made);
 }
 
 /* With moderation off a round trip is what its parts take: paths differ. */
@@ -428,6 +449,7 @@ int main(void)
         cmocka_unit_test(sorting_spreads_receiving),
         cmocka_unit_test(losses_are_repaired),
         cmocka_unit_test(copies_are_offloaded),
+        cmocka_unit_test(idle_guests_halt),
         cmocka_unit_test(requests_have_a_latency),
         cmocka_unit_test(many_flows_are_seeded),
         cmocka_unit_test(jumbo_frames),

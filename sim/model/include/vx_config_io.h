@@ -92,7 +92,7 @@ typedef struct vx_cfg_nic {
     uint32_t copy_post_ticks, copy_poll_ticks; /* one copy given to the chipset's engine; one look for complete ones */
     uint32_t copy_least_bytes;                 /* smaller frames are not worth it */
     uint32_t copy_kib_ticks;                   /* 1 KiB copied by device model or back-end */
-    uint32_t wake_ticks;                       /* back-end: from the notification until it runs */
+    uint32_t wake_ticks;                       /* back-end or halted vCPU: from its notification until it runs */
 } vx_cfg_nic;
 
 #endif

@@ -63,7 +63,7 @@ static const vx_key hypervisor[] = {
     NUMBER("copy_kib_ticks", copy_kib_ticks, "ticks/KiB", 0, TICKS_MAX, 1000, VX_NEED_SOURCE,
            "a copy by device model or back-end"),
     NUMBER("wake_ticks", wake_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
-           "back-end: from its notification until it runs"),
+           "back-end or halted vCPU: from its notification until it runs"),
 };
 static const vx_key_group children[] = {
     {.name = "wire", .doc = "the wire", KEYS(wire)},

@@ -11,8 +11,8 @@
  * or the peer's (receive). Each vCPU has a processor of its own; so has each back-end. Throughput, loss, latency and
  * processor use are what comes out.
  *
- * NOT MODELLED: bytes of the rings that front-end and back-end share; the halt of an idle guest and its wake-up;
- * sharing of processors; memory and cache effects of copies (a copy costs by its size); receive offloads (LRO). */
+ * NOT MODELLED: bytes of the rings that front-end and back-end share; sharing of processors; memory and cache effects
+ * of copies (a copy costs by its size); receive offloads (LRO). */
 #ifndef VX_IO_MACHINE_H
 #define VX_IO_MACHINE_H
 
@@ -87,8 +87,9 @@ void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char 
 typedef enum vx_io_exit {
     VX_IO_EXIT_ACCESS,    /* emulated register: EPT_MISCONFIG, as KVM makes device memory exit */
     VX_IO_EXIT_KICK,      /* notification of a back-end: VMCALL */
-    VX_IO_EXIT_INTERRUPT, /* EXTERNAL_INTERRUPT: to be injected */
+    VX_IO_EXIT_INTERRUPT, /* EXTERNAL_INTERRUPT: to be injected into a guest that runs */
     VX_IO_EXIT_EOI,       /* APIC_ACCESS: end of interrupt */
+    VX_IO_EXIT_HALT,      /* HLT: the guest has nothing to do */
     VX_IO_EXITS
 } vx_io_exit;
 const char *vx_io_exit_name(vx_io_exit exit);
