@@ -24,7 +24,7 @@ static bool is_apic_access(const vmm_vm *vm, const vx_exit *exit, const vx_recor
 }
 
 /* KVM of Linux 6.1 lets its root go where the guest's paging mode changes, and executes INVEPT when it loads it again
- * (kvm_mmu_reset_context, kvm_mmu_load). On a processor of its own that drops what VM entry would drop anyway. */
+ * (kvm_mmu_reset_context, kvm_mmu_load). NOT MODELLED: what that drops where KVM runs on a processor of its own. */
 static void load_root_again(vmm_vm *vm)
 {
     if (vm->vmm->l0.config && vm->vmm->config->exits == VX_EXITS_KVM) nested_l0_invept(vm);

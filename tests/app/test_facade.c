@@ -180,15 +180,13 @@ static void open_fails_cleanly(void **state)
 }
 
 /* Every allocation of opening, of running and of reporting fails once. */
-static void memory_runs_out_while_opening(void **state)
+static void runs_out_while_opening(const vx_sim_options *options)
 {
-    (void)state;
     vx_msg msg = {{0}};
-    vx_sim_options options = options_of("shadow-wp", shipped);
     for (uint64_t n = 1;; n++) {
         vx_sim *sim = NULL;
         vx_fail_allocation(n);
-        vx_status status = vx_sim_open(&sim, &options, &msg);
+        vx_status status = vx_sim_open(&sim, options, &msg);
         bool failed = vx_fail_allocation_end();
         if (!failed) {
             assert_int_equal(status, VX_OK);
@@ -200,6 +198,15 @@ static void memory_runs_out_while_opening(void **state)
         if (status != VX_ERR_NOMEM) fail_msg("allocation %llu: status %d, %s", (unsigned long long)n, status, msg.text);
         assert_null(sim);
     }
+}
+
+static void memory_runs_out_while_opening(void **state)
+{
+    (void)state;
+    vx_sim_options options = options_of("shadow-wp", shipped), nested = options_of("ept", shipped);
+    nested.nested = "kvm-6.1";
+    runs_out_while_opening(&options);
+    runs_out_while_opening(&nested);
 }
 
 static void memory_runs_out_later(void **state)

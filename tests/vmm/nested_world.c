@@ -17,7 +17,6 @@ void nested_world_open(nested_world *nested, const nested_options *options)
                                .vmcs_shadowing = true,
                                .ept_ad = options->flags,
                                .no_execute_only = !options->execute_only,
-                               .ram_bytes = options->ram_bytes,
                                .l0 = &nested->l0};
     vmm_world_open(&nested->world, &world);
     vmm_boot(&nested->world, 0);

@@ -12,7 +12,6 @@ typedef struct nested_options {
     bool scattered;                /* L1's placement; L0's always is */
     bool flags;                    /* A and D flags in EPT12 */
     bool execute_only;
-    uint64_t ram_bytes; /* 0: 64 MiB */
 } nested_options;
 
 typedef struct nested_world {

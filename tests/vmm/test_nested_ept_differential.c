@@ -252,8 +252,7 @@ static void the_composition_is_what_l2_walks(void **state)
                                         .l0_page = sizes[which % 3],
                                         .kvm = which & 4,
                                         .flags = which & 8,
-                                        .execute_only = which & 16,
-                                        .ram_bytes = 2ULL << 30};
+                                        .execute_only = which & 16};
         print_message("EPT01 up to %s%s%s%s: ", vx_page_size_name(options.l0_page), options.kvm ? ", kvm" : "",
                       options.flags ? ", A and D" : "", options.execute_only ? ", execute-only" : "");
         live(&options, seed + which);
