@@ -9,6 +9,7 @@
  * CR3-target values, lists of 512 MSRs and a VMX-preemption timer at 1/32 of the TSC. */
 #include <string.h>
 
+#include "vx_nonroot.h"
 #include "vx_vmcs_field.h"
 #include "vx_vmx_caps.h"
 
@@ -48,7 +49,7 @@ static uint64_t basic_of(const vx_cfg_vmx *has)
 /* A.6 */
 static uint64_t misc_of(const vx_cfg_vmx *has)
 {
-    return 5 | (has->unrestricted_guest ? VX_VMX_MISC_STORE_LMA : 0) | 7 << 6 |
+    return VX_PREEMPTION_TIMER_RATE | (has->unrestricted_guest ? VX_VMX_MISC_STORE_LMA : 0) | 7 << 6 |
            (has->processor_trace ? VX_VMX_MISC_PT : 0) | 4 << 16 | (has->vmwrite_any ? VX_VMX_MISC_VMWRITE_ANY : 0) |
            (has->zero_length_injection ? VX_VMX_MISC_ZERO_LENGTH : 0);
 }
