@@ -83,6 +83,7 @@ static const struct {
     {"nehalem", "kvm-6.1", "ept", NULL},
     {"nehalem", "kvm-6.1", "shadow-kvm", NULL},
     {"skylake", "kvm-6.1", "ept", NULL},
+    {"sapphire-rapids", "kvm-6.1", "ept", NULL},
     {"haswell", "textbook", "ept", NULL},
     {"zen", "textbook", "npt", NULL},
     {"zen", "kvm-6.1", "npt", NULL},
@@ -135,7 +136,7 @@ static void help_saves_what_it_is_for(void **state)
     assert_int_equal(shadow.tpr_exits + rule.tpr_exits, 0);
     assert_int_equal(shadow.external, shadow.interrupts);
     /* With virtual-interrupt delivery and posting only first touches of memory exit. */
-    outcome apicv = run("skylake", "kvm-6.1", "ept", &masked, NULL);
+    outcome apicv = run("sapphire-rapids", "kvm-6.1", "ept", &masked, NULL);
     assert_int_equal(apicv.external + apicv.below + apicv.access + apicv.window + apicv.tpr_exits, 0);
     /* AVIC, by CR8 and by the page. */
     for (unsigned page = 0; page < 2; page++) {
@@ -166,7 +167,7 @@ static void one_interrupt_held_back(void **state)
     assert_int_equal(o.below, 1);
     assert_int_equal(o.external, 1);
     assert_int_equal(o.window, 0);
-    o = run("skylake", "kvm-6.1", "ept", &once, NULL);
+    o = run("sapphire-rapids", "kvm-6.1", "ept", &once, NULL);
     assert_int_equal(o.interrupts, 1);
     assert_int_equal(o.tpr_exits + o.external + o.window, 0);
 }
