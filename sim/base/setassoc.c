@@ -62,34 +62,20 @@ void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot)
     *tree = bits;
 }
 
-static uint32_t plru_victim(const vx_setassoc *array, uint32_t set)
+uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set)
 {
-    uint32_t node = 1;
+    uint32_t empty = vx_setassoc_find(array, set, 0), node = 1;
+    if (empty != VX_SETASSOC_NONE) return empty;
     while (node < array->ways) node = 2 * node + (uint32_t)((array->trees[set] >> node) & 1);
     return set * array->ways + (node - array->ways);
-}
-
-/* The first of the least stamps: an empty way, lowest first, or else the least recently used. Selects without branches,
- * for these would be mispredicted at each new least. */
-static uint32_t lru_victim(const vx_setassoc *array, uint32_t set)
-{
-    uint32_t first = set * array->ways, victim = first;
-    uint64_t least = array->stamps[first];
-    for (uint32_t slot = first + 1; slot < first + array->ways; slot++) {
-        uint64_t stamp = array->stamps[slot];
-        victim = stamp < least ? slot : victim;
-        least = stamp < least ? stamp : least;
-    }
-    return victim;
 }
 
 static uint32_t choose_slot(const vx_setassoc *array, uint32_t set, uint64_t key)
 {
     uint32_t slot = vx_setassoc_find(array, set, key);
     if (slot != VX_SETASSOC_NONE) return slot;
-    if (array->policy == VX_REPLACE_LRU) return lru_victim(array, set);
-    slot = vx_setassoc_find(array, set, 0);
-    return slot != VX_SETASSOC_NONE ? slot : plru_victim(array, set);
+    if (array->policy == VX_REPLACE_LRU) return vx_setassoc_lru_victim(array, set);
+    return vx_setassoc_plru_victim(array, set);
 }
 
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key)

@@ -108,9 +108,8 @@ vx_status vx_mmu_init(vx_mmu **out, vx_arena *arena, const vx_cfg_cpu *cpu, vx_p
     mmu->cpu = cpu;
     mmu->memory = memory;
     mmu->ledger = ledger;
-    mmu->exposure_num = cpu->core.walk_exposure_milli;
-    mmu->exposure_den = 1000ULL * cpu->core.walkers;
     vx_status status = check_costs(cpu, msg);
+    if (status == VX_OK) vx_walk_costs_init(mmu);
     if (status == VX_OK) status = init_tlbs(mmu, arena, msg);
     if (status == VX_OK) status = init_walker_caches(mmu, arena, msg);
     if (status == VX_OK) status = vx_caches_init(mmu, arena, msg);
@@ -186,6 +185,7 @@ static void load_guest_dimension(vx_mmu *mmu, const vx_mmu_control *control)
     setup->pdptes_latched = control->paging == VX_PAGING_PAE && control->nested != VX_NESTED_NPT;
     setup->guest_top = setup->guest ? (uint8_t)(setup->guest->top - (setup->pdptes_latched ? 1 : 0)) : 0;
     vx_reserved_guest(&mmu->cpu->paging, control, &setup->guest_reserved);
+    vx_ordinary_guest(setup->guest, control, &setup->guest_reserved, &setup->guest_ordinary);
 }
 
 static void load_nested_dimension(vx_mmu *mmu, const vx_mmu_control *control)
@@ -211,6 +211,12 @@ static void load_nested_dimension(vx_mmu *mmu, const vx_mmu_control *control)
     setup->table_writes = setup->nested_flags;
     setup->nested_accessed = npt ? VX_PTE_A : VX_EPT_A;
     setup->nested_dirty = npt ? VX_PTE_D : VX_EPT_D;
+    vx_ordinary_nested(setup->nested, control, &setup->nested_reserved, setup->nested_flags, &setup->nested_ordinary);
+    for (unsigned level = 1; level <= setup->nested_top; level++) {
+        if (setup->nested->page[level] < 0) continue;
+        setup->nested_page[level] = vx_page_bytes((vx_page_size)setup->nested->page[level]);
+        setup->nested_frame[level] = VX_ENTRY_ADDRESS & ~(setup->nested_page[level] - 1);
+    }
 }
 
 /* Only who asks changed, or nothing: the translations stay what they are. */
@@ -230,6 +236,15 @@ static bool same_but_for_cpl(const vx_mmu_control *a, const vx_mmu_control *b)
            a->shadow == b->shadow && same_ept_controls(a, b);
 }
 
+static void set_tops(vx_mmu *mmu)
+{
+    vx_walk_tally *tally = &mmu->tally;
+    if (tally->guest_top == mmu->setup.guest_top && tally->nested_top == mmu->setup.nested_top) return;
+    vx_tally_settle(mmu);
+    tally->guest_top = mmu->setup.guest_top;
+    tally->nested_top = mmu->setup.nested_top;
+}
+
 void vx_mmu_load(vx_mmu *mmu, const vx_mmu_control *control)
 {
     bool light = mmu->loaded && same_but_for_cpl(&mmu->control, control);
@@ -242,6 +257,7 @@ void vx_mmu_load(vx_mmu *mmu, const vx_mmu_control *control)
     mmu->translated = control->paging != VX_PAGING_NONE || control->nested != VX_NESTED_NONE;
     load_guest_dimension(mmu, control);
     load_nested_dimension(mmu, control);
+    set_tops(mmu);
     load_contexts(mmu, control);
     mmu->walk = vx_walk_instance(control->nested, control->paging != VX_PAGING_NONE);
     vx_lanes_aim(mmu);
@@ -253,4 +269,5 @@ void vx_mmu_observe(vx_mmu *mmu, vx_walk_observer observer, void *context)
 {
     mmu->observer = observer;
     mmu->observer_context = context;
+    vx_tally_aim(mmu);
 }

@@ -3,10 +3,11 @@
 
 static void count_walk(vx_mmu *mmu, const vx_walk *walk, vx_mmu_result result)
 {
+    uint32_t accesses = vx_walk_settle(walk);
     mmu->counts.walks++;
     if (result != VX_MMU_DONE) mmu->counts.walks_aborted++;
-    mmu->counts.walk_accesses += walk->accesses;
-    vx_histogram_add(&mmu->counts.per_walk, walk->accesses);
+    mmu->counts.walk_accesses += accesses;
+    vx_histogram_add(&mmu->counts.per_walk, accesses);
 }
 
 /* A fault that rests on remembered entries is looked for again in memory before it is raised: hardware may also fault

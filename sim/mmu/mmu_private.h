@@ -2,6 +2,7 @@
 #ifndef VX_MMU_PRIVATE_H
 #define VX_MMU_PRIVATE_H
 
+#include "ordinary.h"
 #include "rights.h"
 #include "tlb_context.h"
 #include "tlb_tag.h"
@@ -54,7 +55,23 @@ typedef struct vx_walk_setup {
     uint8_t user_execute_bit;      /* EPT: the bit that lets user-mode linear addresses execute, 2 or 10 */
     uint64_t guest_physical_owner; /* tag bits of guest-physical mappings */
     vx_reserved_bits guest_reserved, nested_reserved;
+    vx_ordinary guest_ordinary, nested_ordinary;
+    uint64_t nested_frame[VX_RADIX_LEVELS_MAX + 1]; /* address bits of a leaf, by level */
+    uint64_t nested_page[VX_RADIX_LEVELS_MAX + 1];  /* bytes of its page */
 } vx_walk_setup;
+
+/* Accesses that all cost the same and that nobody observes are counted here alone while a walk runs: the grid, its
+ * ticks and its skipped accesses follow from these when somebody asks (vx_mmu_counts_now). */
+typedef struct vx_walk_tally {
+    bool plain;                    /* fixed latencies without a remainder, no observer: so it may be */
+    uint8_t guest_top, nested_top; /* at which the walks in it started */
+    uint32_t access_ticks;         /* exposed ticks of an access */
+    uint64_t reads[VX_GRID][VX_GRID];
+    /* By the level at which what a cache saved ends: from the top level down to it, of the second dimension in one row;
+     * whole guest entries. */
+    uint64_t nested_saved[VX_GRID][VX_RADIX_LEVELS_MAX + 1];
+    uint64_t guest_saved[VX_RADIX_LEVELS_MAX + 1];
+} vx_walk_tally;
 
 typedef struct vx_walk vx_walk;
 
@@ -102,10 +119,11 @@ struct vx_mmu {
     vx_walker_cache ntlb;
     vx_data_cache cache[VX_CFG_CACHES];
 
-    uint64_t exposure_num, exposure_den; /* exposed ticks = ticks x num / den */
+    uint32_t exposure_num, exposure_den; /* exposed ticks = ticks x num / den, in lowest terms */
     uint64_t exposure_rest;              /* what rounding left over, carried to the next access */
     bool splintered;                     /* a splintered entry was ever installed: page fracturing may matter */
     uint64_t charged_walk_ticks;         /* what went to the ledger's walk causes since the counters' reset */
+    vx_walk_tally tally;
 
     vx_mmu_counts counts;
 
@@ -134,6 +152,13 @@ vx_status vx_mmu_array_init(vx_mmu *mmu, vx_setassoc *array, vx_arena *arena, ui
 
 /* lanes.c: after whatever changed the current context, its rights, or which views are live. */
 void vx_lanes_aim(vx_mmu *mmu);
+
+/* walk_cost.c */
+void vx_walk_costs_init(vx_mmu *mmu);
+/* Whether accesses may be tallied: after a change of the observer. */
+void vx_tally_aim(vx_mmu *mmu);
+/* Moves the tally into the counters: before they are read, and where the top levels change. */
+void vx_tally_settle(vx_mmu *mmu);
 
 /* cache_hierarchy.c */
 vx_status vx_caches_init(vx_mmu *mmu, vx_arena *arena, vx_msg *msg);

@@ -9,6 +9,7 @@ static const char *const grid_columns[VX_GRID] = {"nL5", "nL4", "nL3", "nL2", "n
 
 const vx_mmu_counts *vx_mmu_counts_now(vx_mmu *mmu)
 {
+    vx_tally_settle(mmu);
     for (unsigned i = 0; i < mmu->tlb_count; i++) {
         vx_tlb *tlb = &mmu->tlb[i];
         vx_tlb_counts *counts = tlb->counts;
@@ -23,6 +24,7 @@ const vx_mmu_counts *vx_mmu_counts_now(vx_mmu *mmu)
 
 void vx_mmu_counts_reset(vx_mmu *mmu)
 {
+    vx_tally_settle(mmu);
     mmu->counts = (vx_mmu_counts){0};
     mmu->charged_walk_ticks = 0;
     for (unsigned i = 0; i < mmu->tlb_count; i++) {

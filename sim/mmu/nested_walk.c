@@ -83,6 +83,9 @@ static inline uint64_t denied(uint64_t use, uint64_t allowed)
 
 /* ---- places ---- */
 
+/* Read, write, fetch in both modes: what entries allow together, where none withholds anything. */
+enum { ALL_ABOVE = VX_USE_READ | VX_USE_WRITE | VX_USE_FETCH | VX_USE_FETCH_USER };
+
 /* Where a walk stands: about to read the entry of `level` in `table`. */
 typedef struct nested_place {
     unsigned level;
@@ -90,14 +93,18 @@ typedef struct nested_place {
     uint64_t allowed; /* by the entries so far */
 } nested_place;
 
-static void skip_levels(vx_walk *walk, unsigned row, unsigned end, vx_walk_hit hit, uint32_t ticks)
+static inline void skip_levels(vx_walk *walk, unsigned row, unsigned end, vx_walk_hit hit, uint32_t ticks)
 {
+    if (__builtin_expect(walk->mmu->tally.plain && ticks == 0, 1)) {
+        walk->mmu->tally.nested_saved[vx_grid_index(row)][end]++;
+        return;
+    }
     for (unsigned level = walk->mmu->setup.nested_top; level >= end; level--)
         vx_walk_skip(walk, row, level, hit, level == end ? ticks : 0, 0, 0);
 }
 
 /* Starts at the table that a guest-physical paging-structure entry remembers. */
-static void resume(vx_walk *walk, uint64_t gpa, unsigned row, nested_place *place)
+static inline void resume(vx_walk *walk, uint64_t gpa, unsigned row, nested_place *place)
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_entry entry;
@@ -115,7 +122,7 @@ static inline bool in_walk_cache(const vx_mmu *mmu, unsigned level)
     return mmu->psc_physical.exists && (level > 1 || mmu->cpu->psc.physical_nested_leaf);
 }
 
-static uint64_t read_entry(vx_walk *walk, unsigned row, unsigned level, uint64_t at, uint64_t leaf_needs)
+static inline uint64_t read_entry(vx_walk *walk, unsigned row, unsigned level, uint64_t at, uint64_t leaf_needs)
 {
     vx_mmu *mmu = walk->mmu;
     uint64_t entry;
@@ -160,16 +167,19 @@ static uint64_t set_flags(vx_mmu *mmu, uint64_t at, uint64_t entry, uint64_t fla
 
 /* ---- the walk ---- */
 
-static void remember_table(vx_mmu *mmu, uint64_t gpa, uint64_t at, uint64_t entry, const nested_place *below)
+static inline void remember_table(const vx_walk *walk, uint64_t gpa, uint64_t at, uint64_t entry,
+                                  const nested_place *below)
 {
+    vx_mmu *mmu = walk->mmu;
     if (in_walk_cache(mmu, below->level + 1)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, entry);
     vx_psc_prefix_fill(mmu->psc_nested, mmu->setup.nested, gpa, mmu->setup.guest_physical_owner,
                        &(vx_psc_entry){.level = below->level + 1,
                                        .table = below->table,
-                                       .flags = below->allowed << VX_PSC_ALLOWED_SHIFT});
+                                       .flags = below->allowed << VX_PSC_ALLOWED_SHIFT},
+                       walk->caches);
 }
 
-static bool through_ntlb(const vx_mmu *mmu, unsigned row)
+static inline bool through_ntlb(const vx_mmu *mmu, unsigned row)
 {
     return mmu->ntlb.exists && (row == VX_DATA_ROW ? mmu->cpu->ntlb.data : mmu->cpu->ntlb.tables);
 }
@@ -177,6 +187,14 @@ static bool through_ntlb(const vx_mmu *mmu, unsigned row)
 static inline uint64_t leaf_flags(const vx_walk_setup *setup, uint64_t use)
 {
     return setup->nested_accessed | (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE) ? setup->nested_dirty : 0);
+}
+
+static inline void remember_leaf(const vx_walk *walk, uint64_t gpa, unsigned row, uint64_t at,
+                                 const vx_nested_leaf *leaf)
+{
+    vx_mmu *mmu = walk->mmu;
+    if (in_walk_cache(mmu, leaf->level)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, leaf->entry);
+    if (through_ntlb(mmu, row)) vx_ntlb_fill(mmu, gpa, leaf);
 }
 
 /* The leaf is allowed: sets its flags, remembers it, and writes what the caller gets. */
@@ -188,14 +206,13 @@ static void finish(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint
     uint64_t before = leaf->entry, flags = leaf_flags(setup, use);
     leaf->entry = set_flags(mmu, at, before, flags);
     if (mmu->control.pml_index && (leaf->entry & ~before & setup->nested_dirty)) log_page(mmu, gpa);
-    if (in_walk_cache(mmu, place->level)) vx_psc_physical_fill(mmu, at, setup->guest_physical_owner, leaf->entry);
     vx_page_size size = (vx_page_size)setup->nested->page[place->level];
     uint64_t frame = vx_radix_frame(setup->nested, leaf->entry, place->level, true);
     leaf->hpa = frame | (gpa & (vx_page_bytes(size) - 1));
     leaf->size = size;
     leaf->level = (uint8_t)place->level;
     leaf->dirty = !setup->nested_flags || (leaf->entry & setup->nested_dirty);
-    if (through_ntlb(mmu, row)) vx_ntlb_fill(mmu, gpa, leaf);
+    remember_leaf(walk, gpa, row, at, leaf);
 }
 
 /* A page that lacks the right. A data write to a 4K page may still be allowed to its sub-page. */
@@ -217,7 +234,7 @@ static vx_mmu_result without_right(vx_walk *walk, uint64_t gpa, unsigned row, ui
 }
 
 /* The entry that maps the page. */
-static inline vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t above,
+static __attribute__((noinline)) vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t above,
                                 const nested_place *place, uint64_t entry, vx_nested_leaf *leaf, bool npt)
 {
     vx_mmu *mmu = walk->mmu;
@@ -236,6 +253,24 @@ static inline vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint6
     return VX_MMU_DONE;
 }
 
+/* The same for an ordinary one that stays as it is: all that `end` finds out is known. */
+static inline bool ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_t use, uint64_t leaf_needs,
+                                const nested_place *place, uint64_t entry, vx_nested_leaf *leaf)
+{
+    const vx_walk_setup *setup = &walk->mmu->setup;
+    unsigned level = place->level;
+    if (!vx_is_ordinary(&setup->nested_ordinary.leaf, level, entry) || (entry & leaf_needs) != leaf_needs ||
+        place->allowed != ALL_ABOVE || (use & VX_USE_SHADOW_STACK))
+        return false;
+    *leaf = (vx_nested_leaf){.hpa = (entry & setup->nested_frame[level]) | (gpa & (setup->nested_page[level] - 1)),
+                             .entry = entry,
+                             .allowed = ALL_ABOVE | VX_USE_PAGING_WRITE,
+                             .size = (vx_page_size)setup->nested->page[level],
+                             .level = (uint8_t)level,
+                             .dirty = !setup->nested_flags || (entry & setup->nested_dirty)};
+    return true;
+}
+
 static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk, uint64_t gpa, unsigned row,
                                                                    uint64_t use, vx_nested_leaf *leaf, bool npt)
 {
@@ -244,12 +279,22 @@ static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk
     const vx_radix *format = setup->nested;
     bool writes = (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE)) != 0;
     uint64_t leaf_needs = setup->nested_flags && writes ? setup->nested_dirty : 0;
-    nested_place place = {.level = setup->nested_top, .table = mmu->control.nested_root, .allowed = 15};
+    nested_place place = {.level = setup->nested_top, .table = mmu->control.nested_root, .allowed = ALL_ABOVE};
     if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gpa, row, &place);
     for (;;) {
         uint64_t at = place.table + (uint64_t)vx_radix_index(format, place.level, gpa) * 8;
         if (place.level == 1) vx_expect_learn(mmu->expected_nested, gpa, place.table);
         uint64_t entry = read_entry(walk, row, place.level, at, leaf_needs);
+        if (vx_is_ordinary(&setup->nested_ordinary.table, place.level, entry)) {
+            place.table = entry & VX_ENTRY_ADDRESS;
+            place.level--;
+            remember_table(walk, gpa, at, entry, &place);
+            continue;
+        }
+        if (ordinary_end(walk, gpa, use, leaf_needs, &place, entry, leaf)) {
+            remember_leaf(walk, gpa, row, at, leaf);
+            return VX_MMU_DONE;
+        }
         if (!(entry & setup->nested_present)) return absent(walk, gpa, row, use, entry, npt);
         bool is_leaf = vx_radix_is_leaf(format, place.level, entry);
         const vx_reserved_bits *reserved = &setup->nested_reserved;
@@ -264,11 +309,11 @@ static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk
         entry = set_flags(mmu, at, entry, setup->nested_accessed);
         place.table = vx_radix_frame(format, entry, place.level, false);
         place.level--;
-        remember_table(mmu, gpa, at, entry, &place);
+        remember_table(walk, gpa, at, entry, &place);
     }
 }
 
-static bool answered_by_ntlb(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf)
+static inline bool answered_by_ntlb(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf)
 {
     vx_mmu *mmu = walk->mmu;
     if (!walk->caches || !through_ntlb(mmu, row) || !vx_ntlb_find(mmu, gpa, use, leaf)) return false;

@@ -54,9 +54,16 @@ static bool start(const vx_walk *walk, uint64_t gva, guest_place *place)
 }
 
 /* Counts what a remembered table saves: whole rows above it, and the nested walk for the table itself. */
-static void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
+static inline void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
 {
     vx_mmu *mmu = walk->mmu;
+    vx_walk_tally *tally = &mmu->tally;
+    if (__builtin_expect(tally->plain && mmu->cpu->psc.hit_ticks == 0, 1)) {
+        for (unsigned row = entry->level - 1; two && row <= mmu->setup.guest_top; row++)
+            tally->nested_saved[vx_grid_index(row)][entry->ends >> 2 * (row - 1) & 3]++; /* [0] is no level */
+        tally->guest_saved[entry->level]++;
+        return;
+    }
     for (unsigned row = mmu->setup.guest_top; row + 1 >= entry->level && row >= 1; row--) {
         unsigned end = entry->ends >> 2 * (row - 1) & 3; /* 0 only where software changed modes without a flush */
         for (unsigned level = mmu->setup.nested_top; two && end > 0 && level >= end; level--)
@@ -67,7 +74,7 @@ static void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
 }
 
 /* Starts at the table that a linear or combined paging-structure entry remembers. */
-static void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool two)
+static inline void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool two)
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_entry entry;
@@ -82,14 +89,16 @@ static void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool two)
                            .ends = entry.ends};
 }
 
-static void remember_table(vx_mmu *mmu, uint64_t gva, const guest_place *place, uint64_t table)
+static inline void remember_table(const vx_walk *walk, uint64_t gva, const guest_place *place, uint64_t table)
 {
+    vx_mmu *mmu = walk->mmu;
     vx_psc_prefix_fill(
         mmu->psc_guest, mmu->setup.guest, gva, mmu->front.owner,
         &(vx_psc_entry){.level = place->level + 1,
                         .table = table,
                         .flags = place->flags | (place->allowed & VX_PSC_ALLOWED) << VX_PSC_ALLOWED_SHIFT,
-                        .ends = place->ends});
+                        .ends = place->ends},
+        walk->caches);
 }
 
 /* Finds the host-physical address of the entry. A combined paging-structure entry needs the table's, so it is made here
@@ -113,11 +122,11 @@ static inline vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *pla
     walk->verify = (leaf.entry & VX_EPT_VERIFY_PAGING) != 0;
     walk->unverified |= !(leaf.entry & VX_EPT_PAGING_WRITE);
     place->ends |= (uint64_t)leaf.level << 2 * (place->level - 1);
-    if (place->level < setup->guest_top) remember_table(walk->mmu, gva, place, leaf.hpa);
+    if (place->level < setup->guest_top) remember_table(walk, gva, place, leaf.hpa);
     return VX_MMU_DONE;
 }
 
-static void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest_entry *entry)
+static inline void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest_entry *entry)
 {
     vx_mmu *mmu = walk->mmu;
     if (level == 1) vx_expect_learn(mmu->expected_guest, gva, entry->at & ~(uint64_t)(VX_PAGE_BYTES - 1));
@@ -133,19 +142,17 @@ static void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest_entry 
 }
 
 /* PAE's top entries have neither rights nor an A flag. */
-static bool plain(const vx_radix *format, unsigned level) { return format->bits[level] == 2; }
+static inline bool plain(const vx_radix *format, unsigned level) { return format->bits[level] == 2; }
 
-static uint64_t combine(const vx_radix *format, unsigned level, uint64_t flags, uint64_t entry)
+static inline uint64_t combine(const vx_radix *format, unsigned level, uint64_t flags, uint64_t entry)
 {
+    _Static_assert(VX_PTE_W >> 1 == VX_TLB_W && VX_PTE_U >> 1 == VX_TLB_U && VX_PTE_NX >> 61 == VX_TLB_NX, "by shifts");
     if (plain(format, level)) return flags;
-    if (!(entry & VX_PTE_W)) flags &= ~VX_TLB_W;
-    if (!(entry & VX_PTE_U)) flags &= ~VX_TLB_U;
-    if (entry & VX_PTE_NX) flags |= VX_TLB_NX;
-    return flags;
+    return (flags & (entry >> 1 | ~(VX_TLB_W | VX_TLB_U))) | (entry >> 61 & VX_TLB_NX);
 }
 
 /* Checks a fresh entry: present, no reserved bit (SDM Vol. 3A, 4.7). */
-static vx_mmu_result check(vx_walk *walk, unsigned level, guest_entry *entry)
+static inline vx_mmu_result check(vx_walk *walk, unsigned level, guest_entry *entry)
 {
     const vx_mmu *mmu = walk->mmu;
     const vx_walk_setup *setup = &mmu->setup;
@@ -172,9 +179,17 @@ static inline vx_mmu_result set_flags(vx_walk *walk, const guest_place *place, g
     return VX_MMU_DONE;
 }
 
-static void remember_entry(vx_mmu *mmu, unsigned level, const guest_entry *entry)
+static inline void remember_entry(vx_mmu *mmu, unsigned level, const guest_entry *entry)
 {
     if (mmu->psc_physical.exists && level > 1) vx_psc_physical_fill(mmu, entry->at, mmu->front.owner, entry->value);
+}
+
+static inline void step_down(const vx_walk *walk, uint64_t gva, guest_place *place, uint64_t table, vx_nested_kind kind)
+{
+    place->table = table;
+    place->in_host = false;
+    place->level--;
+    if (kind == VX_NESTED_NONE) remember_table(walk, gva, place, table);
 }
 
 /* From the root, or from a remembered table, to the entry that maps the page. */
@@ -187,6 +202,13 @@ static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *pl
         vx_mmu_result result = locate(walk, gva, place, entry, kind);
         if (result != VX_MMU_DONE) return result;
         read_entry(walk, gva, place->level, entry);
+        if (vx_is_ordinary(&mmu->setup.guest_ordinary.table, place->level, entry->value)) {
+            place->above = place->flags;
+            place->flags = combine(format, place->level, place->flags, entry->value);
+            remember_entry(mmu, place->level, entry);
+            step_down(walk, gva, place, entry->value & VX_ENTRY_ADDRESS, kind);
+            continue;
+        }
         result = check(walk, place->level, entry);
         if (result != VX_MMU_DONE) return result;
         place->above = place->flags;
@@ -195,10 +217,7 @@ static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *pl
         result = set_flags(walk, place, entry, VX_PTE_A, kind);
         if (result != VX_MMU_DONE) return result;
         remember_entry(mmu, place->level, entry);
-        place->table = vx_radix_frame(format, entry->value, place->level, false);
-        place->in_host = false;
-        place->level--;
-        if (kind == VX_NESTED_NONE) remember_table(mmu, gva, place, place->table);
+        step_down(walk, gva, place, vx_radix_frame(format, entry->value, place->level, false), kind);
     }
 }
 

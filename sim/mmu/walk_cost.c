@@ -5,8 +5,12 @@
  * nothing is lost over a run, and the same whole number goes to the grid and to the ledger. */
 static uint32_t exposed(vx_mmu *mmu, uint32_t ticks)
 {
-    if (mmu->exposure_num == mmu->exposure_den) return ticks;
-    uint64_t scaled = ticks * mmu->exposure_num + mmu->exposure_rest;
+    uint64_t scaled = (uint64_t)ticks * mmu->exposure_num + mmu->exposure_rest;
+    if (mmu->exposure_den == 1) return (uint32_t)scaled;
+    if (mmu->exposure_den == 2) { /* two walkers: most processors, spared the division */
+        mmu->exposure_rest = scaled & 1;
+        return (uint32_t)(scaled >> 1);
+    }
     mmu->exposure_rest = scaled % mmu->exposure_den;
     return (uint32_t)(scaled / mmu->exposure_den);
 }
@@ -27,7 +31,7 @@ static void charge(vx_mmu *mmu, unsigned row, unsigned column, uint32_t ticks)
 
 static void tell(const vx_mmu *mmu, vx_walk_access access) { mmu->observer(mmu->observer_context, &access); }
 
-void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry)
+void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry)
 {
     vx_mmu *mmu = walk->mmu;
     vx_walk_hit hit = VX_HIT_FIXED;
@@ -62,4 +66,77 @@ void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit
                                    .ticks = ticks,
                                    .at = {at},
                                    .entry = entry});
+}
+
+/* ---- accesses that all cost the same ---- */
+
+static void lowest_terms(uint32_t *num, uint32_t *den)
+{
+    uint32_t a = *num, b = *den;
+    while (b) {
+        uint32_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    *num /= a;
+    *den /= a;
+}
+
+/* Without a remainder, an access exposes the same ticks each time, wherever it stands. */
+static bool whole(const vx_mmu *mmu, uint32_t ticks) { return (uint64_t)ticks * mmu->exposure_num % mmu->exposure_den == 0; }
+
+void vx_tally_aim(vx_mmu *mmu)
+{
+    const vx_cfg_cpu *cpu = mmu->cpu;
+    uint32_t ticks = cpu->memory.walk_access_ticks;
+    mmu->tally.plain = !mmu->observer && cpu->memory.caches == VX_CACHES_FIXED && whole(mmu, ticks) &&
+                       whole(mmu, cpu->psc.hit_ticks) && whole(mmu, cpu->ntlb.hit_ticks);
+    mmu->tally.access_ticks = (uint32_t)((uint64_t)ticks * mmu->exposure_num / mmu->exposure_den);
+}
+
+void vx_walk_costs_init(vx_mmu *mmu)
+{
+    mmu->exposure_num = mmu->cpu->core.walk_exposure_milli;
+    mmu->exposure_den = 1000U * mmu->cpu->core.walkers;
+    lowest_terms(&mmu->exposure_num, &mmu->exposure_den);
+    vx_tally_aim(mmu);
+}
+
+uint32_t vx_walk_settle(const vx_walk *walk)
+{
+    vx_mmu *mmu = walk->mmu;
+    uint32_t nested = walk->tallied[0], guest = walk->tallied[1];
+    uint64_t ticks = mmu->tally.access_ticks;
+    if (nested) vx_ledger_charge(mmu->ledger, VX_CAUSE_WALK_NESTED, nested * ticks);
+    if (guest) vx_ledger_charge(mmu->ledger, cause_of(mmu, VX_GUEST_COLUMN), guest * ticks);
+    mmu->charged_walk_ticks += (nested + guest) * ticks;
+    return walk->accesses + nested + guest;
+}
+
+static void settle_saved(vx_mmu *mmu)
+{
+    const vx_walk_tally *tally = &mmu->tally;
+    uint64_t (*skipped)[VX_GRID] = mmu->counts.skipped;
+    for (unsigned row = 0; row < VX_GRID; row++)
+        for (unsigned end = 1; end <= VX_RADIX_LEVELS_MAX; end++)
+            for (unsigned level = end; level <= tally->nested_top; level++)
+                skipped[row][vx_grid_index(level)] += tally->nested_saved[row][end];
+    for (unsigned end = 1; end <= VX_RADIX_LEVELS_MAX; end++)
+        for (unsigned level = end; level <= tally->guest_top; level++)
+            skipped[vx_grid_index(level)][vx_grid_index(VX_GUEST_COLUMN)] += tally->guest_saved[end];
+}
+
+void vx_tally_settle(vx_mmu *mmu)
+{
+    vx_walk_tally *tally = &mmu->tally;
+    settle_saved(mmu);
+    for (unsigned row = 0; row < VX_GRID; row++)
+        for (unsigned column = 0; column < VX_GRID; column++) {
+            mmu->counts.accesses[row][column] += tally->reads[row][column];
+            mmu->counts.ticks[row][column] += tally->reads[row][column] * tally->access_ticks;
+        }
+    *tally = (vx_walk_tally){.plain = tally->plain,
+                             .guest_top = tally->guest_top,
+                             .nested_top = tally->nested_top,
+                             .access_ticks = tally->access_ticks};
 }

@@ -4,6 +4,7 @@
 #define VX_WALKER_H
 
 #include "mmu_private.h"
+#include "psc_prefix.h"
 
 struct vx_walk {
     vx_mmu *mmu;
@@ -17,7 +18,8 @@ struct vx_walk {
     bool verification; /* the second dimension's fault is of guest-paging verification */
     bool verify;       /* the page of the last guest entry asks for it */
     bool unverified;   /* a guest entry lies on a page without paging-write access */
-    uint32_t accesses;
+    uint32_t accesses;       /* counted and charged one by one */
+    uint32_t tallied[2];     /* of the second dimension [0], of the first [1]: charged when the walk ends */
     vx_mmu_fault fault;
 };
 
@@ -27,12 +29,24 @@ static inline unsigned vx_grid_index(unsigned level) { return 5 - level; }
 
 /* ---- walk_cost.c ---- */
 
-/* One access to the hierarchy for the entry at `at`. */
-void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry);
+/* One access to the hierarchy for the entry at `at`, with a cost of its own or an observer. */
+void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry);
+static inline void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry)
+{
+    vx_walk_tally *tally = &walk->mmu->tally;
+    if (__builtin_expect(!tally->plain, 0)) {
+        vx_walk_charge_told(walk, row, column, at, entry);
+        return;
+    }
+    tally->reads[vx_grid_index(row)][vx_grid_index(column)]++;
+    walk->tallied[column == VX_GUEST_COLUMN]++;
+}
+/* The walk ends: charges what was tallied. Returns how many accesses it made. */
+uint32_t vx_walk_settle(const vx_walk *walk);
 /* One access that a cache of the walker saved, with a cost or an observer. */
 void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
                        uint64_t entry);
-/* The same. Most are free and unobserved, and a nested walk has some twenty: then counting is all there is to do. */
+/* The same. Most are free and unobserved: then counting is all there is to do. */
 static inline void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
                                 uint64_t at, uint64_t entry)
 {
@@ -71,25 +85,6 @@ typedef enum vx_sub_page {
 
 /* What the sub-page permission tables say of a write to a guest-physical address that is eligible for them. */
 vx_sub_page vx_sub_page_write(const vx_mmu *mmu, uint64_t gpa);
-
-/* ---- psc_prefix.c (Intel) ---- */
-
-enum { VX_PSC_ALLOWED_SHIFT = 4, VX_PSC_ALLOWED = 31 };
-
-/* A remembered table: what an entry of level `level` leads to. */
-typedef struct vx_psc_entry {
-    unsigned level;
-    uint64_t table; /* host-physical address of the next table */
-    uint64_t flags; /* what the entries up to here allow: VX_TLB_W, U, NX; the table's page: the lowest five VX_USE bits
-                       << VX_PSC_ALLOWED_SHIFT */
-    uint64_t ends;  /* combined: level at which each guest level's nested walk ended, 2 bits a level from level 1 */
-} vx_psc_entry;
-
-/* The longest remembered prefix of the address in the caches of one dimension; counts a lookup. */
-bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], const vx_radix *format, unsigned top, uint64_t address,
-                        uint64_t owner, vx_psc_entry *entry);
-void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format, uint64_t address, uint64_t owner,
-                        const vx_psc_entry *entry);
 
 /* ---- psc_physical.c (AMD) ---- */
 

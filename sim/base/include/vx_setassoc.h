@@ -46,8 +46,15 @@ void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock);
 static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, uint64_t key)
 {
     uint32_t first = set * array->ways;
-    for (uint32_t slot = first; slot < first + array->ways; slot++)
-        if (array->keys[slot] == key) return slot;
+    const uint64_t *keys = array->keys + first;
+    if (array->ways == 4) { /* most arrays: without a loop */
+        if (keys[0] == key) return first;
+        if (keys[1] == key) return first + 1;
+        if (keys[2] == key) return first + 2;
+        return keys[3] == key ? first + 3 : VX_SETASSOC_NONE;
+    }
+    for (uint32_t way = 0; way < array->ways; way++)
+        if (keys[way] == key) return first + way;
     return VX_SETASSOC_NONE;
 }
 
@@ -67,6 +74,40 @@ static inline void vx_setassoc_touch(vx_setassoc *array, uint32_t slot)
 /* Puts key and value into the set, as the most recently used, in place of an entry with the same key, an empty way or
  * the victim. Returns the slot. *evicted_key (may be NULL) is the key it displaced, 0 where none. */
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key);
+
+/* LRU: the slot of the set that an insertion takes. The first of the least stamps: an empty way, lowest first, or else
+ * the least recently used. Selects without branches, for these would be mispredicted at each new least. */
+static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t set)
+{
+    uint32_t first = set * array->ways;
+    const uint64_t *stamps = array->stamps + first;
+    if (array->ways == 4) {
+        uint32_t low = stamps[1] < stamps[0], high = stamps[3] < stamps[2] ? 3 : 2;
+        return first + (stamps[high] < stamps[low] ? high : low);
+    }
+    uint32_t victim = 0;
+    uint64_t least = stamps[0];
+    for (uint32_t way = 1; way < array->ways; way++) {
+        uint64_t stamp = stamps[way];
+        victim = stamp < least ? way : victim;
+        least = stamp < least ? stamp : least;
+    }
+    return first + victim;
+}
+
+/* PLRU: the same. */
+uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
+
+/* vx_setassoc_insert of a key that the set is known not to hold (a lookup has just missed). */
+static inline uint32_t vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
+{
+    bool lru = array->policy == VX_REPLACE_LRU;
+    uint32_t slot = lru ? vx_setassoc_lru_victim(array, set) : vx_setassoc_plru_victim(array, set);
+    array->keys[slot] = key;
+    array->values[slot] = value;
+    vx_setassoc_touch(array, slot);
+    return slot;
+}
 
 /* Empties one slot. */
 static inline void vx_setassoc_drop(vx_setassoc *array, uint32_t slot)
