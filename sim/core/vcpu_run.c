@@ -40,11 +40,11 @@ static void look_ahead(const vx_vcpu *v, const vx_record *record)
 }
 
 /* Out of line, so that the loop keeps its registers for the hits. */
-static __attribute__((noinline)) bool missed(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record,
-                                             vx_run *run, vx_msg *msg)
+static __attribute__((noinline)) bool missed(vx_vcpu *v, uint64_t gva, vx_access access, vx_tlb_found found,
+                                             const vx_record *record, vx_run *run, vx_msg *msg)
 {
     look_ahead(v, record);
-    return vcpu_reference(v, (vx_gva){gva}, access, record, NULL, &run->status, msg) != VCPU_FAILED;
+    return vcpu_reference_missed(v, (vx_gva){gva}, access, found, record, &run->status, msg) != VCPU_FAILED;
 }
 
 /* One lookup of one page. True: go on. */
@@ -52,9 +52,10 @@ static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_re
                          vx_msg *msg)
 {
     vx_hpa hpa;
-    if (__builtin_expect(vx_mmu_hit(v->mmu, gva, access, &hpa), 1))
+    vx_tlb_found found = vx_mmu_search(v->mmu, gva, access, &hpa);
+    if (__builtin_expect(found == VX_TLB_HIT, 1))
         return how == WATCH_NOTHING || watched_hit(v, gva, access, hpa, how, run, msg);
-    return missed(v, gva, access, record, run, msg);
+    return missed(v, gva, access, found, record, run, msg);
 }
 
 static inline bool crosses_page(uint64_t gva, uint32_t bytes)

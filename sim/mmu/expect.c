@@ -5,22 +5,10 @@
  * never read by it, so that no count depends on them. A wrong hint costs a useless prefetch. */
 #include "walker.h"
 
-enum { REGION_SHIFT = 21 };
-
-static vx_expected *slot_of(vx_expected *of, uint64_t address)
-{
-    return &of[address >> REGION_SHIFT & (VX_EXPECTED - 1)];
-}
-
 static const vx_expected *known(const vx_expected *of, uint64_t address)
 {
-    const vx_expected *slot = &of[address >> REGION_SHIFT & (VX_EXPECTED - 1)];
-    return slot->table && slot->region == address >> REGION_SHIFT ? slot : NULL;
-}
-
-void vx_expect_learn(vx_expected *of, uint64_t address, uint64_t table)
-{
-    *slot_of(of, address) = (vx_expected){.region = address >> REGION_SHIFT, .table = table};
+    const vx_expected *slot = &of[address >> VX_EXPECTED_SHIFT & (VX_EXPECTED - 1)];
+    return slot->table && slot->region == address >> VX_EXPECTED_SHIFT ? slot : NULL;
 }
 
 static uint64_t guest_entry(const vx_mmu *mmu, uint64_t gva, uint64_t table)

@@ -259,7 +259,7 @@ void vx_mmu_load(vx_mmu *mmu, const vx_mmu_control *control)
     load_nested_dimension(mmu, control);
     set_tops(mmu);
     load_contexts(mmu, control);
-    mmu->walk = vx_walk_instance(control->nested, control->paging != VX_PAGING_NONE);
+    mmu->walk = vx_walk_instance(control->nested, control->paging);
     vx_lanes_aim(mmu);
 }
 

@@ -58,20 +58,20 @@ static vx_mmu_translation last_of(const vx_tlb *tlb, uint64_t gva)
 }
 
 /* A second-level hit: its entry, as far as the first level can hold it. */
-static void fill_from_second(vx_tlb *first, const vx_tlb *second, uint64_t gva, uint64_t tag)
+static void fill_from_second(vx_tlb *first, const vx_tlb *second, uint64_t gva)
 {
-    uint64_t owner = tag & (VX_TAG_CONTEXT_MASK << VX_TAG_CONTEXT_SHIFT | VX_TAG_VALID);
     vx_mmu_translation found = last_of(second, gva);
-    vx_tlb_fill(first, gva, found.hpa.v, found.page, second->unit.last_value & VX_TLB_FLAGS, owner);
+    vx_tlb_fill(first, gva, found.hpa.v, found.page, second->unit.last_value & VX_TLB_FLAGS,
+                second->unit.last_owner);
 }
 
 /* A first-level miss asks the second level before anything else, so the time of that lookup is spent whether it hits or
  * a walk follows: measured curves add the walk's cycles on top of it (docs/adr/0003). */
-static vx_tlb_found look_up_second(vx_mmu *mmu, vx_tlb *second, uint64_t gva, vx_access access, uint64_t *tag)
+static vx_tlb_found look_up_second(vx_mmu *mmu, vx_tlb *second, uint64_t gva, vx_access access)
 {
     if (!second) return VX_TLB_MISS;
     vx_ledger_charge(mmu->ledger, VX_CAUSE_TLB_L2_HIT, second->config->hit_ticks);
-    return vx_tlb_lookup(second, &mmu->front, gva, access, tag);
+    return vx_tlb_lookup(second, &mmu->front, gva, access);
 }
 
 static vx_mmu_result untranslated(uint64_t gva, vx_mmu_translation *translation)
@@ -80,22 +80,15 @@ static vx_mmu_result untranslated(uint64_t gva, vx_mmu_translation *translation)
     return VX_MMU_DONE;
 }
 
-vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
-                            vx_mmu_fault *fault)
+/* The first level has missed: the second, or a walk. */
+static vx_mmu_result missed(vx_mmu *mmu, vx_tlb *first, vx_gva gva, vx_access access, vx_tlb_found in_first,
+                            vx_mmu_translation *translation, vx_mmu_fault *fault)
 {
-    if (!mmu->translated) return untranslated(gva.v, translation);
-    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
     vx_tlb *second = mmu->second[access];
-    uint64_t tag;
-    vx_tlb_found in_first = vx_tlb_lookup(first, &mmu->front, gva.v, access, &tag);
-    if (in_first == VX_TLB_HIT) {
-        *translation = last_of(first, gva.v);
-        return VX_MMU_DONE;
-    }
-    vx_tlb_found in_second = look_up_second(mmu, second, gva.v, access, &tag);
+    vx_tlb_found in_second = look_up_second(mmu, second, gva.v, access);
     if (in_second == VX_TLB_HIT) {
         if (in_first == VX_TLB_INSUFFICIENT) vx_tlb_drop_address(first, &mmu->front, gva.v);
-        fill_from_second(first, second, gva.v, tag);
+        fill_from_second(first, second, gva.v);
         *translation = last_of(first, gva.v);
         return VX_MMU_DONE;
     }
@@ -111,6 +104,25 @@ vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_tr
     fill(mmu, first, gva.v, &leaf, in_first == VX_TLB_INSUFFICIENT);
     *translation = last_of(first, gva.v);
     return VX_MMU_DONE;
+}
+
+vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
+                            vx_mmu_fault *fault)
+{
+    if (!mmu->translated) return untranslated(gva.v, translation);
+    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
+    vx_tlb_found in_first = vx_tlb_lookup(first, &mmu->front, gva.v, access);
+    if (in_first != VX_TLB_HIT) return missed(mmu, first, gva, access, in_first, translation, fault);
+    *translation = last_of(first, gva.v);
+    return VX_MMU_DONE;
+}
+
+vx_mmu_result vx_mmu_access_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
+                                   vx_mmu_translation *translation, vx_mmu_fault *fault)
+{
+    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
+    vx_tlb_count(first, in_first);
+    return missed(mmu, first, gva, access, in_first, translation, fault);
 }
 
 vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,

@@ -13,6 +13,10 @@
 
 enum { VX_NOT_INSTALLED = 0xFF, VX_ARRAYS_MAX = VX_CFG_TLBS * VX_CFG_TLB_ARRAYS + 16 };
 
+/* Tables of 512 8-byte entries in every level, which is all but 32-bit and PAE paging: index arithmetic by constants. */
+static inline unsigned vx_wide_shift(unsigned level) { return 3 + 9 * level; }
+static inline uint64_t vx_wide_offset(unsigned level, uint64_t address) { return address >> 9 * level & 0xFF8; }
+
 /* A TLB unit: its hot part and what fills and counts need. */
 typedef struct vx_tlb {
     vx_tlb_unit unit; /* first: the front points here */
@@ -22,6 +26,7 @@ typedef struct vx_tlb {
     vx_tlb_view view[VX_TLB_LIVE_MAX]; /* every view there is; `unit.live` holds those that were filled */
     uint8_t view_live[VX_TLB_LIVE_MAX];
     uint8_t view_count;
+    uint8_t first_view[VX_PAGE_SIZES]; /* of those that hold a size; `pick` counts from it */
     uint8_t installs_as[VX_PAGE_SIZES]; /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
     bool holds_pieces;                  /* an entry smaller than its first-dimension page was ever filled */
     uint64_t cold_lookups;              /* by vx_mmu_access */
@@ -89,7 +94,7 @@ typedef vx_mmu_result (*vx_walk_fn)(vx_walk *walk, uint64_t gva, vx_walk_leaf *l
 typedef struct vx_expected {
     uint64_t region, table; /* table 0: nothing known */
 } vx_expected;
-enum { VX_EXPECTED = 4096 };
+enum { VX_EXPECTED = 4096, VX_EXPECTED_SHIFT = 21 };
 
 struct vx_mmu {
     vx_mmu_front front; /* first: vx_mmu_hit.h */
@@ -131,20 +136,26 @@ struct vx_mmu {
     vx_expected expected_nested[VX_EXPECTED]; /* by gpa */
 };
 
-/* expect.c */
-void vx_expect_learn(vx_expected *of, uint64_t address, uint64_t table);
+/* Remembers where the leaf table of the address's region lies: for expect.c. */
+static inline void vx_expect_learn(vx_expected *of, uint64_t address, uint64_t table)
+{
+    of[address >> VX_EXPECTED_SHIFT & (VX_EXPECTED - 1)] = (vx_expected){address >> VX_EXPECTED_SHIFT, table};
+}
 
 /* tlb.c */
 vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg);
-/* What a lookup found. INSUFFICIENT: a translation without the rights, or clean where a store wants it dirty. */
-typedef enum vx_tlb_found { VX_TLB_MISS, VX_TLB_HIT, VX_TLB_INSUFFICIENT } vx_tlb_found;
-/* Looks up and counts; on HIT the slot is touched, the filter set, and *tag and the filter hold the entry. */
-vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access, uint64_t *tag);
+/* Looks up and counts; on HIT the slot is touched and remembered as the unit's last. */
+vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access);
+/* Counts a lookup outside the inline path, but for a hit's page size. */
+static inline void vx_tlb_count(vx_tlb *tlb, vx_tlb_found found)
+{
+    tlb->cold_lookups++;
+    if (found != VX_TLB_HIT) tlb->counts->misses++;
+}
 /* Installs at the unit's page size for `size`; `flags` are the value's low bits, `owner` the tag's. */
 void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner);
 /* Drops whatever the unit holds for the address: before an insufficient entry is replaced by one of another tag. */
 void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva);
-/* Empties the same-page filter. */
 
 /* mmu.c */
 vx_status vx_mmu_array_init(vx_mmu *mmu, vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways,

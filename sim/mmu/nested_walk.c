@@ -81,7 +81,7 @@ static inline uint64_t denied(uint64_t use, uint64_t allowed)
     return needed & ~allowed;
 }
 
-/* ---- places ---- */
+/* ---- where a walk stands ---- */
 
 /* Read, write, fetch in both modes: what entries allow together, where none withholds anything. */
 enum { ALL_ABOVE = VX_USE_READ | VX_USE_WRITE | VX_USE_FETCH | VX_USE_FETCH_USER };
@@ -93,7 +93,7 @@ typedef struct nested_place {
     uint64_t allowed; /* by the entries so far */
 } nested_place;
 
-static inline void skip_levels(vx_walk *walk, unsigned row, unsigned end, vx_walk_hit hit, uint32_t ticks)
+static inline __attribute__((always_inline)) void skip_levels(vx_walk *walk, unsigned row, unsigned end, vx_walk_hit hit, uint32_t ticks)
 {
     if (__builtin_expect(walk->mmu->tally.plain && ticks == 0, 1)) {
         walk->mmu->tally.nested_saved[vx_grid_index(row)][end]++;
@@ -104,12 +104,11 @@ static inline void skip_levels(vx_walk *walk, unsigned row, unsigned end, vx_wal
 }
 
 /* Starts at the table that a guest-physical paging-structure entry remembers. */
-static inline void resume(vx_walk *walk, uint64_t gpa, unsigned row, nested_place *place)
+static inline __attribute__((always_inline)) void resume(vx_walk *walk, uint64_t gpa, unsigned row, nested_place *place)
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_entry entry;
-    if (!vx_psc_prefix_find(mmu, mmu->psc_nested, mmu->setup.nested, place->level, gpa, mmu->setup.guest_physical_owner,
-                            &entry))
+    if (!vx_psc_prefix_find(mmu, mmu->psc_nested, NULL, place->level, gpa, mmu->setup.guest_physical_owner, &entry))
         return;
     skip_levels(walk, row, entry.level, VX_HIT_PSC, mmu->cpu->psc.hit_ticks);
     walk->remembered = true;
@@ -122,7 +121,7 @@ static inline bool in_walk_cache(const vx_mmu *mmu, unsigned level)
     return mmu->psc_physical.exists && (level > 1 || mmu->cpu->psc.physical_nested_leaf);
 }
 
-static inline uint64_t read_entry(vx_walk *walk, unsigned row, unsigned level, uint64_t at, uint64_t leaf_needs)
+static inline __attribute__((always_inline)) uint64_t read_entry(vx_walk *walk, unsigned row, unsigned level, uint64_t at, uint64_t leaf_needs)
 {
     vx_mmu *mmu = walk->mmu;
     uint64_t entry;
@@ -167,12 +166,12 @@ static uint64_t set_flags(vx_mmu *mmu, uint64_t at, uint64_t entry, uint64_t fla
 
 /* ---- the walk ---- */
 
-static inline void remember_table(const vx_walk *walk, uint64_t gpa, uint64_t at, uint64_t entry,
+static inline __attribute__((always_inline)) void remember_table(const vx_walk *walk, uint64_t gpa, uint64_t at, uint64_t entry,
                                   const nested_place *below)
 {
     vx_mmu *mmu = walk->mmu;
     if (in_walk_cache(mmu, below->level + 1)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, entry);
-    vx_psc_prefix_fill(mmu->psc_nested, mmu->setup.nested, gpa, mmu->setup.guest_physical_owner,
+    vx_psc_prefix_fill(mmu->psc_nested, NULL, gpa, mmu->setup.guest_physical_owner,
                        &(vx_psc_entry){.level = below->level + 1,
                                        .table = below->table,
                                        .flags = below->allowed << VX_PSC_ALLOWED_SHIFT},
@@ -234,7 +233,7 @@ static vx_mmu_result without_right(vx_walk *walk, uint64_t gpa, unsigned row, ui
 }
 
 /* The entry that maps the page. */
-static __attribute__((noinline)) vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t above,
+static vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t above,
                                 const nested_place *place, uint64_t entry, vx_nested_leaf *leaf, bool npt)
 {
     vx_mmu *mmu = walk->mmu;
@@ -254,7 +253,7 @@ static __attribute__((noinline)) vx_mmu_result end(vx_walk *walk, uint64_t gpa, 
 }
 
 /* The same for an ordinary one that stays as it is: all that `end` finds out is known. */
-static inline bool ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_t use, uint64_t leaf_needs,
+static inline __attribute__((always_inline)) bool ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_t use, uint64_t leaf_needs,
                                 const nested_place *place, uint64_t entry, vx_nested_leaf *leaf)
 {
     const vx_walk_setup *setup = &walk->mmu->setup;
@@ -271,18 +270,49 @@ static inline bool ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_t use,
     return true;
 }
 
+/* Any other entry. True: the walk ends here, with *result. */
+static __attribute__((noinline)) bool unusual(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at,
+                                              uint64_t entry, nested_place *place, vx_nested_leaf *leaf, bool npt,
+                                              vx_mmu_result *result)
+{
+    vx_mmu *mmu = walk->mmu;
+    const vx_walk_setup *setup = &mmu->setup;
+    const vx_reserved_bits *reserved = &setup->nested_reserved;
+    unsigned level = place->level;
+    bool is_leaf = vx_radix_is_leaf(setup->nested, level, entry);
+    bool bad = npt ? (entry & (is_leaf ? reserved->leaf[level] : reserved->table[level])) != 0
+                   : vx_ept_misconfigured(entry, is_leaf, level, reserved);
+    uint64_t above = place->allowed;
+    place->allowed &= allows(setup, entry, npt);
+    if (!(entry & setup->nested_present))
+        *result = absent(walk, gpa, row, use, entry, npt);
+    else if (bad)
+        *result = malformed(walk, gpa, row, use, npt);
+    else if (is_leaf)
+        *result = end(walk, gpa, row, use, at, above, place, entry, leaf, npt);
+    else if (!npt && log_is_full(mmu, entry, setup->nested_accessed))
+        *result = nested_fault(walk, gpa, row, VX_MMU_PML_FULL, 0);
+    else {
+        entry = set_flags(mmu, at, entry, setup->nested_accessed);
+        place->table = vx_radix_frame(setup->nested, entry, level, false);
+        place->level--;
+        remember_table(walk, gpa, at, entry, place);
+        return false;
+    }
+    return true;
+}
+
 static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk, uint64_t gpa, unsigned row,
                                                                    uint64_t use, vx_nested_leaf *leaf, bool npt)
 {
     vx_mmu *mmu = walk->mmu;
     const vx_walk_setup *setup = &mmu->setup;
-    const vx_radix *format = setup->nested;
     bool writes = (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE)) != 0;
     uint64_t leaf_needs = setup->nested_flags && writes ? setup->nested_dirty : 0;
     nested_place place = {.level = setup->nested_top, .table = mmu->control.nested_root, .allowed = ALL_ABOVE};
     if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gpa, row, &place);
     for (;;) {
-        uint64_t at = place.table + (uint64_t)vx_radix_index(format, place.level, gpa) * 8;
+        uint64_t at = place.table + vx_wide_offset(place.level, gpa);
         if (place.level == 1) vx_expect_learn(mmu->expected_nested, gpa, place.table);
         uint64_t entry = read_entry(walk, row, place.level, at, leaf_needs);
         if (vx_is_ordinary(&setup->nested_ordinary.table, place.level, entry)) {
@@ -295,21 +325,8 @@ static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk
             remember_leaf(walk, gpa, row, at, leaf);
             return VX_MMU_DONE;
         }
-        if (!(entry & setup->nested_present)) return absent(walk, gpa, row, use, entry, npt);
-        bool is_leaf = vx_radix_is_leaf(format, place.level, entry);
-        const vx_reserved_bits *reserved = &setup->nested_reserved;
-        bool bad = npt ? (entry & (is_leaf ? reserved->leaf[place.level] : reserved->table[place.level])) != 0
-                       : vx_ept_misconfigured(entry, is_leaf, place.level, reserved);
-        if (bad) return malformed(walk, gpa, row, use, npt);
-        uint64_t above = place.allowed;
-        place.allowed &= allows(setup, entry, npt);
-        if (is_leaf) return end(walk, gpa, row, use, at, above, &place, entry, leaf, npt);
-        if (!npt && log_is_full(mmu, entry, setup->nested_accessed))
-            return nested_fault(walk, gpa, row, VX_MMU_PML_FULL, 0);
-        entry = set_flags(mmu, at, entry, setup->nested_accessed);
-        place.table = vx_radix_frame(format, entry, place.level, false);
-        place.level--;
-        remember_table(walk, gpa, at, entry, &place);
+        vx_mmu_result result;
+        if (unusual(walk, gpa, row, use, at, entry, &place, leaf, npt, &result)) return result;
     }
 }
 

@@ -23,13 +23,19 @@ typedef struct vx_psc_entry {
     uint64_t ends;  /* combined: level at which each guest level's nested walk ended, 2 bits a level from level 1 */
 } vx_psc_entry;
 
+/* `format` NULL: one of 8-byte entries. */
+static inline unsigned vx_psc_prefix_shift(const vx_radix *format, unsigned level)
+{
+    return format ? format->shift[level] : vx_wide_shift(level);
+}
+
 static inline uint32_t vx_psc_prefix_set(const vx_setassoc *array, uint64_t prefix)
 {
     return (uint32_t)prefix & (array->sets - 1);
 }
 
 /* The longest remembered prefix of the address in the caches of one dimension; counts a lookup. */
-static inline bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], const vx_radix *format, unsigned top,
+static inline __attribute__((always_inline)) bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], const vx_radix *format, unsigned top,
                                       uint64_t address, uint64_t owner, vx_psc_entry *entry)
 {
     bool any = false;
@@ -37,7 +43,7 @@ static inline bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], con
         vx_setassoc *array = &caches[level].array;
         if (!caches[level].exists) continue;
         any = true;
-        uint64_t prefix = address >> format->shift[level];
+        uint64_t prefix = address >> vx_psc_prefix_shift(format, level);
         uint32_t slot = vx_setassoc_find(array, vx_psc_prefix_set(array, prefix), vx_tag_make(prefix, owner));
         if (slot == VX_SETASSOC_NONE) continue;
         vx_setassoc_touch(array, slot);
@@ -55,12 +61,12 @@ static inline bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], con
 }
 
 /* `absent`: a lookup of this walk has missed the entry. */
-static inline void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format, uint64_t address,
+static inline __attribute__((always_inline)) void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format, uint64_t address,
                                       uint64_t owner, const vx_psc_entry *entry, bool absent)
 {
     vx_walker_cache *cache = &caches[entry->level];
     if (!cache->exists) return;
-    uint64_t prefix = address >> format->shift[entry->level];
+    uint64_t prefix = address >> vx_psc_prefix_shift(format, entry->level);
     uint64_t value = (entry->table & VX_ENTRY_ADDRESS) | entry->flags | entry->ends << VX_PSC_ENDS_SHIFT;
     uint32_t set = vx_psc_prefix_set(&cache->array, prefix);
     if (absent)

@@ -5,8 +5,6 @@
  * 2M: an Intel second level for 4K pages holds no part of large ones, and AMD documents 1G pages held as 2M.
  *
  * NOT MODELLED: skewed arrays (Zen), coalesced entries (Zen 2 and later), prefetched translations. */
-#include <assert.h>
-
 #include "mmu_private.h"
 
 static bool holds(const vx_cfg_tlb_array *array, vx_page_size size)
@@ -56,6 +54,7 @@ static vx_status add_views(vx_tlb *tlb, vx_arena *arena, vx_page_size size, vx_m
         return vx_fail(msg, VX_ERR_INPUT, "TLB %s: %u arrays hold %s pages: must be 1, 2 or 4", tlb->config->name,
                        count, vx_page_size_name(size));
     unsigned first = (unsigned)__builtin_ctz(set);
+    tlb->first_view[size] = tlb->view_count;
     unsigned pick_shift = vx_page_shift(size) + log2_of(tlb->array[first].sets);
     uint8_t pick = 0;
     for (unsigned i = first; i < tlb->config->array_count; i++) {
@@ -93,28 +92,16 @@ vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tl
     return VX_OK;
 }
 
-vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access, uint64_t *tag)
+vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access)
 {
     vx_tlb_unit *unit = &tlb->unit;
-    tlb->cold_lookups++;
-    for (unsigned i = 0; i < unit->live_count; i++) {
-        const vx_tlb_view *view = &unit->live[i];
-        uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
-        if (slot == VX_SETASSOC_NONE) continue;
-        uint64_t value = view->array->values[slot];
-        if ((value ^ front->lane[access].want) & front->lane[access].need) {
-            tlb->counts->misses++;
-            return VX_TLB_INSUFFICIENT;
-        }
-        vx_setassoc_touch(view->array, slot);
-        *tag = view->array->keys[slot];
-        vx_tlb_unit_remember(unit, value, vx_tag_size(*tag));
+    vx_tlb_found found = vx_tlb_unit_search(unit, front, gva, access);
+    if (found == VX_TLB_HIT) {
         unit->hits_by_page[unit->last_size]++;
         tlb->cold_hits++;
-        return VX_TLB_HIT;
     }
-    tlb->counts->misses++;
-    return VX_TLB_MISS;
+    vx_tlb_count(tlb, found);
+    return found;
 }
 
 void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
@@ -146,14 +133,10 @@ static void make_live(vx_tlb *tlb, unsigned index)
 /* The view that an address of this size belongs to. */
 static const vx_tlb_view *view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
 {
-    for (unsigned i = 0; i < tlb->view_count; i++) {
-        const vx_tlb_view *view = &tlb->view[i];
-        if (view->size_bits != (uint64_t)size << VX_TAG_SIZE_SHIFT) continue;
-        if ((gva >> view->pick_shift & view->pick_mask) != view->pick) continue;
-        if (!tlb->view_live[i]) make_live(tlb, i);
-        return view;
-    }
-    return NULL;
+    unsigned first = tlb->first_view[size];
+    unsigned index = first + ((unsigned)(gva >> tlb->view[first].pick_shift) & tlb->view[first].pick_mask);
+    if (!tlb->view_live[index]) make_live(tlb, index);
+    return &tlb->view[index];
 }
 
 void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner)
@@ -161,11 +144,10 @@ void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uin
     if (tlb->installs_as[size] == VX_NOT_INSTALLED) return;
     vx_page_size held = (vx_page_size)tlb->installs_as[size];
     const vx_tlb_view *view = view_for(tlb, gva, held);
-    assert(view && "a size that installs has views, and every address belongs to one");
     uint64_t page = gva >> view->page_shift;
     uint64_t value = (hpa & VX_TLB_FRAME & ~(vx_page_bytes(held) - 1)) | flags;
-    view->guess[page % VX_TLB_GUESSES] = vx_setassoc_insert(
-        view->array, (uint32_t)page & view->set_mask, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value, NULL);
+    view->guess[page % VX_TLB_GUESSES] = vx_setassoc_insert_absent(
+        view->array, (uint32_t)page & view->set_mask, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value);
     tlb->holds_pieces |= vx_page_shift(vx_value_guest_page(value)) > vx_page_shift(held);
     vx_tlb_unit_remember(&tlb->unit, value, held);
     tlb->counts->fills_by_page[held]++;

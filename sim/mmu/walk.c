@@ -36,6 +36,15 @@ static vx_mmu_result page_fault(vx_walk *walk, uint32_t cause)
     return VX_MMU_PAGE_FAULT;
 }
 
+/* What an instance of the walk takes as constants. */
+typedef struct walk_mode {
+    vx_nested_kind nested;
+    bool wide; /* 4-level or 5-level paging */
+} walk_mode;
+
+/* The format, or NULL where it follows from the mode. */
+static inline const vx_radix *narrow(const vx_mmu *mmu, walk_mode mode) { return mode.wide ? NULL : mmu->setup.guest; }
+
 static inline vx_mmu_result nested(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf,
                                    vx_nested_kind kind)
 {
@@ -54,7 +63,7 @@ static bool start(const vx_walk *walk, uint64_t gva, guest_place *place)
 }
 
 /* Counts what a remembered table saves: whole rows above it, and the nested walk for the table itself. */
-static inline void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
+static inline __attribute__((always_inline)) void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
 {
     vx_mmu *mmu = walk->mmu;
     vx_walk_tally *tally = &mmu->tally;
@@ -74,12 +83,12 @@ static inline void skip_rows(vx_walk *walk, const vx_psc_entry *entry, bool two)
 }
 
 /* Starts at the table that a linear or combined paging-structure entry remembers. */
-static inline void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool two)
+static inline __attribute__((always_inline)) void resume(vx_walk *walk, uint64_t gva, guest_place *place, walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_entry entry;
-    if (!vx_psc_prefix_find(mmu, mmu->psc_guest, mmu->setup.guest, place->level, gva, mmu->front.owner, &entry)) return;
-    skip_rows(walk, &entry, two);
+    if (!vx_psc_prefix_find(mmu, mmu->psc_guest, narrow(mmu, mode), place->level, gva, mmu->front.owner, &entry)) return;
+    skip_rows(walk, &entry, mode.nested != VX_NESTED_NONE);
     walk->remembered = true;
     *place = (guest_place){.level = entry.level - 1,
                            .in_host = true,
@@ -89,11 +98,11 @@ static inline void resume(vx_walk *walk, uint64_t gva, guest_place *place, bool 
                            .ends = entry.ends};
 }
 
-static inline void remember_table(const vx_walk *walk, uint64_t gva, const guest_place *place, uint64_t table)
+static inline __attribute__((always_inline)) void remember_table(const vx_walk *walk, uint64_t gva, const guest_place *place, uint64_t table, walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_prefix_fill(
-        mmu->psc_guest, mmu->setup.guest, gva, mmu->front.owner,
+        mmu->psc_guest, narrow(mmu, mode), gva, mmu->front.owner,
         &(vx_psc_entry){.level = place->level + 1,
                         .table = table,
                         .flags = place->flags | (place->allowed & VX_PSC_ALLOWED) << VX_PSC_ALLOWED_SHIFT,
@@ -101,20 +110,26 @@ static inline void remember_table(const vx_walk *walk, uint64_t gva, const guest
         walk->caches);
 }
 
+static inline uint64_t offset_in(const vx_walk_setup *setup, unsigned level, uint64_t gva, walk_mode mode)
+{
+    if (mode.wide) return vx_wide_offset(level, gva);
+    return (uint64_t)vx_radix_index(setup->guest, level, gva) * setup->guest->entry_bytes;
+}
+
 /* Finds the host-physical address of the entry. A combined paging-structure entry needs the table's, so it is made here
  * and not when the entry that names the table is read. */
-static inline vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
-                                   vx_nested_kind kind)
+static inline __attribute__((always_inline)) vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
+                                   walk_mode mode)
 {
     const vx_walk_setup *setup = &walk->mmu->setup;
-    uint64_t offset = (uint64_t)vx_radix_index(setup->guest, place->level, gva) * setup->guest->entry_bytes;
+    uint64_t offset = offset_in(setup, place->level, gva, mode);
     entry->gpa = 0;
     entry->at = place->table + offset;
-    if (kind == VX_NESTED_NONE || place->in_host) return VX_MMU_DONE;
+    if (mode.nested == VX_NESTED_NONE || place->in_host) return VX_MMU_DONE;
     entry->gpa = place->table + offset;
     uint64_t use = setup->table_writes ? VX_USE_READ | VX_USE_PAGING_WRITE : VX_USE_READ;
     vx_nested_leaf leaf;
-    vx_mmu_result result = nested(walk, entry->gpa, place->level, use, &leaf, kind);
+    vx_mmu_result result = nested(walk, entry->gpa, place->level, use, &leaf, mode.nested);
     if (result != VX_MMU_DONE) return result;
     entry->at = leaf.hpa;
     place->allowed = leaf.allowed;
@@ -122,11 +137,11 @@ static inline vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *pla
     walk->verify = (leaf.entry & VX_EPT_VERIFY_PAGING) != 0;
     walk->unverified |= !(leaf.entry & VX_EPT_PAGING_WRITE);
     place->ends |= (uint64_t)leaf.level << 2 * (place->level - 1);
-    if (place->level < setup->guest_top) remember_table(walk, gva, place, leaf.hpa);
+    if (place->level < setup->guest_top) remember_table(walk, gva, place, leaf.hpa, mode);
     return VX_MMU_DONE;
 }
 
-static inline void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest_entry *entry)
+static inline __attribute__((always_inline)) void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest_entry *entry, walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     if (level == 1) vx_expect_learn(mmu->expected_guest, gva, entry->at & ~(uint64_t)(VX_PAGE_BYTES - 1));
@@ -137,17 +152,17 @@ static inline void read_entry(vx_walk *walk, uint64_t gva, unsigned level, guest
         vx_walk_skip(walk, level, VX_GUEST_COLUMN, VX_HIT_PSC, mmu->cpu->psc.hit_ticks, entry->at, entry->value);
         return;
     }
-    entry->value = vx_radix_read(mmu->setup.guest, mmu->memory, (vx_hpa){entry->at});
+    entry->value = mode.wide ? vx_physmem_read64(mmu->memory, (vx_hpa){entry->at})
+                             : vx_radix_read(mmu->setup.guest, mmu->memory, (vx_hpa){entry->at});
     vx_walk_charge(walk, level, VX_GUEST_COLUMN, entry->at, entry->value);
 }
 
 /* PAE's top entries have neither rights nor an A flag. */
 static inline bool plain(const vx_radix *format, unsigned level) { return format->bits[level] == 2; }
 
-static inline uint64_t combine(const vx_radix *format, unsigned level, uint64_t flags, uint64_t entry)
+static inline uint64_t combine(uint64_t flags, uint64_t entry)
 {
     _Static_assert(VX_PTE_W >> 1 == VX_TLB_W && VX_PTE_U >> 1 == VX_TLB_U && VX_PTE_NX >> 61 == VX_TLB_NX, "by shifts");
-    if (plain(format, level)) return flags;
     return (flags & (entry >> 1 | ~(VX_TLB_W | VX_TLB_U))) | (entry >> 61 & VX_TLB_NX);
 }
 
@@ -184,40 +199,39 @@ static inline void remember_entry(vx_mmu *mmu, unsigned level, const guest_entry
     if (mmu->psc_physical.exists && level > 1) vx_psc_physical_fill(mmu, entry->at, mmu->front.owner, entry->value);
 }
 
-static inline void step_down(const vx_walk *walk, uint64_t gva, guest_place *place, uint64_t table, vx_nested_kind kind)
+static inline __attribute__((always_inline)) void step_down(const vx_walk *walk, uint64_t gva, guest_place *place, uint64_t table, walk_mode mode)
 {
     place->table = table;
     place->in_host = false;
     place->level--;
-    if (kind == VX_NESTED_NONE) remember_table(walk, gva, place, table);
+    if (mode.nested == VX_NESTED_NONE) remember_table(walk, gva, place, table, mode);
 }
 
 /* From the root, or from a remembered table, to the entry that maps the page. */
-static inline vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
-                                    vx_nested_kind kind)
+static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
+                                    walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
-    const vx_radix *format = mmu->setup.guest;
     for (;;) {
-        vx_mmu_result result = locate(walk, gva, place, entry, kind);
+        vx_mmu_result result = locate(walk, gva, place, entry, mode);
         if (result != VX_MMU_DONE) return result;
-        read_entry(walk, gva, place->level, entry);
+        read_entry(walk, gva, place->level, entry, mode);
         if (vx_is_ordinary(&mmu->setup.guest_ordinary.table, place->level, entry->value)) {
             place->above = place->flags;
-            place->flags = combine(format, place->level, place->flags, entry->value);
+            place->flags = combine(place->flags, entry->value);
             remember_entry(mmu, place->level, entry);
-            step_down(walk, gva, place, entry->value & VX_ENTRY_ADDRESS, kind);
+            step_down(walk, gva, place, entry->value & VX_ENTRY_ADDRESS, mode);
             continue;
         }
         result = check(walk, place->level, entry);
         if (result != VX_MMU_DONE) return result;
         place->above = place->flags;
-        place->flags = combine(format, place->level, place->flags, entry->value);
+        if (mode.wide || !plain(mmu->setup.guest, place->level)) place->flags = combine(place->flags, entry->value);
         if (entry->leaf) return VX_MMU_DONE;
-        result = set_flags(walk, place, entry, VX_PTE_A, kind);
+        result = set_flags(walk, place, entry, VX_PTE_A, mode.nested);
         if (result != VX_MMU_DONE) return result;
         remember_entry(mmu, place->level, entry);
-        step_down(walk, gva, place, vx_radix_frame(format, entry->value, place->level, false), kind);
+        step_down(walk, gva, place, entry->value & VX_ENTRY_ADDRESS, mode);
     }
 }
 
@@ -283,24 +297,25 @@ static inline bool allowed_by_tables(const vx_walk *walk, const guest_place *pla
 }
 
 static inline __attribute__((always_inline)) vx_mmu_result walk_tables(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf,
-                                                                       vx_nested_kind kind)
+                                                                       walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     guest_place place;
     guest_entry entry = {0};
     if (!start(walk, gva, &place)) return page_fault(walk, 0);
-    if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, kind != VX_NESTED_NONE);
-    vx_mmu_result result = descend(walk, gva, &place, &entry, kind);
+    if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, mode);
+    vx_mmu_result result = descend(walk, gva, &place, &entry, mode);
     if (result != VX_MMU_DONE) return result;
     if (!allowed_by_tables(walk, &place, &entry)) return page_fault(walk, VX_PF_P);
     walk->rights = place.flags;
 
     vx_page_size page = (vx_page_size)mmu->setup.guest->page[place.level];
-    uint64_t frame = vx_radix_frame(mmu->setup.guest, entry.value, place.level, true);
-    result = translate_data(walk, frame | (gva & (vx_page_bytes(page) - 1)), page, leaf, kind);
+    uint64_t frame = mode.wide ? entry.value & VX_ENTRY_ADDRESS & ~(vx_page_bytes(page) - 1)
+                               : vx_radix_frame(mmu->setup.guest, entry.value, place.level, true);
+    result = translate_data(walk, frame | (gva & (vx_page_bytes(page) - 1)), page, leaf, mode.nested);
     if (result != VX_MMU_DONE) return result;
     uint64_t flags = walk->access == VX_ACCESS_STORE ? VX_PTE_A | VX_PTE_D : VX_PTE_A;
-    result = set_flags(walk, &place, &entry, flags, kind);
+    result = set_flags(walk, &place, &entry, flags, mode.nested);
     if (result != VX_MMU_DONE) return result;
     remember_entry(mmu, place.level, &entry);
     leaf->flags |= place.flags | (uint64_t)page << VX_TLB_GUEST_PAGE_SHIFT;
@@ -323,17 +338,32 @@ static inline vx_mmu_result walk_unpaged(vx_walk *walk, uint64_t gva, vx_walk_le
 
 static vx_mmu_result walk_one(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
 {
-    return walk_tables(walk, gva, leaf, VX_NESTED_NONE);
+    return walk_tables(walk, gva, leaf, (walk_mode){VX_NESTED_NONE, false});
 }
 
 static vx_mmu_result walk_ept(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
 {
-    return walk_tables(walk, gva, leaf, VX_NESTED_EPT);
+    return walk_tables(walk, gva, leaf, (walk_mode){VX_NESTED_EPT, false});
 }
 
 static vx_mmu_result walk_npt(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
 {
-    return walk_tables(walk, gva, leaf, VX_NESTED_NPT);
+    return walk_tables(walk, gva, leaf, (walk_mode){VX_NESTED_NPT, false});
+}
+
+static vx_mmu_result wide_one(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_tables(walk, gva, leaf, (walk_mode){VX_NESTED_NONE, true});
+}
+
+static vx_mmu_result wide_ept(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_tables(walk, gva, leaf, (walk_mode){VX_NESTED_EPT, true});
+}
+
+static vx_mmu_result wide_npt(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
+{
+    return walk_tables(walk, gva, leaf, (walk_mode){VX_NESTED_NPT, true});
 }
 
 static vx_mmu_result unpaged_ept(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)
@@ -346,9 +376,11 @@ static vx_mmu_result unpaged_npt(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf
     return walk_unpaged(walk, gva, leaf, VX_NESTED_NPT);
 }
 
-vx_walk_fn vx_walk_instance(vx_nested_kind nested, bool paging)
+vx_walk_fn vx_walk_instance(vx_nested_kind nested, vx_paging_mode paging)
 {
-    static const vx_walk_fn paged[] = {walk_one, walk_ept, walk_npt};
+    static const vx_walk_fn narrow_tables[] = {walk_one, walk_ept, walk_npt};
+    static const vx_walk_fn wide_tables[] = {wide_one, wide_ept, wide_npt};
     static const vx_walk_fn unpaged[] = {NULL, unpaged_ept, unpaged_npt};
-    return paging ? paged[nested] : unpaged[nested];
+    if (paging == VX_PAGING_NONE) return unpaged[nested];
+    return paging == VX_PAGING_4LEVEL || paging == VX_PAGING_5LEVEL ? wide_tables[nested] : narrow_tables[nested];
 }

@@ -101,6 +101,6 @@ void vx_ntlb_fill(vx_mmu *mmu, uint64_t gpa, const vx_nested_leaf *leaf);
 /* ---- walk.c ---- */
 
 /* The walk's instance for a mode; paging off with a second dimension is a mode of its own. */
-vx_walk_fn vx_walk_instance(vx_nested_kind nested, bool paging);
+vx_walk_fn vx_walk_instance(vx_nested_kind nested, vx_paging_mode paging);
 
 #endif

@@ -15,7 +15,14 @@ typedef struct vx_histogram {
     uint64_t most;
 } vx_histogram;
 
-void vx_histogram_add(vx_histogram *histogram, uint64_t value);
+static inline void vx_histogram_add(vx_histogram *histogram, uint64_t value)
+{
+    histogram->bin[value < VX_HISTOGRAM_BINS ? value : VX_HISTOGRAM_BINS - 1]++;
+    if (histogram->count == 0 || value < histogram->least) histogram->least = value;
+    if (value > histogram->most) histogram->most = value;
+    histogram->sum += value;
+    histogram->count++;
+}
 
 /* Adds all values of `part` to `total`. */
 void vx_histogram_merge(vx_histogram *total, const vx_histogram *part);

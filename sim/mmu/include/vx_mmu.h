@@ -109,7 +109,16 @@ typedef struct vx_mmu_translation {
 vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                             vx_mmu_fault *fault);
 
-/* The same for a shadow-stack access (SDM Vol. 3A, 4.6.1 and CET's page faults; Vol. 3C 28.2.3.2). LOAD or STORE;
+/* What a lookup in a TLB unit found. INSUFFICIENT: a translation without the rights, or clean where a store wants it
+ * dirty. */
+typedef enum vx_tlb_found { VX_TLB_MISS, VX_TLB_HIT, VX_TLB_INSUFFICIENT } vx_tlb_found;
+
+/* The rest of vx_mmu_access where vx_mmu_search has just found MISS or INSUFFICIENT in the first level. Translated
+ * modes only. */
+vx_mmu_result vx_mmu_access_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
+                                   vx_mmu_translation *translation, vx_mmu_fault *fault);
+
+/* The same as vx_mmu_access for a shadow-stack access (SDM Vol. 3A, 4.6.1 and CET's page faults; Vol. 3C 28.2.3.2). LOAD or STORE;
  * CR4.CET and CR0.WP are taken as 1. Always a walk, which looks nothing up in the TLBs and fills none. */
 vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                                          vx_mmu_fault *fault);

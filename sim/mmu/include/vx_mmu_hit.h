@@ -24,6 +24,7 @@
 #define VX_TAG_SIZE_SHIFT 1
 #define VX_TAG_CONTEXT_SHIFT 3
 #define VX_TAG_PAGE_SHIFT 19
+#define VX_TAG_OWNER (0xFFFFULL << VX_TAG_CONTEXT_SHIFT | VX_TAG_VALID)
 #define VX_TLB_FRAME 0x000FFFFFFFFFF000ULL
 
 enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES, VX_TLB_GUESSES = 512 };
@@ -45,6 +46,7 @@ typedef struct vx_tlb_unit {
     /* The last page that was found by a search or filled: the result of both. */
     uint64_t last_mask;  /* ~(bytes - 1) of the page */
     uint64_t last_value; /* frame and rights */
+    uint64_t last_owner; /* tag bits of whose it is; after a search that found it */
     uint8_t last_size;
     uint8_t live_count;
     uint64_t hits_by_page[VX_PAGE_SIZES];
@@ -99,8 +101,9 @@ static inline vx_hpa vx_tlb_unit_last_hpa(const vx_tlb_unit *unit, uint64_t gva)
     return (vx_hpa){(unit->last_value & VX_TLB_FRAME) | (gva & ~unit->last_mask)};
 }
 
-/* The search. True: found with sufficient rights; touched and remembered, not counted. */
-static inline bool vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva, vx_access access)
+/* The search. HIT: touched and remembered, not counted. */
+static inline vx_tlb_found vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva,
+                                              vx_access access)
 {
     const vx_mmu_lane *lane = &front->lane[access];
     for (unsigned i = 0; i < unit->live_count; i++) {
@@ -108,24 +111,32 @@ static inline bool vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *fro
         uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
         if (slot == VX_SETASSOC_NONE) continue;
         uint64_t value = view->array->values[slot];
-        if ((value ^ lane->want) & lane->need) return false;
+        if ((value ^ lane->want) & lane->need) return VX_TLB_INSUFFICIENT;
         vx_setassoc_touch(view->array, slot);
         vx_tlb_unit_remember(unit, value, (vx_page_size)(view->size_bits >> VX_TAG_SIZE_SHIFT));
-        return true;
+        unit->last_owner = view->array->keys[slot] & VX_TAG_OWNER;
+        return VX_TLB_HIT;
     }
-    return false;
+    return VX_TLB_MISS;
 }
 
-/* True: the first-level TLB translates the (canonical) address for this access; counted, and *hpa is the address.
- * False: nothing was counted or changed; call vx_mmu_access. `access` should be a constant. */
-static inline bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
+/* HIT: the first-level TLB translates the (canonical) address for this access; counted, and *hpa is the address.
+ * Else nothing was counted or changed; call vx_mmu_access_missed. `access` should be a constant. */
+static inline vx_tlb_found vx_mmu_search(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
 {
     vx_mmu_front *front = (vx_mmu_front *)(void *)mmu;
     vx_tlb_unit *unit = front->first[access];
-    if (!vx_tlb_unit_search(unit, front, gva, access)) return false;
+    vx_tlb_found found = vx_tlb_unit_search(unit, front, gva, access);
+    if (found != VX_TLB_HIT) return found;
     unit->hits_by_page[unit->last_size]++;
     *hpa = vx_tlb_unit_last_hpa(unit, gva);
-    return true;
+    return VX_TLB_HIT;
+}
+
+/* The same where the rest does not matter. False: call vx_mmu_access. */
+static inline bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
+{
+    return vx_mmu_search(mmu, gva, access, hpa) == VX_TLB_HIT;
 }
 
 /* The same for a loop that needs no addresses and counts by itself (vx_mmu_lane_count): true for most of what
