@@ -39,6 +39,11 @@ static void look_ahead(const vx_vcpu *v, const vx_record *record)
     }
 }
 
+static __attribute__((noinline)) vx_tlb_found search(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
+{
+    return vx_mmu_search(mmu, gva, access, hpa);
+}
+
 /* Out of line, so that the loop keeps its registers for the hits. */
 static __attribute__((noinline)) bool missed(vx_vcpu *v, uint64_t gva, vx_access access, vx_tlb_found found,
                                              const vx_record *record, vx_run *run, vx_msg *msg)
@@ -52,7 +57,7 @@ static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_re
                          vx_msg *msg)
 {
     vx_hpa hpa;
-    vx_tlb_found found = vx_mmu_search(v->mmu, gva, access, &hpa);
+    vx_tlb_found found = search(v->mmu, gva, access, &hpa);
     if (__builtin_expect(found == VX_TLB_HIT, 1))
         return how == WATCH_NOTHING || watched_hit(v, gva, access, hpa, how, run, msg);
     return missed(v, gva, access, found, record, run, msg);

@@ -108,6 +108,9 @@ vx_status vx_mmu_init(vx_mmu **out, vx_arena *arena, const vx_cfg_cpu *cpu, vx_p
     mmu->cpu = cpu;
     mmu->memory = memory;
     mmu->ledger = ledger;
+#ifdef VX_MISS_AVX2
+    mmu->simd = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+#endif
     vx_status status = check_costs(cpu, msg);
     if (status == VX_OK) vx_walk_costs_init(mmu);
     if (status == VX_OK) status = init_tlbs(mmu, arena, msg);
@@ -236,6 +239,18 @@ static bool same_but_for_cpl(const vx_mmu_control *a, const vx_mmu_control *b)
            a->shadow == b->shadow && same_ept_controls(a, b);
 }
 
+/* Lean: nothing but prefix caches may answer, and they always may. */
+static void choose_instances(vx_mmu *mmu, const vx_mmu_control *control)
+{
+    bool wide = control->paging == VX_PAGING_4LEVEL || control->paging == VX_PAGING_5LEVEL;
+    bool lean = wide && !mmu->psc_physical.exists && !mmu->ntlb.exists && !control->guest_paging_verification;
+    mmu->walk = vx_walk_instance(control->nested, control->paging);
+    mmu->miss = vx_miss_instance(control->nested, lean);
+#ifdef VX_MISS_AVX2
+    if (mmu->simd) mmu->miss = vx_miss_instance_avx2(control->nested, lean);
+#endif
+}
+
 static void set_tops(vx_mmu *mmu)
 {
     vx_walk_tally *tally = &mmu->tally;
@@ -259,7 +274,7 @@ void vx_mmu_load(vx_mmu *mmu, const vx_mmu_control *control)
     load_nested_dimension(mmu, control);
     set_tops(mmu);
     load_contexts(mmu, control);
-    mmu->walk = vx_walk_instance(control->nested, control->paging);
+    choose_instances(mmu, control);
     vx_lanes_aim(mmu);
 }
 

@@ -67,15 +67,16 @@ typedef struct vx_walk_setup {
 
 /* Accesses that all cost the same and that nobody observes are counted here alone while a walk runs: the grid, its
  * ticks and its skipped accesses follow from these when somebody asks (vx_mmu_counts_now). */
+enum { VX_TALLY_LEVELS = 8 }; /* 0 to 5, and a power of two */
 typedef struct vx_walk_tally {
     bool plain;                    /* fixed latencies without a remainder, no observer: so it may be */
     uint8_t guest_top, nested_top; /* at which the walks in it started */
     uint32_t access_ticks;         /* exposed ticks of an access */
-    uint64_t reads[VX_GRID][VX_GRID];
+    uint64_t reads[VX_GRID][VX_TALLY_LEVELS]; /* by row and level of the second dimension, or VX_GUEST_COLUMN */
     /* By the level at which what a cache saved ends: from the top level down to it, of the second dimension in one row;
      * whole guest entries. */
-    uint64_t nested_saved[VX_GRID][VX_RADIX_LEVELS_MAX + 1];
-    uint64_t guest_saved[VX_RADIX_LEVELS_MAX + 1];
+    uint64_t nested_saved[VX_GRID][VX_TALLY_LEVELS];
+    uint64_t guest_saved[VX_TALLY_LEVELS];
 } vx_walk_tally;
 
 typedef struct vx_walk vx_walk;
@@ -90,10 +91,13 @@ typedef struct vx_walk_leaf {
 
 typedef vx_mmu_result (*vx_walk_fn)(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf);
 
-/* Where the leaf table of a 2 MiB region lay when it was last walked: expect.c. */
-typedef struct vx_expected {
-    uint64_t region, table; /* table 0: nothing known */
-} vx_expected;
+/* What follows a miss in the first level, where MISS or INSUFFICIENT was found: second level, walk, fills. */
+typedef vx_mmu_result (*vx_miss_fn)(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
+                                    vx_mmu_translation *translation, vx_mmu_fault *fault);
+
+/* Where the leaf table of a 2 MiB region lay when it, or another that shares its place, was last walked; 0: nowhere.
+ * For expect.c. */
+typedef uint64_t vx_expected;
 enum { VX_EXPECTED = 4096, VX_EXPECTED_SHIFT = 21 };
 
 struct vx_mmu {
@@ -105,7 +109,9 @@ struct vx_mmu {
     bool loaded;
     bool translated; /* some dimension is on */
     vx_walk_setup setup;
-    vx_walk_fn walk; /* the instance for the mode */
+    vx_walk_fn walk; /* the instances for the mode */
+    vx_miss_fn miss;
+    bool simd; /* of those for a host with AVX2 */
     vx_walk_observer observer;
     void *observer_context;
 
@@ -139,21 +145,13 @@ struct vx_mmu {
 /* Remembers where the leaf table of the address's region lies: for expect.c. */
 static inline void vx_expect_learn(vx_expected *of, uint64_t address, uint64_t table)
 {
-    of[address >> VX_EXPECTED_SHIFT & (VX_EXPECTED - 1)] = (vx_expected){address >> VX_EXPECTED_SHIFT, table};
+    of[address >> VX_EXPECTED_SHIFT & (VX_EXPECTED - 1)] = table;
 }
 
 /* tlb.c */
 vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg);
-/* Looks up and counts; on HIT the slot is touched and remembered as the unit's last. */
-vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access);
-/* Counts a lookup outside the inline path, but for a hit's page size. */
-static inline void vx_tlb_count(vx_tlb *tlb, vx_tlb_found found)
-{
-    tlb->cold_lookups++;
-    if (found != VX_TLB_HIT) tlb->counts->misses++;
-}
-/* Installs at the unit's page size for `size`; `flags` are the value's low bits, `owner` the tag's. */
-void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner);
+/* From its first fill on a view is searched. */
+void vx_tlb_make_live(vx_tlb *tlb, unsigned index);
 /* Drops whatever the unit holds for the address: before an insufficient entry is replaced by one of another tag. */
 void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva);
 

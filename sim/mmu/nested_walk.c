@@ -3,7 +3,7 @@
  *
  * NOT MODELLED: memory types beyond their validity; the time of writing the page-modification log and of reading
  * sub-page permissions. */
-#include "walker.h"
+#include "nested_walk.h"
 
 /* ---- faults ---- */
 
@@ -81,61 +81,6 @@ static inline uint64_t denied(uint64_t use, uint64_t allowed)
     return needed & ~allowed;
 }
 
-/* ---- where a walk stands ---- */
-
-/* Read, write, fetch in both modes: what entries allow together, where none withholds anything. */
-enum { ALL_ABOVE = VX_USE_READ | VX_USE_WRITE | VX_USE_FETCH | VX_USE_FETCH_USER };
-
-/* Where a walk stands: about to read the entry of `level` in `table`. */
-typedef struct nested_place {
-    unsigned level;
-    uint64_t table;
-    uint64_t allowed; /* by the entries so far */
-} nested_place;
-
-static inline __attribute__((always_inline)) void skip_levels(vx_walk *walk, unsigned row, unsigned end, vx_walk_hit hit, uint32_t ticks)
-{
-    if (__builtin_expect(walk->mmu->tally.plain && ticks == 0, 1)) {
-        walk->mmu->tally.nested_saved[vx_grid_index(row)][end]++;
-        return;
-    }
-    for (unsigned level = walk->mmu->setup.nested_top; level >= end; level--)
-        vx_walk_skip(walk, row, level, hit, level == end ? ticks : 0, 0, 0);
-}
-
-/* Starts at the table that a guest-physical paging-structure entry remembers. */
-static inline __attribute__((always_inline)) void resume(vx_walk *walk, uint64_t gpa, unsigned row, nested_place *place)
-{
-    vx_mmu *mmu = walk->mmu;
-    vx_psc_entry entry;
-    if (!vx_psc_prefix_find(mmu, mmu->psc_nested, NULL, place->level, gpa, mmu->setup.guest_physical_owner, &entry))
-        return;
-    skip_levels(walk, row, entry.level, VX_HIT_PSC, mmu->cpu->psc.hit_ticks);
-    walk->remembered = true;
-    *place =
-        (nested_place){.level = entry.level - 1, .table = entry.table, .allowed = entry.flags >> VX_PSC_ALLOWED_SHIFT};
-}
-
-static inline bool in_walk_cache(const vx_mmu *mmu, unsigned level)
-{
-    return mmu->psc_physical.exists && (level > 1 || mmu->cpu->psc.physical_nested_leaf);
-}
-
-static inline __attribute__((always_inline)) uint64_t read_entry(vx_walk *walk, unsigned row, unsigned level, uint64_t at, uint64_t leaf_needs)
-{
-    vx_mmu *mmu = walk->mmu;
-    uint64_t entry;
-    if (walk->caches && in_walk_cache(mmu, level) &&
-        vx_psc_physical_find(mmu, at, level, mmu->setup.guest_physical_owner, leaf_needs, &entry)) {
-        walk->remembered = true;
-        vx_walk_skip(walk, row, level, VX_HIT_PSC, mmu->cpu->psc.hit_ticks, at, entry);
-        return entry;
-    }
-    entry = vx_physmem_read64(mmu->memory, (vx_hpa){at});
-    vx_walk_charge(walk, row, level, at, entry);
-    return entry;
-}
-
 /* ---- flags and the page-modification log ---- */
 
 enum { PML_ENTRIES = 512 };
@@ -164,40 +109,18 @@ static uint64_t set_flags(vx_mmu *mmu, uint64_t at, uint64_t entry, uint64_t fla
     return entry | flags;
 }
 
-/* ---- the walk ---- */
+/* ---- entries that are not ordinary ---- */
 
-static inline __attribute__((always_inline)) void remember_table(const vx_walk *walk, uint64_t gpa, uint64_t at, uint64_t entry,
-                                  const nested_place *below)
-{
-    vx_mmu *mmu = walk->mmu;
-    if (in_walk_cache(mmu, below->level + 1)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, entry);
-    vx_psc_prefix_fill(mmu->psc_nested, NULL, gpa, mmu->setup.guest_physical_owner,
-                       &(vx_psc_entry){.level = below->level + 1,
-                                       .table = below->table,
-                                       .flags = below->allowed << VX_PSC_ALLOWED_SHIFT},
-                       walk->caches);
-}
-
-static inline bool through_ntlb(const vx_mmu *mmu, unsigned row)
-{
-    return mmu->ntlb.exists && (row == VX_DATA_ROW ? mmu->cpu->ntlb.data : mmu->cpu->ntlb.tables);
-}
+/* No constant of an instance is known here. */
+static const vx_walk_mode any_mode;
 
 static inline uint64_t leaf_flags(const vx_walk_setup *setup, uint64_t use)
 {
     return setup->nested_accessed | (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE) ? setup->nested_dirty : 0);
 }
 
-static inline void remember_leaf(const vx_walk *walk, uint64_t gpa, unsigned row, uint64_t at,
-                                 const vx_nested_leaf *leaf)
-{
-    vx_mmu *mmu = walk->mmu;
-    if (in_walk_cache(mmu, leaf->level)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, leaf->entry);
-    if (through_ntlb(mmu, row)) vx_ntlb_fill(mmu, gpa, leaf);
-}
-
 /* The leaf is allowed: sets its flags, remembers it, and writes what the caller gets. */
-static void finish(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, const nested_place *place,
+static void finish(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, const vx_nested_place *place,
                    vx_nested_leaf *leaf)
 {
     vx_mmu *mmu = walk->mmu;
@@ -211,7 +134,7 @@ static void finish(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint
     leaf->size = size;
     leaf->level = (uint8_t)place->level;
     leaf->dirty = !setup->nested_flags || (leaf->entry & setup->nested_dirty);
-    remember_leaf(walk, gpa, row, at, leaf);
+    vx_nested_remember_leaf(walk, gpa, row, at, leaf, any_mode);
 }
 
 /* A page that lacks the right. A data write to a 4K page may still be allowed to its sub-page. */
@@ -234,7 +157,7 @@ static vx_mmu_result without_right(vx_walk *walk, uint64_t gpa, unsigned row, ui
 
 /* The entry that maps the page. */
 static vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t above,
-                                const nested_place *place, uint64_t entry, vx_nested_leaf *leaf, bool npt)
+                                const vx_nested_place *place, uint64_t entry, vx_nested_leaf *leaf, bool npt)
 {
     vx_mmu *mmu = walk->mmu;
     const vx_walk_setup *setup = &mmu->setup;
@@ -252,30 +175,11 @@ static vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use
     return VX_MMU_DONE;
 }
 
-/* The same for an ordinary one that stays as it is: all that `end` finds out is known. */
-static inline __attribute__((always_inline)) bool ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_t use, uint64_t leaf_needs,
-                                const nested_place *place, uint64_t entry, vx_nested_leaf *leaf)
-{
-    const vx_walk_setup *setup = &walk->mmu->setup;
-    unsigned level = place->level;
-    if (!vx_is_ordinary(&setup->nested_ordinary.leaf, level, entry) || (entry & leaf_needs) != leaf_needs ||
-        place->allowed != ALL_ABOVE || (use & VX_USE_SHADOW_STACK))
-        return false;
-    *leaf = (vx_nested_leaf){.hpa = (entry & setup->nested_frame[level]) | (gpa & (setup->nested_page[level] - 1)),
-                             .entry = entry,
-                             .allowed = ALL_ABOVE | VX_USE_PAGING_WRITE,
-                             .size = (vx_page_size)setup->nested->page[level],
-                             .level = (uint8_t)level,
-                             .dirty = !setup->nested_flags || (entry & setup->nested_dirty)};
-    return true;
-}
-
-/* Any other entry. True: the walk ends here, with *result. */
-static __attribute__((noinline)) bool unusual(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at,
-                                              uint64_t entry, nested_place *place, vx_nested_leaf *leaf, bool npt,
-                                              vx_mmu_result *result)
+bool vx_nested_unusual(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t entry,
+                       vx_nested_place *place, vx_nested_leaf *leaf, vx_mmu_result *result)
 {
     vx_mmu *mmu = walk->mmu;
+    bool npt = mmu->control.nested == VX_NESTED_NPT;
     const vx_walk_setup *setup = &mmu->setup;
     const vx_reserved_bits *reserved = &setup->nested_reserved;
     unsigned level = place->level;
@@ -296,59 +200,25 @@ static __attribute__((noinline)) bool unusual(vx_walk *walk, uint64_t gpa, unsig
         entry = set_flags(mmu, at, entry, setup->nested_accessed);
         place->table = vx_radix_frame(setup->nested, entry, level, false);
         place->level--;
-        remember_table(walk, gpa, at, entry, place);
+        vx_nested_remember_table(walk, gpa, at, entry, place, any_mode);
         return false;
     }
     return true;
 }
 
-static inline __attribute__((always_inline)) vx_mmu_result descend(vx_walk *walk, uint64_t gpa, unsigned row,
-                                                                   uint64_t use, vx_nested_leaf *leaf, bool npt)
+vx_mmu_result vx_nested_beyond(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use)
 {
-    vx_mmu *mmu = walk->mmu;
-    const vx_walk_setup *setup = &mmu->setup;
-    bool writes = (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE)) != 0;
-    uint64_t leaf_needs = setup->nested_flags && writes ? setup->nested_dirty : 0;
-    nested_place place = {.level = setup->nested_top, .table = mmu->control.nested_root, .allowed = ALL_ABOVE};
-    if (walk->caches && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gpa, row, &place);
-    for (;;) {
-        uint64_t at = place.table + vx_wide_offset(place.level, gpa);
-        if (place.level == 1) vx_expect_learn(mmu->expected_nested, gpa, place.table);
-        uint64_t entry = read_entry(walk, row, place.level, at, leaf_needs);
-        if (vx_is_ordinary(&setup->nested_ordinary.table, place.level, entry)) {
-            place.table = entry & VX_ENTRY_ADDRESS;
-            place.level--;
-            remember_table(walk, gpa, at, entry, &place);
-            continue;
-        }
-        if (ordinary_end(walk, gpa, use, leaf_needs, &place, entry, leaf)) {
-            remember_leaf(walk, gpa, row, at, leaf);
-            return VX_MMU_DONE;
-        }
-        vx_mmu_result result;
-        if (unusual(walk, gpa, row, use, at, entry, &place, leaf, npt, &result)) return result;
-    }
+    return violation(walk, gpa, row, use, 0, 0, false);
 }
 
-static inline bool answered_by_ntlb(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf)
-{
-    vx_mmu *mmu = walk->mmu;
-    if (!walk->caches || !through_ntlb(mmu, row) || !vx_ntlb_find(mmu, gpa, use, leaf)) return false;
-    walk->remembered = true;
-    skip_levels(walk, row, leaf->level, VX_HIT_NTLB, mmu->cpu->ntlb.hit_ticks);
-    return true;
-}
+/* ---- instances ---- */
 
 vx_mmu_result vx_nested_ept(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf)
 {
-    /* Four levels translate 48 bits; an address beyond them is a violation, of no entry (SDM Vol. 3C, 28.2.2). */
-    if (walk->mmu->setup.nested_top == 4 && gpa >> 48) return violation(walk, gpa, row, use, 0, 0, false);
-    if (answered_by_ntlb(walk, gpa, row, use, leaf)) return VX_MMU_DONE;
-    return descend(walk, gpa, row, use, leaf, false);
+    return vx_nested_walk(walk, gpa, row, use, leaf, (vx_walk_mode){.nested = VX_NESTED_EPT});
 }
 
 vx_mmu_result vx_nested_npt(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf)
 {
-    if (answered_by_ntlb(walk, gpa, row, use, leaf)) return VX_MMU_DONE;
-    return descend(walk, gpa, row, use, leaf, true);
+    return vx_nested_walk(walk, gpa, row, use, leaf, (vx_walk_mode){.nested = VX_NESTED_NPT});
 }

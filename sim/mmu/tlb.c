@@ -92,18 +92,6 @@ vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tl
     return VX_OK;
 }
 
-vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, vx_access access)
-{
-    vx_tlb_unit *unit = &tlb->unit;
-    vx_tlb_found found = vx_tlb_unit_search(unit, front, gva, access);
-    if (found == VX_TLB_HIT) {
-        unit->hits_by_page[unit->last_size]++;
-        tlb->cold_hits++;
-    }
-    vx_tlb_count(tlb, found);
-    return found;
-}
-
 void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
 {
     vx_tlb_unit *unit = &tlb->unit;
@@ -118,7 +106,7 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
 }
 
 /* From its first fill on a view is searched; the views stay in order of size, whatever the order of the fills. */
-static void make_live(vx_tlb *tlb, unsigned index)
+void vx_tlb_make_live(vx_tlb *tlb, unsigned index)
 {
     vx_tlb_unit *unit = &tlb->unit;
     unsigned at = 0;
@@ -128,27 +116,4 @@ static void make_live(vx_tlb *tlb, unsigned index)
     unit->live_count++;
     tlb->view_live[index] = 1;
     vx_lanes_aim(tlb->mmu);
-}
-
-/* The view that an address of this size belongs to. */
-static const vx_tlb_view *view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
-{
-    unsigned first = tlb->first_view[size];
-    unsigned index = first + ((unsigned)(gva >> tlb->view[first].pick_shift) & tlb->view[first].pick_mask);
-    if (!tlb->view_live[index]) make_live(tlb, index);
-    return &tlb->view[index];
-}
-
-void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner)
-{
-    if (tlb->installs_as[size] == VX_NOT_INSTALLED) return;
-    vx_page_size held = (vx_page_size)tlb->installs_as[size];
-    const vx_tlb_view *view = view_for(tlb, gva, held);
-    uint64_t page = gva >> view->page_shift;
-    uint64_t value = (hpa & VX_TLB_FRAME & ~(vx_page_bytes(held) - 1)) | flags;
-    view->guess[page % VX_TLB_GUESSES] = vx_setassoc_insert_absent(
-        view->array, (uint32_t)page & view->set_mask, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value);
-    tlb->holds_pieces |= vx_page_shift(vx_value_guest_page(value)) > vx_page_shift(held);
-    vx_tlb_unit_remember(&tlb->unit, value, held);
-    tlb->counts->fills_by_page[held]++;
 }

@@ -120,7 +120,7 @@ static void settle_saved(vx_mmu *mmu)
     for (unsigned row = 0; row < VX_GRID; row++)
         for (unsigned end = 1; end <= VX_RADIX_LEVELS_MAX; end++)
             for (unsigned level = end; level <= tally->nested_top; level++)
-                skipped[row][vx_grid_index(level)] += tally->nested_saved[row][end];
+                skipped[vx_grid_index(row)][vx_grid_index(level)] += tally->nested_saved[row][end];
     for (unsigned end = 1; end <= VX_RADIX_LEVELS_MAX; end++)
         for (unsigned level = end; level <= tally->guest_top; level++)
             skipped[vx_grid_index(level)][vx_grid_index(VX_GUEST_COLUMN)] += tally->guest_saved[end];
@@ -132,8 +132,9 @@ void vx_tally_settle(vx_mmu *mmu)
     settle_saved(mmu);
     for (unsigned row = 0; row < VX_GRID; row++)
         for (unsigned column = 0; column < VX_GRID; column++) {
-            mmu->counts.accesses[row][column] += tally->reads[row][column];
-            mmu->counts.ticks[row][column] += tally->reads[row][column] * tally->access_ticks;
+            uint64_t reads = tally->reads[row][column];
+            mmu->counts.accesses[vx_grid_index(row)][vx_grid_index(column)] += reads;
+            mmu->counts.ticks[vx_grid_index(row)][vx_grid_index(column)] += reads * tally->access_ticks;
         }
     *tally = (vx_walk_tally){.plain = tally->plain,
                              .guest_top = tally->guest_top,

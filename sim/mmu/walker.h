@@ -23,6 +23,16 @@ struct vx_walk {
     vx_mmu_fault fault;
 };
 
+/* What an instance of the walks takes as constants. */
+typedef struct vx_walk_mode {
+    vx_nested_kind nested;
+    bool wide; /* first dimension: 4-level or 5-level paging */
+    bool lean; /* prefix caches or none, which may answer: no page-walk cache, no nested TLB, no guest-paging
+                  verification */
+} vx_walk_mode;
+
+#define VX_INLINE static inline __attribute__((always_inline))
+
 enum { VX_DATA_ROW = 0, VX_GUEST_COLUMN = 0 }; /* as levels: see vx_walk_access */
 
 static inline unsigned vx_grid_index(unsigned level) { return 5 - level; }
@@ -38,7 +48,7 @@ static inline void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, 
         vx_walk_charge_told(walk, row, column, at, entry);
         return;
     }
-    tally->reads[vx_grid_index(row)][vx_grid_index(column)]++;
+    tally->reads[row][column]++;
     walk->tallied[column == VX_GUEST_COLUMN]++;
 }
 /* The walk ends: charges what was tallied. Returns how many accesses it made. */
@@ -68,7 +78,7 @@ typedef struct vx_nested_leaf {
     bool dirty;    /* its D flag is set, or none is kept */
 } vx_nested_leaf;
 
-/* Translates a guest-physical address for the use (VX_USE bits); `row` is the guest level, or VX_DATA_ROW. */
+/* vx_nested_walk of nested_walk.h, out of line. */
 vx_mmu_result vx_nested_ept(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf);
 vx_mmu_result vx_nested_npt(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf);
 /* The fault of a use that the page does not allow, where all entries were present. */
@@ -97,6 +107,16 @@ void vx_psc_physical_fill(vx_mmu *mmu, uint64_t at, uint64_t owner, uint64_t ent
 
 bool vx_ntlb_find(vx_mmu *mmu, uint64_t gpa, uint64_t use, vx_nested_leaf *leaf);
 void vx_ntlb_fill(vx_mmu *mmu, uint64_t gpa, const vx_nested_leaf *leaf);
+
+/* ---- mmu_access.c ---- */
+
+/* Drops what a fault drops. `linear`: of a walk of a linear address. */
+void vx_drop_faulted(vx_mmu *mmu, vx_mmu_result result, const vx_mmu_fault *fault, bool linear);
+
+/* ---- miss.c, and the same compiled for AVX2 ---- */
+
+vx_miss_fn vx_miss_instance(vx_nested_kind nested, bool lean);
+vx_miss_fn vx_miss_instance_avx2(vx_nested_kind nested, bool lean);
 
 /* ---- walk.c ---- */
 

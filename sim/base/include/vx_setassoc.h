@@ -10,6 +10,9 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 
 #include "vx_arena.h"
 #include "vx_status.h"
@@ -42,20 +45,54 @@ vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries
  * that counts. The array is empty; the caller keeps the clock. */
 void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock);
 
+/* ---- four ways at a time: files that are compiled for AVX2 have it in a few instructions ---- */
+
+/* Which of four words are `key`: bit i for word i. */
+static inline unsigned vx_setassoc_match4(const uint64_t *words, uint64_t key)
+{
+#ifdef __AVX2__
+    __m256i equal = _mm256_cmpeq_epi64(_mm256_loadu_si256((const __m256i *)(const void *)words),
+                                       _mm256_set1_epi64x((long long)key));
+    return (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(equal));
+#else
+    if (words[0] == key) return 1;
+    if (words[1] == key) return 2;
+    if (words[2] == key) return 4;
+    return words[3] == key ? 8 : 0;
+#endif
+}
+
+#ifdef __AVX2__
+/* The lower of each pair of words, none of which is 2^63 or more. */
+static inline __m256i vx_setassoc_lower(__m256i a, __m256i b)
+{
+    return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(a, b));
+}
+#endif
+
+/* The first of `count` words that is `key`, or VX_SETASSOC_NONE. */
+static inline uint32_t vx_setassoc_find_in(const uint64_t *words, size_t count, uint64_t key)
+{
+    size_t at = 0;
+    if (count == 4) { /* most arrays */
+        unsigned match = vx_setassoc_match4(words, key);
+        return match ? (uint32_t)__builtin_ctz(match) : VX_SETASSOC_NONE;
+    }
+    for (; at + 4 <= count; at += 4) {
+        unsigned match = vx_setassoc_match4(words + at, key);
+        if (match) return (uint32_t)at + (uint32_t)__builtin_ctz(match);
+    }
+    for (; at < count; at++)
+        if (words[at] == key) return (uint32_t)at;
+    return VX_SETASSOC_NONE;
+}
+
 /* The slot (set x ways + way) that holds `key`, or VX_SETASSOC_NONE. Changes nothing. O(ways). */
 static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, uint64_t key)
 {
     uint32_t first = set * array->ways;
-    const uint64_t *keys = array->keys + first;
-    if (array->ways == 4) { /* most arrays: without a loop */
-        if (keys[0] == key) return first;
-        if (keys[1] == key) return first + 1;
-        if (keys[2] == key) return first + 2;
-        return keys[3] == key ? first + 3 : VX_SETASSOC_NONE;
-    }
-    for (uint32_t way = 0; way < array->ways; way++)
-        if (keys[way] == key) return first + way;
-    return VX_SETASSOC_NONE;
+    uint32_t way = vx_setassoc_find_in(array->keys + first, array->ways, key);
+    return way == VX_SETASSOC_NONE ? VX_SETASSOC_NONE : first + way;
 }
 
 /* Points every tree node on the way's path away from it. */
@@ -76,30 +113,37 @@ static inline void vx_setassoc_touch(vx_setassoc *array, uint32_t slot)
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key);
 
 /* LRU: the slot of the set that an insertion takes. The first of the least stamps: an empty way, lowest first, or else
- * the least recently used. Selects without branches, for these would be mispredicted at each new least. */
+ * the least recently used. The least is selected without branches, for these would be mispredicted at each new one. */
 static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t set)
 {
     uint32_t first = set * array->ways;
     const uint64_t *stamps = array->stamps + first;
-    if (array->ways == 4) {
+    size_t ways = array->ways, way = 1;
+    if (ways == 4) {
         uint32_t low = stamps[1] < stamps[0], high = stamps[3] < stamps[2] ? 3 : 2;
         return first + (stamps[high] < stamps[low] ? high : low);
     }
-    uint32_t victim = 0;
     uint64_t least = stamps[0];
-    for (uint32_t way = 1; way < array->ways; way++) {
-        uint64_t stamp = stamps[way];
-        victim = stamp < least ? way : victim;
-        least = stamp < least ? stamp : least;
+#ifdef __AVX2__
+    if (ways % 4 == 0) {
+        __m256i low = _mm256_loadu_si256((const __m256i *)(const void *)stamps);
+        for (way = 4; way < ways; way += 4)
+            low = vx_setassoc_lower(low, _mm256_loadu_si256((const __m256i *)(const void *)(stamps + way)));
+        low = vx_setassoc_lower(low, _mm256_permute4x64_epi64(low, 0x4E)); /* halves changed over */
+        low = vx_setassoc_lower(low, _mm256_shuffle_epi32(low, 0x4E));     /* pairs */
+        least = (uint64_t)_mm256_extract_epi64(low, 0);
     }
-    return first + victim;
+#endif
+    for (; way < ways; way++) least = stamps[way] < least ? stamps[way] : least;
+    return first + vx_setassoc_find_in(stamps, ways, least);
 }
 
 /* PLRU: the same. */
 uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
 
 /* vx_setassoc_insert of a key that the set is known not to hold (a lookup has just missed). */
-static inline uint32_t vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
+static inline __attribute__((always_inline)) uint32_t
+vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
 {
     bool lru = array->policy == VX_REPLACE_LRU;
     uint32_t slot = lru ? vx_setassoc_lru_victim(array, set) : vx_setassoc_plru_victim(array, set);

@@ -75,7 +75,7 @@ typedef struct vx_mmu_front {
 } vx_mmu_front;
 
 /* The slot that holds the address's translation, whatever its rights, or VX_SETASSOC_NONE. Changes nothing. */
-static inline uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva, uint64_t owner, uint64_t global_owner)
+static inline __attribute__((always_inline)) uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva, uint64_t owner, uint64_t global_owner)
 {
     if ((gva >> view->pick_shift & view->pick_mask) != view->pick) return VX_SETASSOC_NONE;
     uint64_t page = gva >> view->page_shift;
@@ -83,10 +83,14 @@ static inline uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva, u
     const uint64_t *keys = view->array->keys;
     uint32_t *guess = &view->guess[page % VX_TLB_GUESSES];
     if ((keys[*guess] == (tag | owner)) | (keys[*guess] == (tag | global_owner))) return *guess;
-    uint32_t first = ((uint32_t)page & view->set_mask) * view->array->ways;
-    for (uint32_t slot = first; slot < first + view->array->ways; slot++)
-        if ((keys[slot] == (tag | owner)) | (keys[slot] == (tag | global_owner))) return *guess = slot;
-    return VX_SETASSOC_NONE;
+    uint32_t set = (uint32_t)page & view->set_mask;
+    uint32_t slot = vx_setassoc_find(view->array, set, tag | owner);
+    if (owner != global_owner) { /* the lower way, where both are there */
+        uint32_t global = vx_setassoc_find(view->array, set, tag | global_owner);
+        if (global < slot) slot = global;
+    }
+    if (slot != VX_SETASSOC_NONE) *guess = slot;
+    return slot;
 }
 
 static inline void vx_tlb_unit_remember(vx_tlb_unit *unit, uint64_t value, vx_page_size size)
@@ -102,8 +106,8 @@ static inline vx_hpa vx_tlb_unit_last_hpa(const vx_tlb_unit *unit, uint64_t gva)
 }
 
 /* The search. HIT: touched and remembered, not counted. */
-static inline vx_tlb_found vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva,
-                                              vx_access access)
+static inline __attribute__((always_inline)) vx_tlb_found
+vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva, vx_access access)
 {
     const vx_mmu_lane *lane = &front->lane[access];
     for (unsigned i = 0; i < unit->live_count; i++) {
