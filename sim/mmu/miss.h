@@ -56,8 +56,7 @@ VX_INLINE vx_mmu_translation vx_last_of(const vx_tlb *tlb, uint64_t gva)
 VX_INLINE void vx_fill_from_second(vx_tlb *first, const vx_tlb *second, uint64_t gva)
 {
     vx_mmu_translation found = vx_last_of(second, gva);
-    vx_tlb_fill(first, gva, found.hpa.v, found.page, second->unit.last_value & VX_TLB_FLAGS,
-                second->unit.last_owner);
+    vx_tlb_fill(first, gva, found.hpa.v, found.page, second->unit.last_value & VX_TLB_FLAGS, second->unit.last_owner);
 }
 
 /* A first-level miss asks the second level before anything else, so the time of that lookup is spent whether it hits or

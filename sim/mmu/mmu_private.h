@@ -13,7 +13,8 @@
 
 enum { VX_NOT_INSTALLED = 0xFF, VX_ARRAYS_MAX = VX_CFG_TLBS * VX_CFG_TLB_ARRAYS + 16 };
 
-/* Tables of 512 8-byte entries in every level, which is all but 32-bit and PAE paging: index arithmetic by constants. */
+/* Tables of 512 8-byte entries in every level, which is all but 32-bit and PAE paging: index arithmetic by constants.
+ */
 static inline unsigned vx_wide_shift(unsigned level) { return 3 + 9 * level; }
 static inline uint64_t vx_wide_offset(unsigned level, uint64_t address) { return address >> 9 * level & 0xFF8; }
 
@@ -26,7 +27,7 @@ typedef struct vx_tlb {
     vx_tlb_view view[VX_TLB_LIVE_MAX]; /* every view there is; `unit.live` holds those that were filled */
     uint8_t view_live[VX_TLB_LIVE_MAX];
     uint8_t view_count;
-    uint8_t first_view[VX_PAGE_SIZES]; /* of those that hold a size; `pick` counts from it */
+    uint8_t first_view[VX_PAGE_SIZES];  /* of those that hold a size; `pick` counts from it */
     uint8_t installs_as[VX_PAGE_SIZES]; /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
     bool holds_pieces;                  /* an entry smaller than its first-dimension page was ever filled */
     uint64_t cold_lookups;              /* by vx_mmu_access */
@@ -69,9 +70,9 @@ typedef struct vx_walk_setup {
  * ticks and its skipped accesses follow from these when somebody asks (vx_mmu_counts_now). */
 enum { VX_TALLY_LEVELS = 8 }; /* 0 to 5, and a power of two */
 typedef struct vx_walk_tally {
-    bool plain;                    /* fixed latencies without a remainder, no observer: so it may be */
-    uint8_t guest_top, nested_top; /* at which the walks in it started */
-    uint32_t access_ticks;         /* exposed ticks of an access */
+    bool plain;                               /* fixed latencies without a remainder, no observer: so it may be */
+    uint8_t guest_top, nested_top;            /* at which the walks in it started */
+    uint32_t access_ticks;                    /* exposed ticks of an access */
     uint64_t reads[VX_GRID][VX_TALLY_LEVELS]; /* by row and level of the second dimension, or VX_GUEST_COLUMN */
     /* By the level at which what a cache saved ends: from the top level down to it, of the second dimension in one row;
      * whole guest entries. */

@@ -157,7 +157,7 @@ static vx_mmu_result without_right(vx_walk *walk, uint64_t gpa, unsigned row, ui
 
 /* The entry that maps the page. */
 static vx_mmu_result end(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t above,
-                                const vx_nested_place *place, uint64_t entry, vx_nested_leaf *leaf, bool npt)
+                         const vx_nested_place *place, uint64_t entry, vx_nested_leaf *leaf, bool npt)
 {
     vx_mmu *mmu = walk->mmu;
     const vx_walk_setup *setup = &mmu->setup;

@@ -38,8 +38,8 @@ VX_INLINE void vx_nested_resume(vx_walk *walk, uint64_t gpa, unsigned row, vx_ne
         return;
     vx_nested_skip(walk, row, entry.level, VX_HIT_PSC, mmu->cpu->psc.hit_ticks);
     walk->remembered = true;
-    *place =
-        (vx_nested_place){.level = entry.level - 1, .table = entry.table, .allowed = entry.flags >> VX_PSC_ALLOWED_SHIFT};
+    *place = (vx_nested_place){
+        .level = entry.level - 1, .table = entry.table, .allowed = entry.flags >> VX_PSC_ALLOWED_SHIFT};
 }
 
 VX_INLINE bool vx_in_walk_cache(const vx_mmu *mmu, unsigned level, vx_walk_mode mode)
@@ -47,8 +47,8 @@ VX_INLINE bool vx_in_walk_cache(const vx_mmu *mmu, unsigned level, vx_walk_mode 
     return !mode.lean && mmu->psc_physical.exists && (level > 1 || mmu->cpu->psc.physical_nested_leaf);
 }
 
-VX_INLINE uint64_t vx_nested_read(vx_walk *walk, unsigned row, unsigned level, uint64_t at,
-                                     uint64_t leaf_needs, vx_walk_mode mode)
+VX_INLINE uint64_t vx_nested_read(vx_walk *walk, unsigned row, unsigned level, uint64_t at, uint64_t leaf_needs,
+                                  vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     uint64_t entry;
@@ -67,7 +67,8 @@ VX_INLINE void vx_nested_remember_table(const vx_walk *walk, uint64_t gpa, uint6
                                         const vx_nested_place *below, vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
-    if (vx_in_walk_cache(mmu, below->level + 1, mode)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, entry);
+    if (vx_in_walk_cache(mmu, below->level + 1, mode))
+        vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, entry);
     vx_psc_prefix_fill(mmu->psc_nested, NULL, gpa, mmu->setup.guest_physical_owner,
                        &(vx_psc_entry){.level = below->level + 1,
                                        .table = below->table,
@@ -84,13 +85,14 @@ VX_INLINE void vx_nested_remember_leaf(const vx_walk *walk, uint64_t gpa, unsign
                                        const vx_nested_leaf *leaf, vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
-    if (vx_in_walk_cache(mmu, leaf->level, mode)) vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, leaf->entry);
+    if (vx_in_walk_cache(mmu, leaf->level, mode))
+        vx_psc_physical_fill(mmu, at, mmu->setup.guest_physical_owner, leaf->entry);
     if (vx_through_ntlb(mmu, row, mode)) vx_ntlb_fill(mmu, gpa, leaf);
 }
 
 /* An ordinary entry that maps the page and stays as it is: all that there is to find out is known. */
 VX_INLINE bool vx_nested_ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_t use, uint64_t leaf_needs,
-                                const vx_nested_place *place, uint64_t entry, vx_nested_leaf *leaf)
+                                      const vx_nested_place *place, uint64_t entry, vx_nested_leaf *leaf)
 {
     const vx_walk_setup *setup = &walk->mmu->setup;
     unsigned level = place->level;
@@ -110,16 +112,15 @@ VX_INLINE bool vx_nested_ordinary_end(const vx_walk *walk, uint64_t gpa, uint64_
 bool vx_nested_unusual(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, uint64_t at, uint64_t entry,
                        vx_nested_place *place, vx_nested_leaf *leaf, vx_mmu_result *result);
 
-VX_INLINE vx_mmu_result vx_nested_descend(vx_walk *walk, uint64_t gpa, unsigned row,
-                                                                   uint64_t use, vx_nested_leaf *leaf, vx_walk_mode mode)
+VX_INLINE vx_mmu_result vx_nested_descend(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf,
+                                          vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     const vx_walk_setup *setup = &mmu->setup;
     bool writes = (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE)) != 0;
     uint64_t leaf_needs = setup->nested_flags && writes ? setup->nested_dirty : 0;
     vx_nested_place place = {.level = setup->nested_top, .table = mmu->control.nested_root, .allowed = VX_ALLOWED_ALL};
-    if ((mode.lean || walk->caches) && mmu->cpu->psc.kind == VX_PSC_PREFIX)
-        vx_nested_resume(walk, gpa, row, &place);
+    if ((mode.lean || walk->caches) && mmu->cpu->psc.kind == VX_PSC_PREFIX) vx_nested_resume(walk, gpa, row, &place);
     for (;;) {
         uint64_t at = place.table + vx_wide_offset(place.level, gpa);
         if (place.level == 1) vx_expect_learn(mmu->expected_nested, gpa, place.table);

@@ -45,10 +45,12 @@ void vx_ordinary_nested(const vx_radix *format, const vx_mmu_control *control, c
     none(ordinary);
     for (unsigned level = 1; level <= format->top; level++) {
         bool large = may_be_large(format, level);
-        if (level > 1) set(&ordinary->table, level, wanted, unwanted | reserved->table[level] | (large ? format->large : 0));
+        if (level > 1)
+            set(&ordinary->table, level, wanted, unwanted | reserved->table[level] | (large ? format->large : 0));
         if (level > 1 && !large) continue;
         uint64_t leaf = wanted | (large ? format->large : 0) | (npt ? 0 : EPT_WRITE_BACK);
-        uint64_t clear = unwanted | reserved->leaf[level] | (npt ? 0 : (EPT_TYPE & ~EPT_WRITE_BACK) | VX_EPT_SHADOW_STACK);
+        uint64_t clear =
+            unwanted | reserved->leaf[level] | (npt ? 0 : (EPT_TYPE & ~EPT_WRITE_BACK) | VX_EPT_SHADOW_STACK);
         set(&ordinary->leaf, level, leaf, clear);
     }
 }

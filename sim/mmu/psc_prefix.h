@@ -35,8 +35,10 @@ static inline uint32_t vx_psc_prefix_set(const vx_setassoc *array, uint64_t pref
 }
 
 /* The longest remembered prefix of the address in the caches of one dimension; counts a lookup. */
-static inline __attribute__((always_inline)) bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[], const vx_radix *format, unsigned top,
-                                      uint64_t address, uint64_t owner, vx_psc_entry *entry)
+static inline __attribute__((always_inline)) bool vx_psc_prefix_find(vx_mmu *mmu, vx_walker_cache caches[],
+                                                                     const vx_radix *format, unsigned top,
+                                                                     uint64_t address, uint64_t owner,
+                                                                     vx_psc_entry *entry)
 {
     bool any = false;
     for (unsigned level = 2; level <= top; level++) {
@@ -61,8 +63,9 @@ static inline __attribute__((always_inline)) bool vx_psc_prefix_find(vx_mmu *mmu
 }
 
 /* `absent`: a lookup of this walk has missed the entry. */
-static inline __attribute__((always_inline)) void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format, uint64_t address,
-                                      uint64_t owner, const vx_psc_entry *entry, bool absent)
+static inline __attribute__((always_inline)) void vx_psc_prefix_fill(vx_walker_cache caches[], const vx_radix *format,
+                                                                     uint64_t address, uint64_t owner,
+                                                                     const vx_psc_entry *entry, bool absent)
 {
     vx_walker_cache *cache = &caches[entry->level];
     if (!cache->exists) return;

@@ -1,10 +1,10 @@
 /* Instances of the page walk (walk.h) for every mode. The lean ones are inline in miss.c. */
 #include "walk.h"
 
-#define INSTANCE(name, body, ...)                                                    \
-    static vx_mmu_result name(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)       \
-    {                                                                                \
-        return body(walk, gva, leaf, (vx_walk_mode){__VA_ARGS__});                   \
+#define INSTANCE(name, body, ...)                                                                                      \
+    static vx_mmu_result name(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf)                                         \
+    {                                                                                                                  \
+        return body(walk, gva, leaf, (vx_walk_mode){__VA_ARGS__});                                                     \
     }
 
 INSTANCE(narrow_one, vx_walk_tables, .nested = VX_NESTED_NONE)

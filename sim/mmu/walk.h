@@ -87,7 +87,8 @@ VX_INLINE void resume(vx_walk *walk, uint64_t gva, guest_place *place, vx_walk_m
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_entry entry;
-    if (!vx_psc_prefix_find(mmu, mmu->psc_guest, narrow(mmu, mode), place->level, gva, mmu->front.owner, &entry)) return;
+    if (!vx_psc_prefix_find(mmu, mmu->psc_guest, narrow(mmu, mode), place->level, gva, mmu->front.owner, &entry))
+        return;
     skip_rows(walk, &entry, mode.nested != VX_NESTED_NONE);
     walk->remembered = true;
     *place = (guest_place){.level = entry.level - 1,
@@ -98,7 +99,8 @@ VX_INLINE void resume(vx_walk *walk, uint64_t gva, guest_place *place, vx_walk_m
                            .ends = entry.ends};
 }
 
-VX_INLINE void remember_table(const vx_walk *walk, uint64_t gva, const guest_place *place, uint64_t table, vx_walk_mode mode)
+VX_INLINE void remember_table(const vx_walk *walk, uint64_t gva, const guest_place *place, uint64_t table,
+                              vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     vx_psc_prefix_fill(
@@ -118,8 +120,7 @@ VX_INLINE uint64_t offset_in(const vx_walk_setup *setup, unsigned level, uint64_
 
 /* Finds the host-physical address of the entry. A combined paging-structure entry needs the table's, so it is made here
  * and not when the entry that names the table is read. */
-VX_INLINE vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
-                                   vx_walk_mode mode)
+VX_INLINE vx_mmu_result locate(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry, vx_walk_mode mode)
 {
     const vx_walk_setup *setup = &walk->mmu->setup;
     uint64_t offset = offset_in(setup, place->level, gva, mode);
@@ -172,7 +173,8 @@ VX_INLINE vx_mmu_result check(vx_walk *walk, unsigned level, guest_entry *entry,
     const vx_mmu *mmu = walk->mmu;
     const vx_walk_setup *setup = &mmu->setup;
     if (!(entry->value & VX_PTE_P)) return page_fault(walk, 0);
-    bool large = mode.wide || mmu->control.paging != VX_PAGING_32BIT || mmu->control.pse; /* without PSE bit 7 is ignored */
+    bool large =
+        mode.wide || mmu->control.paging != VX_PAGING_32BIT || mmu->control.pse; /* without PSE bit 7 is ignored */
     entry->leaf = level == 1 || (large && vx_radix_is_leaf(setup->guest, level, entry->value));
     uint64_t reserved = entry->leaf ? setup->guest_reserved.leaf[level] : setup->guest_reserved.table[level];
     return entry->value & reserved ? page_fault(walk, VX_PF_P | VX_PF_RSVD) : VX_MMU_DONE;
@@ -181,7 +183,7 @@ VX_INLINE vx_mmu_result check(vx_walk *walk, unsigned level, guest_entry *entry,
 /* SDM Vol. 3A, 4.8. The update is a write to the guest's page, which the second dimension must allow (Vol. 3C,
  * 28.2.3.2; reported as a read and a write). */
 VX_INLINE vx_mmu_result set_flags(vx_walk *walk, const guest_place *place, guest_entry *entry, uint64_t flags,
-                                      vx_nested_kind kind)
+                                  vx_nested_kind kind)
 {
     vx_mmu *mmu = walk->mmu;
     if ((entry->value & flags) == flags || plain(mmu->setup.guest, place->level)) return VX_MMU_DONE;
@@ -196,7 +198,8 @@ VX_INLINE vx_mmu_result set_flags(vx_walk *walk, const guest_place *place, guest
 
 VX_INLINE void remember_entry(vx_mmu *mmu, unsigned level, const guest_entry *entry, vx_walk_mode mode)
 {
-    if (!mode.lean && mmu->psc_physical.exists && level > 1) vx_psc_physical_fill(mmu, entry->at, mmu->front.owner, entry->value);
+    if (!mode.lean && mmu->psc_physical.exists && level > 1)
+        vx_psc_physical_fill(mmu, entry->at, mmu->front.owner, entry->value);
 }
 
 VX_INLINE void step_down(const vx_walk *walk, uint64_t gva, guest_place *place, uint64_t table, vx_walk_mode mode)
@@ -208,8 +211,7 @@ VX_INLINE void step_down(const vx_walk *walk, uint64_t gva, guest_place *place, 
 }
 
 /* From the root, or from a remembered table, to the entry that maps the page. */
-VX_INLINE vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry,
-                                    vx_walk_mode mode)
+VX_INLINE vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry, vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     for (;;) {
@@ -296,8 +298,7 @@ VX_INLINE bool allowed_by_tables(const vx_walk *walk, const guest_place *place, 
     return !((place->flags ^ lane->want) & lane->need & (VX_TLB_W | VX_TLB_U | VX_TLB_NX));
 }
 
-VX_INLINE vx_mmu_result vx_walk_tables(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf,
-                                                                       vx_walk_mode mode)
+VX_INLINE vx_mmu_result vx_walk_tables(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf, vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
     guest_place place;

@@ -83,7 +83,10 @@ static void lowest_terms(uint32_t *num, uint32_t *den)
 }
 
 /* Without a remainder, an access exposes the same ticks each time, wherever it stands. */
-static bool whole(const vx_mmu *mmu, uint32_t ticks) { return (uint64_t)ticks * mmu->exposure_num % mmu->exposure_den == 0; }
+static bool whole(const vx_mmu *mmu, uint32_t ticks)
+{
+    return (uint64_t)ticks * mmu->exposure_num % mmu->exposure_den == 0;
+}
 
 void vx_tally_aim(vx_mmu *mmu)
 {
@@ -116,7 +119,7 @@ uint32_t vx_walk_settle(const vx_walk *walk)
 static void settle_saved(vx_mmu *mmu)
 {
     const vx_walk_tally *tally = &mmu->tally;
-    uint64_t (*skipped)[VX_GRID] = mmu->counts.skipped;
+    uint64_t(*skipped)[VX_GRID] = mmu->counts.skipped;
     for (unsigned row = 0; row < VX_GRID; row++)
         for (unsigned end = 1; end <= VX_RADIX_LEVELS_MAX; end++)
             for (unsigned level = end; level <= tally->nested_top; level++)

@@ -14,12 +14,12 @@ struct vx_walk {
     bool remembered; /* one of them did: a fault must be confirmed from memory */
     bool shadow_stack;
     /* Of the first dimension, for what the second reports and verifies. */
-    uint64_t rights;   /* of the linear address: VX_TLB_W, U, NX, once its last entry is read */
-    bool verification; /* the second dimension's fault is of guest-paging verification */
-    bool verify;       /* the page of the last guest entry asks for it */
-    bool unverified;   /* a guest entry lies on a page without paging-write access */
-    uint32_t accesses;       /* counted and charged one by one */
-    uint32_t tallied[2];     /* of the second dimension [0], of the first [1]: charged when the walk ends */
+    uint64_t rights;     /* of the linear address: VX_TLB_W, U, NX, once its last entry is read */
+    bool verification;   /* the second dimension's fault is of guest-paging verification */
+    bool verify;         /* the page of the last guest entry asks for it */
+    bool unverified;     /* a guest entry lies on a page without paging-write access */
+    uint32_t accesses;   /* counted and charged one by one */
+    uint32_t tallied[2]; /* of the second dimension [0], of the first [1]: charged when the walk ends */
     vx_mmu_fault fault;
 };
 

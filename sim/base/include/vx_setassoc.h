@@ -112,6 +112,13 @@ static inline void vx_setassoc_touch(vx_setassoc *array, uint32_t slot)
  * the victim. Returns the slot. *evicted_key (may be NULL) is the key it displaced, 0 where none. */
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key);
 
+/* Without branches, for these would be mispredicted. */
+static inline uint32_t vx_setassoc_lru_of_4(const uint64_t *stamps)
+{
+    uint32_t low = stamps[1] < stamps[0], high = stamps[3] < stamps[2] ? 3 : 2;
+    return stamps[high] < stamps[low] ? high : low;
+}
+
 /* LRU: the slot of the set that an insertion takes. The first of the least stamps: an empty way, lowest first, or else
  * the least recently used. The least is selected without branches, for these would be mispredicted at each new one. */
 static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t set)
@@ -119,10 +126,7 @@ static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t
     uint32_t first = set * array->ways;
     const uint64_t *stamps = array->stamps + first;
     size_t ways = array->ways, way = 1;
-    if (ways == 4) {
-        uint32_t low = stamps[1] < stamps[0], high = stamps[3] < stamps[2] ? 3 : 2;
-        return first + (stamps[high] < stamps[low] ? high : low);
-    }
+    if (ways == 4) return first + vx_setassoc_lru_of_4(stamps);
     uint64_t least = stamps[0];
 #ifdef __AVX2__
     if (ways % 4 == 0) {
@@ -142,11 +146,13 @@ static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t
 uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
 
 /* vx_setassoc_insert of a key that the set is known not to hold (a lookup has just missed). */
-static inline __attribute__((always_inline)) uint32_t
-vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
+static inline __attribute__((always_inline)) uint32_t vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set,
+                                                                                uint64_t key, uint64_t value)
 {
     bool lru = array->policy == VX_REPLACE_LRU;
-    uint32_t slot = lru ? vx_setassoc_lru_victim(array, set) : vx_setassoc_plru_victim(array, set);
+    uint32_t slot = lru && array->ways == 4 ? set * 4 + vx_setassoc_lru_of_4(array->stamps + set * 4)
+                    : lru                   ? vx_setassoc_lru_victim(array, set)
+                                            : vx_setassoc_plru_victim(array, set);
     array->keys[slot] = key;
     array->values[slot] = value;
     vx_setassoc_touch(array, slot);

@@ -118,8 +118,9 @@ typedef enum vx_tlb_found { VX_TLB_MISS, VX_TLB_HIT, VX_TLB_INSUFFICIENT } vx_tl
 vx_mmu_result vx_mmu_access_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
                                    vx_mmu_translation *translation, vx_mmu_fault *fault);
 
-/* The same as vx_mmu_access for a shadow-stack access (SDM Vol. 3A, 4.6.1 and CET's page faults; Vol. 3C 28.2.3.2). LOAD or STORE;
- * CR4.CET and CR0.WP are taken as 1. Always a walk, which looks nothing up in the TLBs and fills none. */
+/* The same as vx_mmu_access for a shadow-stack access (SDM Vol. 3A, 4.6.1 and CET's page faults; Vol. 3C 28.2.3.2).
+ * LOAD or STORE; CR4.CET and CR0.WP are taken as 1. Always a walk, which looks nothing up in the TLBs and fills none.
+ */
 vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                                          vx_mmu_fault *fault);
 

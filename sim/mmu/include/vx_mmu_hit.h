@@ -75,7 +75,8 @@ typedef struct vx_mmu_front {
 } vx_mmu_front;
 
 /* The slot that holds the address's translation, whatever its rights, or VX_SETASSOC_NONE. Changes nothing. */
-static inline __attribute__((always_inline)) uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva, uint64_t owner, uint64_t global_owner)
+static inline __attribute__((always_inline)) uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva,
+                                                                       uint64_t owner, uint64_t global_owner)
 {
     if ((gva >> view->pick_shift & view->pick_mask) != view->pick) return VX_SETASSOC_NONE;
     uint64_t page = gva >> view->page_shift;
