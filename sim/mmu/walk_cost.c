@@ -1,4 +1,6 @@
 /* What an access of a walk costs, and where it is counted: the grid, the ledger, the observer. */
+#include <assert.h>
+
 #include "walker.h"
 
 /* Exposed ticks = ticks x walk_exposure / walkers. The remainder of the division is carried to the next access, so that
@@ -90,6 +92,7 @@ static bool whole(const vx_mmu *mmu, uint32_t ticks)
 
 void vx_tally_aim(vx_mmu *mmu)
 {
+    assert(mmu->exposure_den != 0); /* a model has a walker */
     const vx_cfg_cpu *cpu = mmu->cpu;
     uint32_t ticks = cpu->memory.walk_access_ticks;
     mmu->tally.plain = !mmu->observer && cpu->memory.caches == VX_CACHES_FIXED && whole(mmu, ticks) &&
