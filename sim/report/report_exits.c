@@ -29,9 +29,33 @@ static unsigned rows_at(const json_t *run, const char *path, report_exit rows[RE
     return count;
 }
 
-unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX])
+static bool is_nested(const json_t *run) { return report_at(run, "nested") != NULL; }
+
+unsigned report_exit_rows(const json_t *run, unsigned table, report_exit rows[REPORT_EXITS_MAX])
 {
-    return rows_at(run, "exits.by_reason", rows);
+    static const char *const nested[REPORT_EXIT_TABLES] = {"nested.l1_by_reason", "nested.l0_exits.by_reason"};
+    if (is_nested(run)) return rows_at(run, nested[table], rows);
+    return table == 0 ? rows_at(run, "exits.by_reason", rows) : 0;
+}
+
+const char *report_exit_title(const json_t *run, unsigned table)
+{
+    static const char *const titles[REPORT_EXIT_TABLES] = {"L2 EXIT, to L1", "EXIT, to L0"};
+    return is_nested(run) ? titles[table] : NULL;
+}
+
+const char *report_l0_kind(const json_t *run, unsigned kind, uint64_t *count)
+{
+    static const struct {
+        const char *kind, *text;
+    } kinds[] = {{"reflected", "exits of L2 that L0 reflected to L1"},
+                 {"ept02_fill", "exits of L2 that L0 mended in EPT02"},
+                 {"ept01_fill", "exits of L1 for memory that EPT01 lacked"},
+                 {"ept12_store", "exits of L1 for stores to EPT12"},
+                 {"vmx_instruction", "exits of L1 for VMX instructions"}};
+    if (!is_nested(run) || kind >= sizeof kinds / sizeof *kinds) return NULL;
+    *count = report_uint(report_at(run, "nested.l0_exits.by_kind"), kinds[kind].kind);
+    return kinds[kind].text;
 }
 
 static uint64_t cycles_of(const report_exit *row) { return row->hardware_cycles + row->software_cycles; }
@@ -62,29 +86,16 @@ static void print_table(const report_exit *rows, unsigned count, const char *tit
     fprintf(out, "\nTotal Samples:%" PRIu64 ", Total events handled time:%" PRIu64 " cycles.\n", samples, cycles);
 }
 
-static void print_kinds(const json_t *run, FILE *out)
-{
-    static const struct {
-        const char *kind, *text;
-    } kinds[] = {{"reflected", "exits of L2 that L0 reflected to L1"},
-                 {"ept02_fill", "exits of L2 that L0 mended in EPT02"},
-                 {"ept01_fill", "exits of L1 for memory that EPT01 lacked"},
-                 {"ept12_store", "exits of L1 for stores to EPT12"},
-                 {"vmx_instruction", "exits of L1 for VMX instructions"}};
-    for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        fprintf(out, "%*" PRIu64 "   %s\n", NAME_WIDTH + 11,
-                report_uint(report_at(run, "nested.l0_exits.by_kind"), kinds[i].kind), kinds[i].text);
-}
-
-/* Of a nested guest two tables: what L1 handled, with all that it took, and the exits to L0, by reason and by kind. */
 void report_exits(const json_t *run, FILE *out)
 {
     report_exit rows[REPORT_EXITS_MAX];
-    bool nested = report_at(run, "nested") != NULL;
-    unsigned count = nested ? rows_at(run, "nested.l1_by_reason", rows) : report_exit_rows(run, rows);
-    if (count > 0) print_table(rows, count, nested ? "L2 EXIT, to L1" : "VM-EXIT", out);
-    if (!nested) return;
-    count = rows_at(run, "nested.l0_exits.by_reason", rows);
-    if (count > 0) print_table(rows, count, "EXIT, to L0", out);
-    print_kinds(run, out);
+    for (unsigned table = 0; table < REPORT_EXIT_TABLES; table++) {
+        unsigned count = report_exit_rows(run, table, rows);
+        const char *title = report_exit_title(run, table);
+        if (count > 0) print_table(rows, count, title ? title : "VM-EXIT", out);
+    }
+    uint64_t count;
+    const char *text;
+    for (unsigned kind = 0; (text = report_l0_kind(run, kind, &count)) != NULL; kind++)
+        fprintf(out, "%*" PRIu64 "   %s\n", NAME_WIDTH + 11, count, text);
 }

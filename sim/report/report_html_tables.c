@@ -68,7 +68,7 @@ static void exit_row(const report_exit *row, uint64_t samples, uint64_t cycles, 
     fputs("</tr>\n", out);
 }
 
-static void exit_table(const json_t *run, const report_exit *rows, unsigned count, FILE *out)
+static void exit_table(const json_t *run, const char *title, const report_exit *rows, unsigned count, FILE *out)
 {
     static const char *const heads[] = {"number",          "exits",    "of exits", "of time", "hardware cycles",
                                         "software cycles", "cheapest", "dearest",  "mean"};
@@ -79,6 +79,7 @@ static void exit_table(const json_t *run, const report_exit *rows, unsigned coun
     }
     fputs("<h3>", out);
     html_word(out, run, "name", "?");
+    if (title) fprintf(out, ": %s", title);
     fputs("</h3>\n", out);
     begin_table(out);
     fputs("<th>reason</th>", out);
@@ -89,17 +90,31 @@ static void exit_table(const json_t *run, const report_exit *rows, unsigned coun
     end_table(out);
 }
 
+/* Of a nested guest: who exited to L0. */
+static void l0_kinds(const json_t *run, FILE *out)
+{
+    char number[REPORT_NUMBER];
+    uint64_t count;
+    const char *text;
+    for (unsigned kind = 0; (text = report_l0_kind(run, kind, &count)) != NULL; kind++)
+        fprintf(out, "%s%s %s", kind ? ", " : "<p>", report_grouped(count, number), text);
+    if (report_l0_kind(run, 0, &count)) fputs(".</p>\n", out);
+}
+
 void html_exits(const json_t *runs, FILE *out)
 {
     report_exit rows[REPORT_EXITS_MAX];
     bool any = false;
     for (size_t i = 0; i < json_array_size(runs); i++) {
         const json_t *run = json_array_get(runs, i);
-        unsigned count = report_exit_rows(run, rows);
-        if (count == 0) continue;
-        if (!any) fputs("<h2>VM exits</h2>\n", out);
-        any = true;
-        exit_table(run, rows, count, out);
+        for (unsigned table = 0; table < REPORT_EXIT_TABLES; table++) {
+            unsigned count = report_exit_rows(run, table, rows);
+            if (count == 0) continue;
+            if (!any) fputs("<h2>VM exits</h2>\n", out);
+            any = true;
+            exit_table(run, report_exit_title(run, table), rows, count, out);
+        }
+        l0_kinds(run, out);
     }
 }
 

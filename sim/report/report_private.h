@@ -106,8 +106,16 @@ typedef struct report_exit {
     uint64_t least, most; /* cycles of the cheapest and the dearest */
 } report_exit;
 enum { REPORT_EXITS_MAX = 256 }; /* no vendor has more reasons */
-/* Reasons that occurred, most frequent first (perf's order); equals stay as declared. How many. */
-unsigned report_exit_rows(const json_t *run, report_exit rows[REPORT_EXITS_MAX]);
+/* The tables of exits that a run has: one, and of a nested guest two, what L1 handled and what went to L0. */
+enum { REPORT_EXIT_TABLES = 2 };
+/* Reasons of one of them that occurred, most frequent first (perf's order); equals stay as declared. How many; 0 of a
+ * table that the run has not. */
+unsigned report_exit_rows(const json_t *run, unsigned table, report_exit rows[REPORT_EXITS_MAX]);
+/* What a table is of: "L2 EXIT, to L1"; NULL where a run has but one. */
+const char *report_exit_title(const json_t *run, unsigned table);
+
+/* Of a nested guest: exits to L0 by kind, as a sentence; NULL past the last. */
+const char *report_l0_kind(const json_t *run, unsigned kind, uint64_t *count);
 
 /* ---- report_measured.c: a measured host ---- */
 

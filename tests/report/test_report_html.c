@@ -201,6 +201,20 @@ static void a_run_and_an_interrupted_one(void **state)
     json_decref(document);
 }
 
+static void a_nested_guest_has_two_tables_of_exits(void **state)
+{
+    (void)state;
+    static const char *const shown[] = {"ept: L2 EXIT, to L1", "ept: EXIT, to L0",
+                                        "100 exits of L2 that L0 mended in EPT02"};
+    json_t *document = golden_document("nested.json");
+    char *page = golden_render(document, vx_report_write_html);
+    xmlDoc *tree = parse(page);
+    for (size_t i = 0; i < sizeof shown / sizeof *shown; i++) assert_true(holds_text(tree, shown[i]));
+    xmlFreeDoc(tree);
+    free(page);
+    json_decref(document);
+}
+
 static void nothing_at_all_is_a_page_too(void **state)
 {
     (void)state;
@@ -252,11 +266,11 @@ static void extreme_figures_are_drawn(void **state)
 static void mangled_documents_are_well_formed(void **state)
 {
     (void)state;
-    static const char *const names[] = {"run.json", "compare.json", "partial.json"};
+    static const char *const names[] = {"run.json", "compare.json", "partial.json", "nested.json"};
     uint64_t seed = vx_test_seed();
     srand((unsigned)seed);
     for (unsigned round = 0; round < 150; round++) {
-        json_t *document = golden_document(names[round % 3]);
+        json_t *document = golden_document(names[round % 4]);
         for (unsigned cuts = 0; cuts < 6; cuts++) {
             json_t *at, *inner = document;
             for (int depth = rand() % 8; depth >= 0 && inner; depth--) {
@@ -287,6 +301,7 @@ int main(void)
         cmocka_unit_test(hostile_text_stays_text),
         cmocka_unit_test(long_names_are_cut_between_characters),
         cmocka_unit_test(a_run_and_an_interrupted_one),
+        cmocka_unit_test(a_nested_guest_has_two_tables_of_exits),
         cmocka_unit_test(nothing_at_all_is_a_page_too),
         cmocka_unit_test(equal_documents_give_equal_bytes),
         cmocka_unit_test(extreme_figures_are_drawn),

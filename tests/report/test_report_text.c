@@ -14,6 +14,16 @@ static void one_run(void **state)
     json_decref(document);
 }
 
+/* Exits to both hypervisors, apart. */
+static void a_nested_guest(void **state)
+{
+    (void)state;
+    json_t *document = golden_document("nested.json");
+    golden_schema(document);
+    golden_check(document, vx_report_write_text, "nested.txt");
+    json_decref(document);
+}
+
 static void an_interrupted_run_with_a_broken_identity(void **state)
 {
     (void)state;
@@ -48,7 +58,8 @@ static void a_walk_access_by_access(void **state)
 static void lines_are_ascii_and_fit(void **state)
 {
     (void)state;
-    static const char *const names[] = {"run.json", "partial.json", "compare.json", "walk.json", "walk_native.json"};
+    static const char *const names[] = {"run.json",     "nested.json", "partial.json",
+                                        "compare.json", "walk.json",   "walk_native.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_t *document = golden_document(names[i]);
         char *text = golden_render(document, vx_report_write_text);
@@ -171,6 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_run),
+        cmocka_unit_test(a_nested_guest),
         cmocka_unit_test(an_interrupted_run_with_a_broken_identity),
         cmocka_unit_test(several_runs_side_by_side),
         cmocka_unit_test(a_walk_access_by_access),
