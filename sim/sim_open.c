@@ -39,6 +39,7 @@ static vx_status open_all(vx_sim *sim, vx_msg *msg)
     if (status == VX_OK && sim->l0_model && sim->scheme == VX_SCHEME_NATIVE)
         status = vx_fail(msg, VX_ERR_INPUT, "--nested: native runs without a hypervisor");
     if (status == VX_OK) status = sim_traces_open(sim, msg);
+    if (status == VX_OK) status = sim_reclaim_check(sim, msg);
     if (status == VX_OK) status = sim_machine_build(sim, msg);
     if (status == VX_OK) status = sim_declare(sim, msg);
     return status;

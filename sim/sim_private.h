@@ -120,6 +120,10 @@ struct vx_sim {
 
     /* The run. All limits are instruction counts of all vCPUs together. */
     vx_clk *clk;
+    struct {                 /* sim_reclaim.c */
+        vx_clk_timer *timer; /* NULL: the host takes nothing */
+        bool taken;          /* a page, of which the vCPUs are not told yet */
+    } reclaim;
     vx_clk_timer *slice; /* the hypervisor's scheduler of the first CPU; NULL: one VM */
     sim_phase phase;
     uint64_t phase_end;     /* where the phase ends */
@@ -223,6 +227,16 @@ vx_status sim_smp_woken(sim_vcpu *v, vx_tick now, vx_tick *next, vx_msg *msg);
 bool sim_smp_revive(vx_sim *sim);
 /* VX_ERR_CHECK where the run has come to a standstill: a vCPU waits, and nobody is left to answer. */
 vx_status sim_smp_end(const vx_sim *sim, vx_msg *msg);
+
+/* Halted, or its traces have ended. */
+bool sim_smp_sleeps(const sim_vcpu *v);
+/* A vCPU that rests has come to `now`; one that runs is there. */
+void sim_smp_pass_time(sim_vcpu *v, vx_tick now);
+
+/* sim_reclaim.c: the host takes pages of the VM's away. */
+vx_status sim_reclaim_check(const vx_sim *sim, vx_msg *msg);
+vx_status sim_reclaim_start(vx_sim *sim, vx_msg *msg);
+void sim_reclaim_again(vx_sim *sim, vx_tick now); /* somebody has woken */
 
 /* sim_run.c: ticks since the start of the run, of the vCPU's processor. */
 vx_tick sim_now(const sim_vcpu *v);

@@ -235,6 +235,7 @@ static vx_status make_clock(vx_sim *sim, vx_msg *msg)
     for (unsigned i = 0; status == VX_OK && i < sim->vcpus; i++)
         status = vx_clk_add_process(sim->clk, "vcpu", step, &sim->vcpu[i], &sim->vcpu[i].process, msg);
     if (status == VX_OK && sim->smp) status = sim_smp_lines(sim, msg);
+    if (status == VX_OK) status = sim_reclaim_start(sim, msg);
     if (status == VX_OK && sim->vms > 1)
         status = vx_clk_add_timer(sim->clk, "slice", end_of_slice, sim, &sim->slice, msg);
     return status;

@@ -27,7 +27,8 @@ vx_status sim_smp_room(vx_sim *sim, vx_msg *msg)
     return VX_OK;
 }
 
-static bool resting(const sim_vcpu *v) { return v->halted || v->waiting || v->ended; }
+bool sim_smp_sleeps(const sim_vcpu *v) { return v->halted || v->ended; }
+static bool resting(const sim_vcpu *v) { return v->waiting || sim_smp_sleeps(v); }
 
 /* ---- sending ---- */
 
@@ -80,11 +81,10 @@ void sim_smp_send(void *from, const vx_interrupt_message *message)
 
 /* ---- arrival ---- */
 
-/* Time passes for a vCPU that rests. */
-static void pass_time(sim_vcpu *v, vx_tick now)
+void sim_smp_pass_time(sim_vcpu *v, vx_tick now)
 {
     vx_tick own = sim_now(v);
-    if (own >= now) return;
+    if (own >= now || !resting(v)) return;
     vx_ledger_charge(&v->processor->ledger, VX_CAUSE_IDLE, now - own);
     *(v->waiting ? &v->smp.wait_ticks : &v->smp.idle_ticks) += now - own;
 }
@@ -93,12 +93,13 @@ static void deliver(sim_vcpu *v, const sim_message *message)
 {
     vx_tick own = sim_now(v);
     if (resting(v))
-        pass_time(v, message->due);
+        sim_smp_pass_time(v, message->due);
     else if (own - message->due > v->smp.latest_ticks) /* it ran, so its time is not before the message's */
         v->smp.latest_ticks = own - message->due;
     v->smp.ipis_received++;
-    bool asleep = v->halted || v->ended;
+    bool asleep = sim_smp_sleeps(v);
     v->halted = false;
+    sim_reclaim_again(v->sim, message->due);
     /* The hypervisor has the processor of a vCPU that sleeps. */
     if (asleep && v->sim->vmm)
         vx_vmm_wake(v->sim->vmm, v->index, message->vector);
@@ -178,9 +179,10 @@ vx_tick sim_smp_next(const sim_vcpu *v)
 /* Its own event is due. A hypervisor that has the processor sees to the timer itself; else it is an interrupt. */
 static vx_status take_own(sim_vcpu *v, vx_tick now, vx_msg *msg)
 {
-    pass_time(v, now);
+    sim_smp_pass_time(v, now);
     if (v->halted && v->sim->vmm) vx_vmm_wake(v->sim->vmm, v->index, 0);
     v->halted = false;
+    sim_reclaim_again(v->sim, now);
     const vx_batch nothing = {0};
     vx_run run = {.instruction_limit = UINT64_MAX, .tick_limit = VX_TICK_NEVER};
     return vx_vcpu_run(v->vcpu, &nothing, &run, msg) == VX_STOP_ERROR ? run.status : VX_OK;
@@ -197,7 +199,7 @@ vx_status sim_smp_woken(sim_vcpu *v, vx_tick now, vx_tick *next, vx_msg *msg)
         if (v->resume_at < *next) *next = v->resume_at;
         return VX_OK;
     }
-    pass_time(v, v->resume_at);
+    sim_smp_pass_time(v, v->resume_at);
     v->waiting = false;
     return VX_OK;
 }
@@ -216,11 +218,12 @@ bool sim_smp_revive(vx_sim *sim)
     for (unsigned i = 0; i < sim->vcpus; i++) {
         sim_vcpu *v = &sim->vcpu[i];
         if (!v->halted || v->ended) continue;
+        vx_tick now = vx_clk_now(sim->clk);
+        sim_smp_pass_time(v, now);
         v->halted = false;
         any = true;
-        vx_tick now = vx_clk_now(sim->clk);
-        pass_time(v, now);
         vx_clk_kick(v->process, sim_now(v));
+        sim_reclaim_again(sim, now);
     }
     return any;
 }

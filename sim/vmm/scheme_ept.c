@@ -9,6 +9,7 @@
 
 typedef struct nested_state {
     vx_radix_table table;
+    uint64_t hand; /* guest-physical: where the host's memory management looks for its next page */
 } nested_state;
 
 enum { EPT_WRITE_BACK = 6 << 3 }; /* memory type of a leaf, SDM 28.2.6.2 */
@@ -146,6 +147,44 @@ typedef struct leaf_check {
     uint64_t leaves;
 } leaf_check;
 
+/* The first leaf of a table, whose first address is `prefix`, that maps something at or behind `from`. */
+static bool next_leaf(const vmm_vm *vm, unsigned level, uint64_t table, uint64_t prefix, uint64_t from,
+                      vx_radix_spot *spot, uint64_t *gpa)
+{
+    const nested_state *state = vm->state;
+    const vx_radix *format = state->table.format;
+    for (unsigned i = 0; i < 512; i++) {
+        uint64_t first = prefix | (uint64_t)i << format->shift[level], bytes = 1ULL << format->shift[level];
+        uint64_t at = table + 8ULL * i, entry = vx_physmem_read64(vm->vmm->memory, (vx_hpa){at});
+        if (first >= vm->ram->bytes) return false; /* devices are beyond */
+        if (!(entry & format->present) || first + bytes <= from) continue;
+        bool leaf = vx_radix_is_leaf(format, level, entry);
+        if (leaf && first < from) continue;
+        if (leaf) {
+            *spot = (vx_radix_spot){.level = (uint8_t)level, .at = at, .entry = entry, .present = true};
+            *gpa = first;
+            return true;
+        }
+        if (next_leaf(vm, level - 1, vx_radix_frame(format, entry, level, false), first, from, spot, gpa)) return true;
+    }
+    return false;
+}
+
+/* The hand goes round, as a clock's. NOT MODELLED: sparing what was accessed since. */
+static bool reclaim(vmm_vm *vm)
+{
+    nested_state *state = vm->state;
+    const vx_radix *format = state->table.format;
+    vx_radix_spot spot;
+    uint64_t gpa;
+    if (!next_leaf(vm, format->top, state->table.root, 0, state->hand, &spot, &gpa) &&
+        !next_leaf(vm, format->top, state->table.root, 0, 0, &spot, &gpa))
+        return false;
+    vx_radix_write(format, vm->vmm->memory, (vx_hpa){spot.at}, 0);
+    state->hand = gpa + (1ULL << format->shift[spot.level]);
+    return true;
+}
+
 /* Every leaf maps its frame where the placement says. */
 static vx_status check_leaf(void *context, uint64_t gpa, const vx_radix_spot *spot, vx_msg *msg)
 {
@@ -171,7 +210,7 @@ static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 
 #define NESTED_OPERATIONS                                                                                              \
     .state_bytes = sizeof(nested_state), .init = init, .controls = controls, .load_state = load_state,                 \
-    .on_exit = on_exit, .mark_device = mark_device, .verify = verify, .tables = VMM_TABLES_SHARED
+    .on_exit = on_exit, .mark_device = mark_device, .reclaim = reclaim, .verify = verify, .tables = VMM_TABLES_SHARED
 
 const vmm_scheme vmm_scheme_ept = {.needs_ept = true, .needs_vtx = true, NESTED_OPERATIONS};
 const vmm_scheme vmm_scheme_npt = {.needs_npt = true, .needs_vtx = true, NESTED_OPERATIONS};

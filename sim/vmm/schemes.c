@@ -67,6 +67,8 @@ vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme s
                        cpu->name);
     if (ops->needs_vtx && !cpu->vmx.vmx && !cpu->svm.svm)
         return vx_fail(msg, VX_ERR_INPUT, "scheme %s: %s has neither VT-x nor AMD-V", name, cpu->name);
+    if (vmm->reclaim_ticks && !ops->reclaim)
+        return vx_fail(msg, VX_ERR_INPUT, "vmm.nested.reclaim_ticks: scheme %s has no nested tables", name);
     if (vpid && ops->deprivileged)
         return vx_fail(msg, VX_ERR_INPUT, "VPID: scheme %s does not enter VMX operation", name);
     if (vpid && cpu->vendor == VX_VENDOR_INTEL && !cpu->vmx.vpid)

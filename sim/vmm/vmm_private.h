@@ -51,6 +51,7 @@ typedef struct vmm_scheme {
                       const uint64_t *payload); /* see vx_vcpu_hooks; may be NULL */
     /* Makes the next access to a page of device memory exit at once (a misconfigured entry); may be NULL. */
     void (*mark_device)(vmm_vm *vm, vx_gpa gpa);
+    bool (*reclaim)(vmm_vm *vm); /* see vx_vmm_reclaim; NULL: there are no nested tables to take a page from */
     vx_status (*verify)(vmm_vm *vm, uint64_t *leaves, vx_msg *msg);
 } vmm_scheme;
 

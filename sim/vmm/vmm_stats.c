@@ -41,6 +41,15 @@ static void declare_xen(vx_vmm_counts *c, vx_stats *stats)
                     "paging.stores_ahead");
 }
 
+static void declare_reclaims(vx_vmm_counts *c, vx_stats *stats)
+{
+    vx_stats_scalar(stats, &c->reclaims, "pages", "pages that the host's memory management took away",
+                    "paging.reclaims.count");
+    vx_stats_scalar(stats, &c->kicks, "exits", "exits of vCPUs that had to drop translations of them",
+                    "paging.reclaims.kicks");
+    vx_stats_scalar(stats, &c->kick_ticks, "ticks", "what these cost, hardware and handler", "paging.reclaims.cycles");
+}
+
 void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
 {
     vx_vmm_counts *c = &vmm->counts;
@@ -59,6 +68,7 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
                     "paging.injected_faults");
     vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
+    if (vmm->config->reclaim_ticks) declare_reclaims(c, stats);
     if (vmm->scheme->deprivileged) declare_traps(c, stats);
     if (vmm->scheme->emulate) declare_xen(c, stats);
     if (vmm->l0.config) nested_l0_declare(vmm, stats);

@@ -183,6 +183,10 @@ static void what_several_vcpus_cannot(void **state)
          "vexit run: " CLI_TRACE("linux-fork.vxt") ": 2 vCPUs: a system trace is a guest of one\n"},
         {"run --cpu zen --scheme npt --vcpus 2 --set vmm.apic.avic=yes --trace " COMPILER, 2,
          "vexit run: vmm.apic.avic=yes: AVIC is modelled for VMs of one vCPU, not of 2\n"},
+        {"run --cpu nehalem --scheme shadow-wp --set vmm.nested.reclaim_ticks=9 --trace " COMPILER, 2,
+         "vexit run: vmm.nested.reclaim_ticks: scheme shadow-wp has no nested tables\n"},
+        {RUN_IT "--vms 2 --set vmm.nested.reclaim_ticks=9", 2,
+         "vexit run: vmm.nested.reclaim_ticks: for one VM, of a hypervisor on the processor\n"},
     };
     (void)state;
     CHECK(rows, NULL);

@@ -245,6 +245,7 @@ typedef struct vx_cfg_vmm {
     vx_placement placement;   /* where guest frames lie in host memory */
     vx_exit_policy exits;
     uint32_t nested_prefetch; /* EPT and NPT: aligned window of 4 KiB pages that one first touch maps; 1: itself */
+    uint32_t reclaim_ticks;   /* EPT and NPT: the host takes a page of the guest's away each so many ticks; 0: never */
     vx_cfg_shadow shadow;
     vx_cfg_xen_shadow xen;
     bool vpid; /* uses VPID where the CPU has it */

@@ -35,6 +35,8 @@ static const vx_key exits[] = {
 static const vx_key nested[] = {
     NUMBER("prefetch", nested_prefetch, "entries", 1, 512, 1, VX_NEED_FEATURE,
            "aligned window of 4k pages that one first touch maps under EPT or NPT; a power of two"),
+    NUMBER("reclaim_ticks", reclaim_ticks, "ticks", 0, UINT32_MAX, 0, VX_NEED_SOURCE,
+           "ticks between pages that the host's memory management takes away (EPT and NPT); 0: it takes none"),
 };
 static const vx_key shadow[] = {
     NUMBER("prefetch", shadow.prefetch, "entries", 1, 512, 1, VX_NEED_FEATURE,

@@ -84,22 +84,33 @@ void vx_vmm_dispatch(vx_vmm *vmm, unsigned vm);
  * processor, enters it with the interrupt. No exit. */
 void vx_vmm_wake(vx_vmm *vmm, unsigned vm, uint8_t vector);
 
+/* The host's memory management (swapping, ballooning, page migration) takes the next mapped page of VM 0 away, in the
+ * order of their addresses: its entry in the nested table goes, and comes back with a violation when it is touched.
+ * Every vCPU must be told (vx_vmm_flush). False: nothing is mapped. */
+bool vx_vmm_reclaim(vx_vmm *vmm);
+
+/* The hypervisor has taken rights away in nested tables, and this vCPU's processor drops what it holds of them (INVEPT;
+ * AMD: TLB_CONTROL). `kick`: it runs the guest, so that the host's interrupt makes it exit first. */
+void vx_vmm_flush(vx_vmm *vmm, unsigned vm, bool kick);
+
 /* A broken run (no table page left, an address beyond the processor's): the run must end with this status, whatever
  * else it ends with. VX_OK otherwise. */
 vx_status vx_vmm_status(const vx_vmm *vmm, vx_msg *msg);
 
 typedef struct vx_vmm_counts {
-    uint64_t hidden_faults;    /* page faults the guest never saw */
-    uint64_t first_touches;    /* EPT or NPT entries made, or frames first used */
-    uint64_t table_pages;      /* of EPT, NPT or shadow, in use */
-    uint64_t shadow_fills;     /* shadow leaves written */
-    uint64_t emulated_stores;  /* page-table stores performed by the hypervisor */
-    uint64_t ad_emulations;    /* guest A and D flags set by the hypervisor */
-    uint64_t shadow_drops;     /* whole shadows thrown away */
-    uint64_t injected_faults;  /* page faults handed to the guest */
-    uint64_t unsyncs, resyncs; /* leaf tables let go out of sync, and brought in step again (Xen) */
-    uint64_t early_unshadows;  /* tables that rows of zero stores took the shadows from (Xen) */
-    uint64_t stores_ahead;     /* page-table stores emulated behind another, without an exit (Xen) */
+    uint64_t hidden_faults;     /* page faults the guest never saw */
+    uint64_t first_touches;     /* EPT or NPT entries made, or frames first used */
+    uint64_t table_pages;       /* of EPT, NPT or shadow, in use */
+    uint64_t shadow_fills;      /* shadow leaves written */
+    uint64_t emulated_stores;   /* page-table stores performed by the hypervisor */
+    uint64_t ad_emulations;     /* guest A and D flags set by the hypervisor */
+    uint64_t shadow_drops;      /* whole shadows thrown away */
+    uint64_t injected_faults;   /* page faults handed to the guest */
+    uint64_t unsyncs, resyncs;  /* leaf tables let go out of sync, and brought in step again (Xen) */
+    uint64_t early_unshadows;   /* tables that rows of zero stores took the shadows from (Xen) */
+    uint64_t stores_ahead;      /* page-table stores emulated behind another, without an exit (Xen) */
+    uint64_t reclaims;          /* pages that the host took away */
+    uint64_t kicks, kick_ticks; /* exits of vCPUs that had to drop translations, and their whole cost */
     uint64_t vmreads, vmwrites;
     /* Of a deprivileged guest, by kind. */
     uint64_t traps_privileged, traps_ports, traps_syscalls, traps_events, traps_page_faults, traps_stores;
