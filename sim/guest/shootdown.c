@@ -39,7 +39,7 @@ static void interrupt(vx_guest *guest, uint64_t cpus, vx_queue *queue)
 {
     const vx_guest_kernel *kernel = guest->kernel;
     unsigned count = 0;
-    for (unsigned cpu = 0; cpu < kernel->cpus; cpu++) count += cpus >> cpu & 1;
+    for (unsigned cpu = 0; cpu < kernel->cpus; cpu++) count += (unsigned)(cpus >> cpu & 1);
     guest->counts.shootdown_ipis += count;
     if (count == kernel->cpus - 1) {
         vx_priority_write(guest, VX_APIC_ICR_LOW, OTHERS | VX_GUEST_CALL_VECTOR, queue);
