@@ -60,15 +60,34 @@ static vx_tick frame_ticks(io_backend *backend)
     return nic->backend_ticks + sorting + copy;
 }
 
-static void deliver(vx_io_machine *machine, const vx_frame *frame, vx_tick now)
+static void deliver(io_backend *backend, const vx_frame *frame)
 {
-    io_guest *guest = &machine->guest[frame->station];
-    machine->lost_front += !io_ring_put(&guest->up, frame);
-    io_interrupt_guest(guest, now);
+    io_guest *guest = &backend->machine->guest[frame->station];
+    backend->machine->lost_front += !io_ring_put(&guest->up, frame);
+    guest->event_due = true;
+    backend->batch++;
+}
+
+/* Events are sent to all guests that have got frames when no more wait, or after a share of them (Xen: net_rx_action),
+ * except to those that have one pending or look at their ring by themselves. */
+static vx_tick send_events(io_backend *backend, vx_tick now)
+{
+    vx_io_machine *machine = backend->machine;
+    bool more = io_card_waiting(&machine->card[backend->index]);
+    vx_tick ticks = 0;
+    if (backend->batch == 0 || (more && backend->batch < IO_POLL_FRAMES)) return 0;
+    backend->batch = 0;
+    for (unsigned g = backend->index; g < machine->config.guests; g += machine->backends) {
+        io_guest *guest = &machine->guest[g];
+        if (guest->event_due && !guest->interrupt && !guest->polling) ticks += machine->config.nic->event_ticks;
+        if (guest->event_due) io_interrupt_guest(guest, now);
+        guest->event_due = false;
+    }
+    return ticks;
 }
 
 /* Those whose copies are complete, in order; what the look costs. */
-static vx_tick collect(io_backend *backend, vx_tick now)
+static vx_tick collect(io_backend *backend)
 {
     vx_io_machine *machine = backend->machine;
     const vx_cfg_nic *nic = machine->config.nic;
@@ -81,7 +100,7 @@ static vx_tick collect(io_backend *backend, vx_tick now)
         if (by_engine && backend->complete == 0) break;
         vx_frame frame;
         backend->complete -= by_engine;
-        if (io_ring_take(&backend->copies, &frame)) deliver(machine, &frame, now);
+        if (io_ring_take(&backend->copies, &frame)) deliver(backend, &frame);
     }
     return ticks;
 }
@@ -97,7 +116,7 @@ static void finish_received(io_backend *backend, vx_tick now)
 {
     vx_io_machine *machine = backend->machine;
     if (!machine->engine) {
-        deliver(machine, &backend->frame, now);
+        deliver(backend, &backend->frame);
         return;
     }
     backend->by_engine[backend->copies.tail % IO_RING] = backend->offload;
@@ -122,7 +141,8 @@ static vx_tick host_interrupt(io_backend *backend, vx_tick now)
     for (unsigned g = backend->index; g < machine->config.guests; g += machine->backends)
         io_card_clean(&machine->card[g]);
     vx_nic_mask(machine->nic, backend->index, false, now);
-    return machine->config.nic->handler_ticks;
+    const vx_cfg_nic *nic = machine->config.nic;
+    return nic->handler_ticks + (nic->backend == VX_BACKEND_DOMAIN ? nic->event_ticks : 0);
 }
 
 static vx_tick sleep_until_kicked(io_backend *backend, vx_tick now)
@@ -140,7 +160,8 @@ vx_tick io_backend_step(void *self, vx_tick now, vx_tick horizon)
     if (now < backend->due) return backend->due;
     backend->due = now;
     if (backend->busy) finish(backend, now);
-    vx_tick ticks = backend->machine->engine ? collect(backend, now) : 0;
+    vx_tick ticks = backend->machine->engine ? collect(backend) : 0;
+    ticks += send_events(backend, now);
     bool work = backend->host_work || ticks > 0;
     if (backend->host_work) ticks += host_interrupt(backend, now);
     backend->busy = backend->machine->path->backend && take_frame(backend);

@@ -89,6 +89,8 @@ void io_card_clean(io_card *card)
 
 /* ---- receiving ---- */
 
+bool io_card_waiting(const io_card *card) { return done(card, card->receive_next, true); }
+
 bool io_card_receive(io_card *card, vx_frame *frame)
 {
     uint32_t place = card->receive_next;

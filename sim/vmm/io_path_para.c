@@ -3,7 +3,10 @@
  * The front-end puts a frame into the ring and notifies the back-end only where that sleeps (event index, req_event).
  * The back-end, on a processor of its own, takes frames as long as there are any, hands them to the host's card, and
  * gives the guest one event for all that it has received meanwhile; the guest looks at the ring again before it ends
- * (RING_FINAL_CHECK_FOR_RESPONSES). Frames that were sent are noticed with the next event. */
+ * (RING_FINAL_CHECK_FOR_RESPONSES). Frames that were sent are noticed with the next event.
+ *
+ * It runs in an I/O domain (Xen), which the card's interrupts reach as events of the hypervisor, or in a thread of the
+ * host (virtio's vhost); an event to a guest is a hypercall of the one, a write to an irqfd of the other. */
 #include "io_private.h"
 
 static bool room(const io_guest *guest) { return io_ring_count(&guest->down) < IO_RING; }

@@ -90,6 +90,8 @@ void io_card_send(io_card *card, const vx_frame *frame, vx_tick now);
 void io_card_clean(io_card *card);
 /* The oldest received frame, its buffer given back; false: there is none. */
 bool io_card_receive(io_card *card, vx_frame *frame);
+/* There is one. */
+bool io_card_waiting(const io_card *card);
 
 enum { IO_POLL_FRAMES = 64 }; /* a handler's share before others may run: Linux's NAPI weight */
 
@@ -100,6 +102,7 @@ struct io_guest {
     io_action action;
     vx_tick due, idle_since, interrupt_at;
     bool idle, interrupt, polling, host_work;
+    bool event_due;     /* its back-end has put frames into its ring since the last event */
     bool halted, woken; /* its HLT has exited; what it begins now has woken it */
     vx_endpoint *stack;
     vx_frame frame; /* that it is sending */
@@ -126,6 +129,7 @@ struct io_backend {
     bool by_engine[IO_RING];
     bool offload, completion; /* of the frame it has; the engine has interrupted */
     unsigned complete;        /* copies that the engine has finished, not yet delivered */
+    unsigned batch;           /* frames delivered since events were sent */
     vx_ledger ledger;
 };
 

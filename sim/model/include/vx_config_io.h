@@ -65,6 +65,13 @@ typedef struct vx_cfg_chipset {
 
 /* ---- the network card, its driver, and what a hypervisor's device model takes for it ---- */
 
+/* Where the back-end of a para-virtual driver runs. */
+typedef enum vx_backend_home {
+    VX_BACKEND_DOMAIN, /* in an I/O domain's vCPU (Xen): the card's interrupts come to it as events of the hypervisor */
+    VX_BACKEND_THREAD, /* in a thread of the host (virtio's vhost): they are its own */
+    VX_BACKEND_HOMES
+} vx_backend_home;
+
 typedef struct vx_cfg_nic {
     char name[VX_CFG_NAME];
     char title[64];
@@ -92,7 +99,9 @@ typedef struct vx_cfg_nic {
     uint32_t copy_post_ticks, copy_poll_ticks; /* one copy given to the chipset's engine; one look for complete ones */
     uint32_t copy_least_bytes;                 /* smaller frames are not worth it */
     uint32_t copy_kib_ticks;                   /* 1 KiB copied by device model or back-end */
-    uint32_t wake_ticks;                       /* back-end or halted vCPU: from its notification until it runs */
+    vx_backend_home backend;                   /* where it runs */
+    uint32_t event_ticks; /* back-end: an event to a guest; in an I/O domain also one from the hypervisor */
+    uint32_t wake_ticks;  /* back-end or halted vCPU: from its notification until it runs */
 } vx_cfg_nic;
 
 #endif

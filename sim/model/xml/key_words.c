@@ -21,10 +21,12 @@ const char *const vx_words_apic_access[] = {"none", "page", "cr8", "x2apic", NUL
 const char *const vx_words_smp_traces[] = {"auto", "threads", "processes", NULL};
 
 const char *const vx_words_granularity[] = {"page", "domain", "all", NULL};
+const char *const vx_words_backend[] = {"domain", "thread", NULL};
 const char *const vx_words_levels[] = {"0", "1", "2", "3", "4", "5", NULL};
 
 enum { WORDS_WITHOUT_END = 1 };
 #define HAS(list, count) _Static_assert(sizeof(list) / sizeof *(list)-WORDS_WITHOUT_END == (count), #list)
+HAS(vx_words_backend, VX_BACKEND_HOMES);
 HAS(vx_words_tlb_class, VX_TLB_CLASSES);
 HAS(vx_words_pages, VX_PAGE_SIZES);
 HAS(vx_words_access, VX_ACCESSES);

@@ -86,6 +86,7 @@ extern const char *const vx_words_vendor[],
                                                                                           *const vx_words_unshadow[];
 extern const char *const vx_words_tpr_trap[], *const vx_words_apic_access[], *const vx_words_guest_timer[],
                                                                                  *const vx_words_smp_traces[];
+extern const char *const vx_words_backend[];
 extern const char *const vx_words_granularity[], *const vx_words_levels[];
 
 /* ---- one value (key_value.c) ---- */

@@ -62,6 +62,10 @@ static const vx_key hypervisor[] = {
            "smaller frames are copied by the processor"),
     NUMBER("copy_kib_ticks", copy_kib_ticks, "ticks/KiB", 0, TICKS_MAX, 1000, VX_NEED_SOURCE,
            "a copy by device model or back-end"),
+    WORD("backend", backend, vx_words_backend, VX_BACKEND_THREAD, VX_NEED_SOURCE, false,
+         "where the back-end runs: an I/O domain's vCPU (Xen) or a thread of the host (virtio)"),
+    NUMBER("event_ticks", event_ticks, "ticks", 0, TICKS_MAX, 1500, VX_NEED_SOURCE,
+           "back-end: an event to a guest; in an I/O domain also one from the hypervisor"),
     NUMBER("wake_ticks", wake_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
            "back-end or halted vCPU: from its notification until it runs"),
 };
