@@ -12,7 +12,8 @@
 #error "the build says which version this is"
 #endif
 
-enum { DEFAULT_FILTER_SETS = 16, SHOW_EVERY_MS = 200, RECORD_LEVEL = 3 };
+/* Recording is to be quick; `vexit trace pack` does the rest. Long chunks learn the guest's code less often. */
+enum { DEFAULT_FILTER_SETS = 16, SHOW_EVERY_MS = 200, RECORD_LEVEL = 3, RECORD_CHUNK = 1 << 23 };
 
 /* ---- progress ---- */
 
@@ -82,6 +83,7 @@ static vx_status copy(const trace_given *given, vx_source *source, vx_msg *msg)
 {
     meter shown = {0};
     vx_trace_write_options options = {.zstd_level = given->level ? given->level : RECORD_LEVEL,
+                                      .chunk_records = RECORD_CHUNK,
                                       .keep_whole_chunks = true};
     if (given->tier == VX_TIER_FILTERED) {
         options.tier = VX_TIER_FILTERED;

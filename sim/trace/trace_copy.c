@@ -1,4 +1,5 @@
 /* Copies a source, or all streams of a .vxt file, to a .vxt file. */
+#include "record_runs.h"
 #include "source_skip.h"
 #include "trace_filter.h"
 
@@ -69,14 +70,32 @@ static vx_status copy_records(vx_source *source, vx_trace_writer *writer, uint32
     return VX_OK;
 }
 
+/* The same of all records of a source that has them as runs. */
+static vx_status copy_runs(vx_source *source, vx_trace_writer *writer, uint32_t stream, vx_trace_totals *totals,
+                           vx_msg *msg)
+{
+    for (;;) {
+        vxt_runs runs;
+        vx_status status = vxt_source_next_runs(source, &runs, msg);
+        if (status) return status;
+        if (runs.count == 0) return VX_OK;
+        status = vxt_writer_put_runs(writer, stream, &runs, msg);
+        if (status) return status;
+        if (totals) vxt_runs_total(&runs, &(vxt_runs_place){0}, runs.count, totals);
+    }
+}
+
 static vx_status copy_tier(vx_source *source, vx_trace_writer *writer, uint32_t stream, clip part,
                            const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg)
 {
     static const vx_source_ops ops = {borrowed_next, borrowed_close};
     borrowed lent = {{&ops, source->header}, source};
     vx_source *filtered;
-    if (!options || !options->tier || options->tier == source->header.tier)
-        return copy_records(source, writer, stream, part, totals, msg);
+    if (!options || !options->tier || options->tier == source->header.tier) {
+        bool all = part.skip == 0 && part.left == UINT64_MAX;
+        return all && vxt_source_has_runs(source) ? copy_runs(source, writer, stream, totals, msg)
+                                                  : copy_records(source, writer, stream, part, totals, msg);
+    }
     vx_status status = vx_source_filter(&filtered, &lent.source, options->tier, options->filter_sets, msg);
     if (status) return status;
     status = copy_records(filtered, writer, stream, part, totals, msg);

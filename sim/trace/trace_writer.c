@@ -165,26 +165,48 @@ static size_t run_length(const vx_trace_writer *writer, uint32_t records, size_t
     return length < left ? length : left;
 }
 
+/* What follows on records having been put, of which there were `before`. */
+static vx_status end_full_chunk(vx_trace_writer *writer, uint32_t number, uint32_t before, vx_msg *msg)
+{
+    const vx_chunk_encoder *encoder = writer->streams[number].encoder;
+    uint32_t records = vx_chunk_encoder_records(encoder);
+    bool asked = records / VXT_FULL_EVERY != before / VXT_FULL_EVERY;
+    bool full = records >= writer->options.chunk_records || (asked && vx_chunk_encoder_full(encoder));
+    return full ? end_chunk(writer, number, msg) : VX_OK;
+}
+
 static vx_status put_records(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
 {
-    vx_status status = ensure_stream(writer, number, msg);
-    if (status) return status;
     vx_chunk_encoder *encoder = writer->streams[number].encoder;
     vx_trace_totals *totals = &writer->index.totals[number];
-    for (size_t i = 0, taken; i < batch->count; i += taken) {
-        size_t length = run_length(writer, vx_chunk_encoder_records(encoder), batch->count - i);
+    vx_status status = VX_OK;
+    for (size_t i = 0, taken; !status && i < batch->count; i += taken) {
+        uint32_t before = vx_chunk_encoder_records(encoder);
+        size_t length = run_length(writer, before, batch->count - i);
         status = vx_chunk_encoder_put(encoder, batch, i, length, &taken);
         if (status == VX_ERR_INPUT)
             return refuse_record(writer, number, totals->records + taken, &batch->records[i + taken], msg);
         if (status) return vx_fail_nomem(msg);
         vx_trace_totals_add(totals, &batch->records[i], taken, batch->payload);
-        uint32_t records = vx_chunk_encoder_records(encoder);
-        if (records >= writer->options.chunk_records ||
-            (records % VXT_FULL_EVERY == 0 && vx_chunk_encoder_full(encoder)))
-            status = end_chunk(writer, number, msg);
-        if (status) return status;
+        status = end_full_chunk(writer, number, before, msg);
     }
-    return VX_OK;
+    return status;
+}
+
+/* A chunk may get some records more than asked for. */
+static vx_status put_runs(vx_trace_writer *writer, uint32_t number, const vxt_runs *runs, vx_msg *msg)
+{
+    vx_chunk_encoder *encoder = writer->streams[number].encoder;
+    vxt_runs_place place = {0};
+    vx_status status = VX_OK;
+    while (!status && place.run < runs->count) {
+        uint32_t before = vx_chunk_encoder_records(encoder);
+        size_t left = runs->count - place.run, count = left < VXT_FULL_EVERY ? left : VXT_FULL_EVERY;
+        vxt_runs_total(runs, &place, count, &writer->index.totals[number]);
+        if (!vx_chunk_encoder_put_runs(encoder, runs, &place, count)) return vx_fail_nomem(msg);
+        status = end_full_chunk(writer, number, before, msg);
+    }
+    return status;
 }
 
 /* Tells how far the stream is, once in PROGRESS_EVERY records. */
@@ -197,12 +219,31 @@ static vx_status tell_progress(vx_trace_writer *writer, const vx_trace_totals *t
     return vx_fail(msg, VX_ERR_INTERRUPTED, "%s: interrupted", writer->path);
 }
 
-vx_status vx_trace_writer_put(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
+/* What comes before and after each put. */
+static vx_status begin_put(vx_trace_writer *writer, uint32_t number, vx_msg *msg)
 {
     if (writer->failed) return vx_fail(msg, writer->failed, "%s: an earlier write failed", writer->path);
-    writer->failed = put_records(writer, number, batch, msg);
-    if (!writer->failed) writer->failed = tell_progress(writer, &writer->index.totals[number], batch->count, msg);
+    return ensure_stream(writer, number, msg);
+}
+
+static vx_status end_put(vx_trace_writer *writer, uint32_t number, size_t records, vx_status status, vx_msg *msg)
+{
+    writer->failed = status ? status : tell_progress(writer, &writer->index.totals[number], records, msg);
     return writer->failed;
+}
+
+vx_status vx_trace_writer_put(vx_trace_writer *writer, uint32_t number, const vx_batch *batch, vx_msg *msg)
+{
+    vx_status status = begin_put(writer, number, msg);
+    if (!status) status = put_records(writer, number, batch, msg);
+    return end_put(writer, number, batch->count, status, msg);
+}
+
+vx_status vxt_writer_put_runs(vx_trace_writer *writer, uint32_t number, const vxt_runs *runs, vx_msg *msg)
+{
+    vx_status status = begin_put(writer, number, msg);
+    if (!status) status = put_runs(writer, number, runs, msg);
+    return end_put(writer, number, runs->count, status, msg);
 }
 
 static vx_status write_index(vx_trace_writer *writer, vx_msg *msg)

@@ -2,6 +2,7 @@
 #ifndef VXT_BYTES_H
 #define VXT_BYTES_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -31,8 +32,8 @@ static inline void vxt_set32(uint8_t *p, uint32_t value)
 
 static inline void vxt_set64(uint8_t *p, uint64_t value)
 {
-    vxt_set32(p, (uint32_t)value);
-    vxt_set32(p + 4, (uint32_t)(value >> 32));
+    const uint64_t bytes = htole64(value);
+    memcpy(p, &bytes, sizeof bytes);
 }
 
 /* Signed differences as small unsigned numbers: 0, -1, 1, -2, ... become 0, 1, 2, 3, ... */
@@ -58,6 +59,22 @@ static inline bool vxt_bytes_room(vxt_bytes *bytes, size_t more)
     if (!data) return false;
     bytes->data = data;
     bytes->capacity = capacity;
+    return true;
+}
+
+/* Room for `more` items of `size` bytes behind the first `count` of an array that doubles. `array` points to the
+ * pointer to it. False without memory, the array unchanged. */
+static inline bool vxt_grow(void *array, uint32_t *capacity, uint32_t count, uint32_t more, size_t size)
+{
+    void *data;
+    if (*capacity - count >= more) return true;
+    uint32_t bigger = *capacity ? *capacity : 256;
+    while (bigger - count < more) bigger *= 2;
+    memcpy(&data, array, sizeof data);
+    data = realloc(data, bigger * size);
+    if (!data) return false;
+    memcpy(array, &data, sizeof data);
+    *capacity = bigger;
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "record_runs.h"
 #include "vx_record.h"
 #include "vx_status.h"
 #include "vxt_bytes.h"
@@ -78,10 +79,14 @@ void vx_chunk_encoder_free(vx_chunk_encoder *encoder);
 vx_status vx_chunk_encoder_put(vx_chunk_encoder *encoder, const vx_batch *batch, size_t from, size_t count,
                                size_t *taken);
 
+/* Adds the `count` runs from `place` on, which moves behind them; the records of a run become one template. At most
+ * VXT_FULL_EVERY runs at a time. False without memory; the encoder is then fit only to be freed. */
+bool vx_chunk_encoder_put_runs(vx_chunk_encoder *encoder, const vxt_runs *runs, vxt_runs_place *place, size_t count);
+
 /* Records added since the last finish. */
 uint32_t vx_chunk_encoder_records(const vx_chunk_encoder *encoder);
 
-/* Whether the chunk must end; to be asked once in VXT_FULL_EVERY records or more often. */
+/* Whether the chunk must end; to be asked once in VXT_FULL_EVERY records, or runs of them, or more often. */
 enum { VXT_FULL_EVERY = 64 };
 bool vx_chunk_encoder_full(const vx_chunk_encoder *encoder);
 

@@ -1,9 +1,12 @@
-/* What comes down the recorder's pipe made by an enemy: a guest that has taken over QEMU. Read twice: record by record,
- * and by the check of translations, which rebuilds page tables from it. */
+/* What comes down the recorder's pipe made by an enemy: a guest that has taken over QEMU. Read three times: record by
+ * record; by the check of translations, which rebuilds page tables from it; and as runs that are coded and decoded,
+ * which must give the same records. */
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "vx_trace.h"
+#include "vxt_chunk.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,18 +20,69 @@ static vx_source *open_pipe(int fd)
     return source;
 }
 
-static int is_reference(const vx_record *record)
+/* A number for all records of the stream, in order. */
+static uint64_t digest(uint64_t sum, const vx_batch *batch)
 {
-    return record->kind == VX_REC_FETCH || record->kind == VX_REC_LOAD || record->kind == VX_REC_STORE;
+    for (size_t i = 0; i < batch->count; i++) {
+        const vx_record *record = &batch->records[i];
+        if (!vx_record_valid(record, batch->words)) __builtin_trap();
+        bool event = record->kind != VX_REC_FETCH && record->kind != VX_REC_LOAD && record->kind != VX_REC_STORE;
+        uint64_t parts[3] = {record->addr, event ? 0 : record->arg,
+                             (uint64_t)record->kind << 32 | (uint64_t)record->size << 16 | record->count};
+        for (unsigned j = 0; j < 3; j++) sum = (sum ^ parts[j]) * 0x9E3779B97F4A7C15u;
+        for (unsigned j = 0; event && j < record->count; j++)
+            sum = (sum ^ batch->payload[record->arg + j]) * 0x9E3779B97F4A7C15u;
+    }
+    return sum;
 }
 
-static void read_all(vx_source *source)
+static uint64_t read_all(vx_source *source)
 {
     vx_batch batch;
     vx_msg msg;
-    while (vx_source_next(source, &batch, &msg) == VX_OK && batch.count)
-        for (size_t i = 0; i < batch.count; i++)
-            if (!is_reference(&batch.records[i]) && !vx_record_valid(&batch.records[i], batch.words)) __builtin_trap();
+    uint64_t sum = 0;
+    while (vx_source_next(source, &batch, &msg) == VX_OK && batch.count) sum = digest(sum, &batch);
+    return sum;
+}
+
+static uint64_t decode(vx_chunk_encoder *encoder, uint64_t sum)
+{
+    vxt_bytes raw = {0};
+    vx_chunk_decoder *decoder = vx_chunk_decoder_new();
+    uint32_t records = vx_chunk_encoder_records(encoder);
+    const char *why;
+    vx_batch batch;
+    if (records && decoder && !vx_chunk_encoder_finish(encoder, &raw) && vxt_bytes_room(&raw, VXT_RAW_SLACK)) {
+        memset(raw.data + raw.size, 0, VXT_RAW_SLACK);
+        if (vx_chunk_decoder_start(decoder, raw.data, raw.size, records, &why)) __builtin_trap();
+        do {
+            if (vx_chunk_decoder_next(decoder, &batch, &why)) __builtin_trap();
+            sum = digest(sum, &batch);
+        } while (batch.count);
+    }
+    vx_chunk_decoder_free(decoder);
+    free(raw.data);
+    return sum;
+}
+
+static uint64_t code_all(vx_source *source)
+{
+    vx_chunk_encoder *encoder = vx_chunk_encoder_new();
+    vxt_runs runs;
+    vx_msg msg;
+    uint64_t sum = 0;
+    while (encoder && vxt_source_next_runs(source, &runs, &msg) == VX_OK && runs.count) {
+        vxt_runs_place place = {0};
+        while (place.run < runs.count) {
+            size_t left = runs.count - place.run;
+            if (!vx_chunk_encoder_put_runs(encoder, &runs, &place, left < VXT_FULL_EVERY ? left : VXT_FULL_EVERY))
+                break;
+            if (vx_chunk_encoder_full(encoder)) sum = decode(encoder, sum);
+        }
+    }
+    if (encoder) sum = decode(encoder, sum);
+    vx_chunk_encoder_free(encoder);
+    return sum;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -37,7 +91,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (fd < 0) return 0;
     if (write(fd, data, size) == (ssize_t)size) {
         vx_source *source = open_pipe(fd);
-        if (source) read_all(source);
+        uint64_t sum = source ? read_all(source) : 0;
+        vx_source_close(source);
+        source = open_pipe(fd);
+        if (source && code_all(source) != sum) __builtin_trap();
         vx_source_close(source);
         vx_translations found;
         vx_msg msg;

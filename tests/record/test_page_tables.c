@@ -25,8 +25,8 @@ static int set_up(void **state)
     (void)state;
     memset(memory, 0, sizeof memory);
     control = (vxr_control){.cr0 = CR0_PG | CR0_PE, .cr4 = CR4_PAE, .efer = EFER_LMA, .cr3 = 0x1000};
-    stream.on = stream.references = true;
-    stream.records = stream.words = 0;
+    vxr_stream_init(&stream, -1, true);
+    stream.on = true;
     assert_true(vxr_tables_init(&tables, &control, &ram, &stream));
     return 0;
 }
@@ -65,6 +65,7 @@ static const char *told(void)
     }
     text[used] = '\0';
     stream.records = stream.words = 0;
+    stream.at = stream.step;
     return text;
 }
 

@@ -9,8 +9,13 @@
 enum { STATE_WORDS = 13, BYTES_MAX = 65536, CR0_PG_PE = (int)0x80000001 };
 
 typedef struct frame {
-    uint32_t magic, records, words, flags;
+    uint32_t magic, flags, steps, records, words, unused;
 } frame;
+
+/* Steps (traces/record/record_stream.h). */
+#define STEP(tag, operand) ((uint64_t)(operand) << 16 | (tag))
+enum { MAGIC = 0x32525856, BLOCK = 0x4000, RAN = 0x8000, CUT = 0x8001, EVENT = 0x8002, WIDE = 0x8003, DEFINE = 0x8004 };
+enum { LOAD8 = 3 << 1, END = 1 };
 
 /* What goes into the pipe. */
 static uint8_t bytes[BYTES_MAX];
@@ -23,26 +28,37 @@ static void add(const void *from, size_t count)
     size += count;
 }
 
-static void add_frame(const vx_record *records, uint32_t count, const uint64_t *words, uint32_t word_count,
-                      uint32_t flags)
+/* An event and its words. */
+static void add_event(const vx_record *record, const uint64_t *words, uint32_t word_count)
 {
-    const frame header = {0x31525856, count, word_count, flags};
+    const frame header = {MAGIC, 0, 1, 1, word_count, 0};
+    const uint64_t step = EVENT;
     add(&header, sizeof header);
-    if (count) add(records, count * sizeof *records);
+    add(&step, sizeof step);
+    add(record, sizeof *record);
     if (word_count) add(words, word_count * sizeof *words);
+}
+
+static void add_steps(const uint64_t *steps, uint32_t count, uint32_t flags)
+{
+    const frame header = {MAGIC, flags, count, 0, 0, 0};
+    add(&header, sizeof header);
+    if (count) add(steps, count * sizeof *steps);
 }
 
 static const uint64_t state_words[STATE_WORDS] = {(uint32_t)CR0_PG_PE, 0, 0x1000, 0xA0, 0xD00};
 static const vx_record state_record = {.count = STATE_WORDS, .kind = VX_REC_STATE};
 
-/* A state, then five instructions and a load in a frame of their own. */
+/* A state, then five instructions of 3 bytes, the last of which loads, in a frame of their own. */
+static const uint64_t block_steps[] = {STEP(DEFINE, 5), 0x400000, 0x33333, STEP(BLOCK, 0),
+                                       STEP(4 << 4 | LOAD8, 0x600000)};
+enum { BLOCK_STEPS = sizeof block_steps / sizeof *block_steps };
+
 static void add_recording(void)
 {
-    const vx_record more[] = {{.addr = 0x400000, .arg = 15, .count = 5, .kind = VX_REC_FETCH},
-                              {.addr = 0x600000, .count = 1, .size = 8, .kind = VX_REC_LOAD}};
     size = 0;
-    add_frame(&state_record, 1, state_words, STATE_WORDS, 0);
-    add_frame(more, 2, NULL, 0, 0);
+    add_event(&state_record, state_words, STATE_WORDS);
+    add_steps(block_steps, BLOCK_STEPS, 0);
 }
 
 /* Opens what is in `bytes` (a pipe holds it all) and reads it to its end. */
@@ -79,7 +95,7 @@ static void whole_recording(void **state)
     vx_msg msg;
     bool complete;
     add_recording();
-    add_frame(NULL, 0, NULL, 0, 1);
+    add_steps(NULL, 0, END);
     assert_int_equal(read_all(&totals, &complete, &header, &msg), VX_OK);
     assert_true(complete);
     assert_int_equal(totals.records, 3);
@@ -93,7 +109,7 @@ static void cut_recording(void **state)
 {
     (void)state;
     add_recording();
-    size_t all = size, first = sizeof(frame) + sizeof(vx_record) + STATE_WORDS * 8;
+    size_t all = size, first = sizeof(frame) + 8 + sizeof(vx_record) + STATE_WORDS * 8;
     for (size_t cut = 0; cut <= all; cut++) {
         vx_trace_totals totals;
         vx_trace_header header;
@@ -117,12 +133,23 @@ static void expect_refusal(const char *text)
     assert_non_null(strstr(msg.text, text));
 }
 
+/* A recording and then these steps are refused, in these words. */
+static void refuse_steps(const uint64_t *steps, uint32_t count, const char *text)
+{
+    add_recording();
+    add_steps(steps, count, 0);
+    expect_refusal(text);
+}
+#define REFUSE(text, ...) refuse_steps((const uint64_t[]){__VA_ARGS__}, sizeof((uint64_t[]){__VA_ARGS__}) / 8, text)
+
 static void hostile_frames(void **state)
 {
     (void)state;
-    const frame huge = {0x31525856, UINT32_MAX, UINT32_MAX, 0}, other = {0x12345678, 0, 0, 0};
+    const frame huge = {MAGIC, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX, 0}, other = {0x12345678, 0, 0, 0, 0, 0},
+                unnamed = {MAGIC, 0, 1, 1, 0, 0};
     const vx_record unknown = {.kind = 200}, far = {.kind = VX_REC_SKIPPED, .count = 4, .arg = 1000000},
-                    load = {.addr = 1, .count = 1, .size = 8, .kind = VX_REC_LOAD};
+                    load = {.addr = 1, .count = 1, .size = 8, .kind = VX_REC_LOAD}, hlt = {.kind = VX_REC_HLT};
+    const uint64_t ran = STEP(RAN, 5);
     add_recording();
     add(&huge, sizeof huge);
     expect_refusal("no frame");
@@ -130,22 +157,59 @@ static void hostile_frames(void **state)
     add(&other, sizeof other);
     expect_refusal("no frame");
     add_recording();
-    add_frame(&unknown, 1, NULL, 0, 0);
+    add_event(&unknown, NULL, 0);
     expect_refusal("invalid record");
     add_recording();
-    add_frame(&far, 1, state_words, 4, 0);
+    add_event(&far, state_words, 4);
     expect_refusal("invalid record");
+    add_recording();
+    add_event(&load, NULL, 0); /* steps make references */
+    expect_refusal("invalid record");
+    add_recording();
+    add(&unnamed, sizeof unnamed);
+    add(&ran, sizeof ran);
+    add(&hlt, sizeof hlt);
+    expect_refusal("records that no step names");
     size = 0;
-    add_frame(&load, 1, NULL, 0, 0);
+    add_event(&hlt, NULL, 0);
     expect_refusal("not the guest's state");
     size = 0;
-    add_frame(NULL, 0, NULL, 0, 1);
+    add_steps(NULL, 0, END);
     expect_refusal("nothing was recorded");
+    size = 0;
+    add_steps(block_steps, BLOCK_STEPS, 0);
+    expect_refusal("not the guest's state");
+}
+
+static void hostile_steps(void **state)
+{
+    (void)state;
+    REFUSE("no step", 0xC000);
+    REFUSE("no step", 0x8005);
+    REFUSE("an event without a record", EVENT);
+    REFUSE("not told of", STEP(BLOCK, 1));
+    REFUSE("not told of", STEP(BLOCK, 0xFFFFFFFFFFFF));
+    REFUSE("its block does not have", STEP(BLOCK, 0), STEP(5 << 4 | LOAD8, 0x1000));
+    REFUSE("its block does not have", STEP(BLOCK, 0), STEP(RAN, 6));
+    REFUSE("its block does not have", STEP(BLOCK, 0), STEP(CUT, 6));
+    REFUSE("none can make", STEP(BLOCK, 0), STEP(7 << 1, 0x1000)); /* 128 bytes */
+    REFUSE("no, or too many, instructions", STEP(DEFINE, 0), 0x1000);
+    REFUSE("cut off", STEP(DEFINE, 17), 0x1000, 0x1111111111111111);
+    REFUSE("cut off", STEP(DEFINE, 0xFFFFFFFFFFFF), 0x1000);
+    REFUSE("without bytes", STEP(DEFINE, 2), 0x1000, 0x1);
+    REFUSE("half an address", STEP(WIDE, 1));
+    REFUSE("half an address", STEP(WIDE, 1), STEP(BLOCK, 0));
+    REFUSE("half an address", STEP(WIDE, 1), STEP(5 << 4, 0));
+    const uint64_t outside = STEP(LOAD8, 0x1000);
+    size = 0;
+    add_event(&state_record, state_words, STATE_WORDS);
+    add_steps(&outside, 1, 0);
+    expect_refusal("outside of blocks");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(whole_recording), cmocka_unit_test(cut_recording),
-                                       cmocka_unit_test(hostile_frames)};
+                                       cmocka_unit_test(hostile_frames), cmocka_unit_test(hostile_steps)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

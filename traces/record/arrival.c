@@ -35,8 +35,9 @@ static void read_frame(const vxr_recorder *r, int vector, uint64_t *rip, uint64_
 /* The number of the instruction at `rip` among those of the running block not yet told; the block's count: none. */
 static uint32_t find_ahead(const vxr_recorder *r, uint64_t rip)
 {
+    const vxr_block *block = vxr_running(r);
     uint32_t i = r->next;
-    while (i < r->block->count && r->block->insn[i].address != rip) i++;
+    while (i < block->count && block->insn[i].address != rip) i++;
     return i;
 }
 
@@ -50,7 +51,7 @@ void vxr_arrived(vxr_recorder *r, int vector)
     if (!real_mode) read_frame(r, vector, &rip, &error);
     bool is_interrupt = vector >= EXCEPTIONS || (real_mode && vector >= 8);
     /* A fault leaves what is behind RIP undone; an interrupt comes between blocks. */
-    vxr_run_to(r, is_interrupt ? r->block->count : find_ahead(r, rip));
+    vxr_run_to(r, is_interrupt ? vxr_running(r)->count : find_ahead(r, rip));
     vxr_cut(r);
     r->cpl = 0;
     if (is_interrupt) {

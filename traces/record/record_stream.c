@@ -7,6 +7,14 @@
 
 enum { RUN_INSTRUCTIONS = 1 << 20 }; /* a run of PAUSE or RDTSC covers at most so many */
 
+void vxr_stream_init(vxr_stream *stream, int fd, bool references)
+{
+    memset(stream, 0, offsetof(vxr_stream, record));
+    stream->fd = fd;
+    stream->references = references;
+    stream->at = stream->step;
+}
+
 static void put_all(vxr_stream *stream, const void *bytes, size_t size)
 {
     for (size_t done = 0; done < size && !stream->broken;) {
@@ -18,36 +26,61 @@ static void put_all(vxr_stream *stream, const void *bytes, size_t size)
     }
 }
 
+/* Nothing leaves while nothing is wanted. */
 static void send_frame(vxr_stream *stream, uint32_t flags)
 {
-    const vxr_frame frame = {FRAME_MAGIC, stream->records, stream->words, flags};
-    put_all(stream, &frame, sizeof frame);
-    put_all(stream, stream->record, stream->records * sizeof *stream->record);
-    put_all(stream, stream->word, stream->words * sizeof *stream->word);
+    const vxr_frame frame = {FRAME_MAGIC,     flags,         (uint32_t)(stream->at - stream->step),
+                             stream->records, stream->words, 0};
+    if (stream->on) {
+        put_all(stream, &frame, sizeof frame);
+        put_all(stream, stream->step, frame.steps * sizeof *stream->step);
+        put_all(stream, stream->record, frame.records * sizeof *stream->record);
+        put_all(stream, stream->word, frame.words * sizeof *stream->word);
+    }
+    stream->at = stream->step;
     stream->records = stream->words = 0;
-    stream->counting = false;
     stream->flushes++;
     if (stream->broken) stream->on = false;
+}
+
+/* Room for steps that belong together. */
+static void reserve_steps(vxr_stream *stream, unsigned count)
+{
+    if (stream->at > stream->step + STREAM_STEPS - count) send_frame(stream, 0);
+}
+
+static void put_step(vxr_stream *stream, unsigned tag, uint64_t operand)
+{
+    *stream->at++ = operand << STEP_OPERAND | tag;
+}
+
+static void put_ran(vxr_stream *stream)
+{
+    if (stream->ran && stream->references) put_step(stream, STEP_RAN, stream->ran);
+    stream->ran = 0;
 }
 
 static vxr_record *put_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size, const uint64_t *words,
                              unsigned count)
 {
     if (stream->records == STREAM_RECORDS || stream->words + count > STREAM_WORDS) send_frame(stream, 0);
+    reserve_steps(stream, 2);
+    put_ran(stream);
+    put_step(stream, STEP_EVENT, 0);
     vxr_record *record = &stream->record[stream->records++];
     *record = (vxr_record){addr, stream->words, (uint16_t)count, (uint8_t)size, (uint8_t)kind};
     if (count) memcpy(stream->word + stream->words, words, count * sizeof *words);
     stream->words += count;
-    stream->counting = false;
     return record;
 }
 
 static void put_skipped(vxr_stream *stream)
 {
-    if (stream->references || stream->told == stream->instructions) return;
-    const uint64_t words[4] = {stream->instructions - stream->told, 0, 0, 0};
+    uint64_t now = stream->instructions - stream->ahead;
+    if (stream->references || stream->told == now) return;
+    const uint64_t words[4] = {now - stream->told, 0, 0, 0};
     put_event(stream, REC_SKIPPED, 0, 0, words, 4);
-    stream->told = stream->instructions;
+    stream->told = now;
 }
 
 static void put_runs(vxr_stream *stream)
@@ -64,8 +97,10 @@ void vxr_stream_flush(vxr_stream *stream, bool end)
     if (end && stream->on) {
         put_runs(stream);
         put_skipped(stream);
+        reserve_steps(stream, 1);
+        put_ran(stream);
     }
-    if (stream->records || end) send_frame(stream, end ? FRAME_END : 0);
+    if (stream->at != stream->step || end) send_frame(stream, end ? FRAME_END : 0);
 }
 
 vxr_record *vxr_stream_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size, const uint64_t *words,
@@ -84,8 +119,30 @@ void vxr_stream_run(vxr_stream *stream, unsigned kind)
         put_event(stream, kind, 1, 0, NULL, 0);
         return;
     }
-    if (!stream->pauses && !stream->rdtscs) stream->run_began = stream->instructions;
+    uint64_t now = stream->instructions - stream->ahead;
+    if (!stream->pauses && !stream->rdtscs) stream->run_began = now;
     if (kind == REC_PAUSE) stream->pauses++;
     if (kind == REC_RDTSC) stream->rdtscs++;
-    if (stream->instructions - stream->run_began > RUN_INSTRUCTIONS) put_runs(stream);
+    if (now - stream->run_began > RUN_INSTRUCTIONS) put_runs(stream);
+}
+
+uint32_t vxr_stream_define(vxr_stream *stream, uint64_t address, const uint8_t *bytes, uint32_t count)
+{
+    reserve_steps(stream, DEFINITION_STEPS);
+    put_step(stream, STEP_DEFINE, count);
+    *stream->at++ = address;
+    for (uint32_t i = 0; i < count; i += 16) {
+        uint64_t lengths = 0;
+        for (uint32_t j = i; j < count && j < i + 16; j++) lengths |= (uint64_t)(bytes[j] & 15) << 4 * (j - i);
+        *stream->at++ = lengths;
+    }
+    return stream->blocks++;
+}
+
+void vxr_stream_cut(vxr_stream *stream, uint32_t ran)
+{
+    stream->ran = 0;
+    if (!stream->on || !stream->references) return;
+    reserve_steps(stream, 1);
+    put_step(stream, STEP_CUT, ran);
 }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What leaves the plugin: records in frames, down a pipe.
+/* What leaves the plugin: frames down a pipe, each a header, steps, records and payload words, all in the machine's
+ * byte order: the reader is on the same machine.
  *
- * A frame is a header of 16 bytes (magic, records, payload words, flags), then the records and the words, all in the
- * machine's byte order: the reader is on the same machine. Record kinds and their operands are those of Vexit's trace
- * format (docs/trace-format.md). */
+ * A step is 8 bytes, and says what ran: which block of code began, and what its instructions referred to. What a block
+ * consists of is told once, when QEMU translates it; the reader makes fetches, loads and stores of both. Events are
+ * records of Vexit's trace format (docs/trace-format.md), and a step says where each belongs. */
 #ifndef RECORD_STREAM_H
 #define RECORD_STREAM_H
 
@@ -82,29 +83,57 @@ typedef struct vxr_record {
     uint8_t size, kind;
 } vxr_record;
 
-#define FRAME_MAGIC 0x31525856U /* "VXR1" */
+#define FRAME_MAGIC 0x32525856U /* "VXR2" */
 enum { FRAME_END = 1 };
 
 typedef struct vxr_frame {
-    uint32_t magic, records, words, flags;
+    uint32_t magic, flags, steps, records, words, unused;
 } vxr_frame;
 
-enum { STREAM_RECORDS = 1 << 14, STREAM_WORDS = 1 << 15, STREAM_MARGIN = 4096 };
+/* The low 16 bits of a step say what it is, the others are its operand. */
+enum {
+    STEP_OPERAND = 16,
+    /* A reference, and its address's low 48 bits (from bit 47 on they are all the same, unless STEP_WIDE is before it).
+     * Bit 0: a store; 3:1: the logarithm of its bytes; 13:4: which instruction of the running block makes it. All
+     * instructions before that one have run. */
+    STEP_REFERENCE = 0,
+    STEP_INSTRUCTION = 4,
+    STEP_BLOCK = 0x4000, /* the block of this number begins; what was left of the one before has run */
+    STEP_AGAIN = 0x4001, /* the same, where its first instruction goes on (REP): it is not fetched again */
+    STEP_RAN = 0x8000,   /* so many instructions of the running block have run */
+    /* So many instructions of the running block have run, and the rest will not. References of instructions behind the
+     * next one, just before this step, are not the guest's: QEMU has delivered an exception. */
+    STEP_CUT = 0x8001,
+    STEP_EVENT = 0x8002, /* the frame's next record */
+    STEP_WIDE = 0x8003,  /* bits 63:48 of the next reference's address */
+    /* A block that may run from now on: numbered from 0 in the order told. Operand: instructions. Behind it 8 bytes
+     * with the first one's linear address, then the instructions' bytes, 4 bits each, 16 in 8 bytes. */
+    STEP_DEFINE = 0x8004
+};
+
+enum { STREAM_STEPS = 1 << 15, STREAM_RECORDS = 1 << 14, STREAM_WORDS = 1 << 15, STREAM_MARGIN = 4096 };
+enum { DEFINITION_STEPS = 2 + 1024 / 16 };
 
 typedef struct vxr_stream {
+    uint64_t *at;          /* where the next step goes */
+    uint64_t instructions; /* of the stream so far, the whole running block among them */
+    uint32_t ahead;        /* of these: instructions that have not run yet where the next event belongs */
+    uint32_t ran;          /* instructions of the running block that are to be told before the next event */
     int fd;
     bool on;                 /* records are wanted */
     bool broken;             /* the reader is gone */
-    bool references;         /* fetches, loads and stores are wanted too; else instructions are counted */
-    bool counting;           /* the last record is a FETCH that may grow */
+    bool references;         /* blocks and references are wanted too; else instructions are counted */
     uint64_t told;           /* of `instructions`, where references are not wanted: those that records stand for */
     uint64_t pauses, rdtscs; /* runs not yet put, likewise */
     uint64_t run_began;      /* the clock at the first of them */
-    uint64_t instructions;   /* of the stream so far */
-    uint32_t records, words, flushes;
+    uint32_t records, words, flushes, blocks;
     vxr_record record[STREAM_RECORDS];
     uint64_t word[STREAM_WORDS];
+    uint64_t step[STREAM_STEPS];
 } vxr_stream;
+
+/* Empty. `fd`: where frames go. */
+void vxr_stream_init(vxr_stream *stream, int fd, bool references);
 
 /* Hands on what is there. `end`: the last frame. */
 void vxr_stream_flush(vxr_stream *stream, bool end);
@@ -112,44 +141,39 @@ void vxr_stream_flush(vxr_stream *stream, bool end);
 /* Hands on where little room is left. Call between instructions. */
 static inline void vxr_stream_breathe(vxr_stream *stream)
 {
-    if (stream->records > STREAM_RECORDS - STREAM_MARGIN || stream->words > STREAM_WORDS - STREAM_MARGIN)
+    if (stream->records > STREAM_RECORDS - STREAM_MARGIN || stream->words > STREAM_WORDS - STREAM_MARGIN ||
+        stream->at > stream->step + STREAM_STEPS - STREAM_MARGIN)
         vxr_stream_flush(stream, false);
 }
 
-/* One event, with payload. NULL while nothing is wanted. Good until the next call of breathe or flush. */
+/* One event, with payload, behind the `ran` instructions of the running block. NULL while nothing is wanted. Good until
+ * the next call of breathe or flush. */
 vxr_record *vxr_stream_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size, const uint64_t *words,
                              unsigned count);
 
 /* One PAUSE or RDTSC: without references between them, runs of both become one record each. */
 void vxr_stream_run(vxr_stream *stream, unsigned kind);
 
-/* Instructions back to back that all start in one 4 KiB page. */
-static inline void vxr_stream_fetch(vxr_stream *stream, uint64_t addr, uint32_t bytes, uint32_t count)
+/* Tells of a block, and gives its number. `bytes`: of its `count` instructions, one after the other, 1 to 15 each. */
+uint32_t vxr_stream_define(vxr_stream *stream, uint64_t address, const uint8_t *bytes, uint32_t count);
+
+/* What is left of the running block, behind `ran` instructions, will not run. */
+void vxr_stream_cut(vxr_stream *stream, uint32_t ran);
+
+/* `step`: STEP_BLOCK or STEP_AGAIN, and the number. */
+static inline void vxr_stream_block(vxr_stream *stream, uint64_t step)
 {
-    if (!stream->on) return;
-    stream->instructions += count;
-    if (!stream->references) return;
-    if (stream->counting) {
-        vxr_record *last = &stream->record[stream->records - 1];
-        if (last->addr + last->arg == addr && (last->addr ^ addr) < 4096 && last->count + count <= UINT16_MAX) {
-            last->arg += bytes;
-            last->count = (uint16_t)(last->count + count);
-            return;
-        }
-    }
-    if (stream->records == STREAM_RECORDS) vxr_stream_flush(stream, false);
-    stream->record[stream->records++] =
-        (vxr_record){.addr = addr, .arg = bytes, .count = (uint16_t)count, .kind = REC_FETCH};
-    stream->counting = true;
+    if (stream->at > stream->step + STREAM_STEPS - STREAM_MARGIN) vxr_stream_flush(stream, false);
+    *stream->at++ = step;
 }
 
-static inline void vxr_stream_reference(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size)
+/* `tag`: the low bits of a reference's step. */
+static inline void vxr_stream_reference(vxr_stream *stream, uint64_t gva, unsigned tag)
 {
-    if (!stream->on || !stream->references) return;
-    if (stream->records == STREAM_RECORDS) vxr_stream_flush(stream, false);
-    stream->record[stream->records++] =
-        (vxr_record){.addr = addr, .count = 1, .size = (uint8_t)size, .kind = (uint8_t)kind};
-    stream->counting = false;
+    if (stream->at > stream->step + STREAM_STEPS - 2) vxr_stream_flush(stream, false);
+    if ((uint64_t)((int64_t)(gva << STEP_OPERAND) >> STEP_OPERAND) != gva)
+        *stream->at++ = gva >> 48 << STEP_OPERAND | STEP_WIDE;
+    *stream->at++ = gva << STEP_OPERAND | tag;
 }
 
 #endif

@@ -19,30 +19,11 @@ VXR_EXPORT int qemu_plugin_version = VXR_API;
 /* Before the first block. */
 static const vxr_block nothing_ran;
 
-vxr_recorder vxr_the_recorder = {.block = &nothing_ran, .calm = CALM_LOOK, .limit = UINT64_MAX};
+vxr_recorder vxr_the_recorder = {.calm = CALM_LOOK, .limit = UINT64_MAX};
 
 /* ---- instructions ---- */
 
-void vxr_run_across(vxr_recorder *r, uint32_t end)
-{
-    const vxr_block *block = r->block;
-    while (r->next < end) {
-        uint32_t stop = r->next < block->split && block->split < end ? block->split : end;
-        const vxr_insn *first = &block->insn[r->next], *last = &block->insn[stop - 1];
-        uint64_t bytes = last->address + last->size - first->address;
-        vxr_stream_fetch(&r->stream, first->address, (uint32_t)bytes, stop - r->next);
-        r->next = stop;
-        r->next_address = first->address + bytes;
-    }
-}
-
-static inline void finish_block(vxr_recorder *r)
-{
-    if (r->stream.references)
-        vxr_run_until(r, r->count, r->block->address + r->block->bytes);
-    else
-        vxr_count_to(r, r->count);
-}
+static void finish_block(vxr_recorder *r) { vxr_run_to(r, vxr_running(r)->count); }
 
 /* ---- control state ---- */
 
@@ -129,7 +110,9 @@ static void begin(vxr_recorder *r, const vxr_block *block)
     take_dump(r);
     r->cpl = block->cpl;
     r->stream.on = true;
+    r->stream.at = r->stream.step;
     r->stream.instructions = r->stream.told = 0;
+    r->stream.ran = r->stream.ahead = 0;
     if (r->max) r->limit = r->max;
     put_state(r);
     vxr_tables_tell(&r->tables);
@@ -160,12 +143,12 @@ void vxr_marked(vxr_recorder *r, uint64_t mark)
 
 /* ---- callbacks while the guest runs ---- */
 
-static inline void begin_block(vxr_recorder *r, const vxr_block *block, uint32_t count, uint32_t next)
+/* Its instructions count from here on; what does not run is taken off (vxr_cut). */
+static inline void begin_block(vxr_recorder *r, vxr_mark mark, uint32_t next)
 {
-    r->block = block;
-    r->count = count;
+    r->stream.instructions += (mark >> MARK_COUNT & COUNT_MAX) - next;
+    r->running = mark;
     r->next = next;
-    if (r->stream.references) r->next_address = block->address;
 }
 
 /* Few bits for the epoch: where it has come so far that one returns, the old blocks must go first. */
@@ -176,6 +159,29 @@ unsigned vxr_calm_of(const vxr_recorder *r, const vxr_block *block)
     bool user = block->cpl == 3, special = block->vector >= 0 || block->insn[block->count - 1].decoded.repeated;
     if (special || (block->cpl != 0 && !user) || !is_fresh(r)) return CALM_NEVER;
     return 1 + r->gates.epoch % CALM_EPOCHS * 2 + user;
+}
+
+vxr_mark vxr_mark_of(const vxr_recorder *r, const vxr_block *block)
+{
+    vxr_mark low = block->told ? (vxr_mark)block->number << 1 | 1 : (vxr_mark)block;
+    return low | (vxr_mark)block->count << MARK_COUNT | (vxr_mark)vxr_calm_of(r, block) << MARK_CALM;
+}
+
+bool vxr_tell_of_block(vxr_recorder *r, vxr_block *block)
+{
+    uint8_t bytes[COUNT_MAX];
+    if (r->stream.blocks == r->told_room) {
+        uint32_t room = r->told_room ? 2 * r->told_room : 1 << 14;
+        vxr_block **told = realloc(r->told, room * sizeof *told);
+        if (!told) return false;
+        r->told = told;
+        r->told_room = room;
+    }
+    for (uint32_t i = 0; i < block->count; i++) bytes[i] = block->insn[i].size;
+    block->number = vxr_stream_define(&r->stream, block->address, bytes, block->count);
+    block->told = true;
+    r->told[block->number] = block;
+    return true;
 }
 
 void vxr_look_up(vxr_recorder *r, vxr_block *block)
@@ -201,7 +207,7 @@ static bool is_over(const vxr_recorder *r)
     return r->stream.broken || (r->begun && r->max && r->stream.instructions >= r->max);
 }
 
-__attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_block *block)
+__attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_mark mark, vxr_block *block)
 {
     if (r->ended) return;
     if (r->changed) vxr_take_control(r);
@@ -220,29 +226,65 @@ __attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_block *
         r->cpl = block->cpl;
         vxr_stream_event(&r->stream, REC_CPL, 0, r->cpl, NULL, 0);
     }
+    if (r->stream.on && r->want_references && !block->told && !vxr_tell_of_block(r, block)) {
+        vxr_end(r);
+        return;
+    }
     /* Each round of a REP instruction is a block's first instruction to QEMU; to the processor they are one. */
     bool again = repeated && repeated->address == block->address && block->insn[0].decoded.repeated;
-    begin_block(r, block, block->count, again ? 1 : 0);
+    vxr_mark now = vxr_mark_of(r, block);
+    begin_block(r, now, again ? 1 : 0);
+    r->stream.ran = 0;
+    if (block->told)
+        vxr_stream_block(&r->stream, (uint64_t)block->number << STEP_OPERAND | (again ? STEP_AGAIN : STEP_BLOCK));
     const vxr_insn *last = &block->insn[block->count - 1];
     r->repeated = last->decoded.repeated && (block->count > 1 || again || block->insn == last) ? last : NULL;
-    r->rounds = r->repeated && block->count == 1 ? block : NULL;
-    unsigned calm = r->armed || r->repeated || r->gates.stale ? CALM_LOOK : vxr_calm_of(r, block);
+    r->rounds = r->repeated && block->count == 1 ? mark : 0;
+    unsigned calm = r->armed || r->repeated || r->gates.stale ? CALM_LOOK : (unsigned)(now >> MARK_CALM);
     r->calm = calm == CALM_NEVER ? CALM_LOOK : calm;
 }
 
-/* Runs as often as anything: most blocks need no look. */
-void vxr_on_block(unsigned vcpu, void *data)
+/* What begins runs as often as anything: most blocks need no look. */
+static inline bool needs_no_look(const vxr_recorder *r, vxr_mark mark)
+{
+    return mark >> MARK_CALM == r->calm && r->stream.instructions < r->limit;
+}
+
+/* A block of a recording without references. */
+void vxr_on_counted_block(unsigned vcpu, void *data)
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
     vxr_mark mark = (vxr_mark)data;
-    vxr_block *block = vxr_marked_block(mark);
-    if (mark >> MARK_CALM == r->calm && r->stream.instructions < r->limit) {
-        finish_block(r);
-        begin_block(r, block, mark >> MARK_COUNT & COUNT_MAX, 0);
-    } else if (block != r->rounds) {
-        look_at_block(r, block);
+    if (needs_no_look(r, mark))
+        begin_block(r, mark, 0);
+    else if (mark != r->rounds)
+        look_at_block(r, mark, vxr_block_of(r, mark));
+}
+
+/* A block that the stream has been told of. */
+void vxr_on_told_block(unsigned vcpu, void *data)
+{
+    (void)vcpu;
+    vxr_recorder *r = &vxr_the_recorder;
+    vxr_mark mark = (vxr_mark)data;
+    if (needs_no_look(r, mark)) {
+        begin_block(r, mark, 0);
+        vxr_stream_block(&r->stream, (mark & MARK_LOW) >> 1 << STEP_OPERAND | STEP_BLOCK);
+    } else if (mark != r->rounds) {
+        look_at_block(r, mark, vxr_block_of(r, mark));
     }
+}
+
+/* A block that the stream had not been told of when QEMU translated it. */
+void vxr_on_untold_block(unsigned vcpu, void *data)
+{
+    vxr_recorder *r = &vxr_the_recorder;
+    vxr_mark mark = (vxr_mark)data;
+    if (!r->stream.on)
+        vxr_on_counted_block(vcpu, data);
+    else if (mark != r->rounds)
+        look_at_block(r, mark, vxr_block_of(r, mark));
 }
 
 void vxr_on_privileged(unsigned vcpu, void *data)
@@ -250,7 +292,7 @@ void vxr_on_privileged(unsigned vcpu, void *data)
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
     const vxr_insn *insn = data;
-    if (r->ended || insn->block != r->block) return;
+    if (r->ended || insn->block != vxr_running(r)) return;
     bool again = insn->index < r->next; /* a further round of INS or OUTS */
     vxr_run_to(r, insn->index + 1U);
     vxr_stream_breathe(&r->stream);
@@ -318,7 +360,7 @@ static bool take_option(vxr_recorder *r, const char *option)
         return true;
     }
     if (strncmp(option, "fd", length) == 0)
-        r->stream.fd = (int)number;
+        r->fd = (int)number;
     else if (strncmp(option, "references", length) == 0)
         r->want_references = number != 0;
     else if (strncmp(option, "gpa", length) == 0)
@@ -340,16 +382,17 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 {
     vxr_recorder *r = &vxr_the_recorder;
     const char *why = "";
-    r->stream.fd = -1;
+    r->fd = -1;
+    r->running = (vxr_mark)&nothing_ran;
     r->software_vector = -1;
     for (int i = 0; i < argc; i++)
         if (!take_option(r, argv[i])) return refuse("no such option: ", argv[i]);
     bool x86 = strcmp(info->target_name, "x86_64") == 0 || strcmp(info->target_name, "i386") == 0;
     if (!x86 || !info->system_emulation) return refuse("this QEMU does not emulate an x86 system", "");
     if (info->system.smp_vcpus != 1) return refuse("a guest of one processor only (-smp 1)", "");
-    if (r->stream.fd < 0 || !r->ram.low) return refuse("started by `vexit trace record` only", "");
+    if (r->fd < 0 || !r->ram.low) return refuse("started by `vexit trace record` only", "");
     if (!vxr_guest_find(info->target_name, &why)) return refuse("this QEMU cannot be used: ", why);
-    r->stream.references = r->want_references;
+    vxr_stream_init(&r->stream, r->fd, r->want_references);
     vxr_gates_init(&r->gates, &r->control, &r->ram);
     if (!vxr_tables_init(&r->tables, &r->control, &r->ram, &r->stream)) return refuse("out of memory", "");
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu);

@@ -5,23 +5,23 @@
 
 #include "recorder.h"
 
-/* Tells the instructions up to and with the one that made a reference. QEMU makes an access to a device again in a
- * block of its own, whose beginning it does not tell: what is left of the block that it broke off will not run. */
-static inline void run_to_reference(vxr_recorder *r, const vxr_site *site)
+/* The instructions before and with the one that made a reference have run. False where that is none of the running
+ * block: QEMU then calls back for what it does itself to deliver an interrupt or exception, as the last instruction of
+ * an earlier block that called back at all.
+ * QEMU makes an access to a device again in a block of its own, whose beginning it does not tell: what is left of the
+ * block that it broke off will not run. */
+static bool run_to_reference(vxr_recorder *r, const vxr_insn *insn)
 {
-    if (site->block == r->block) {
-        if (r->stream.references)
-            vxr_run_until(r, site->count, site->stop);
-        else
-            vxr_count_to(r, site->count);
-        return;
+    const vxr_block *block = vxr_running(r);
+    uint32_t i = insn->index;
+    if (insn->block != block) {
+        if (insn->block->count > 1) return false;
+        for (i = 0; i < block->count && block->insn[i].address != insn->address;) i++;
+        if (i == block->count) return false;
     }
-    uint64_t address = site->block->insn[site->count - 1].address;
-    uint32_t i = r->next;
-    while (i < r->block->count && r->block->insn[i].address != address) i++;
-    if (i == r->block->count) return;
     vxr_run_to(r, i + 1);
-    vxr_cut(r);
+    if (insn->block != block) vxr_cut(r);
+    return true;
 }
 
 /* ---- what is known of pages and of QEMU's descriptions ---- */
@@ -54,12 +54,18 @@ static void look_through_known(vxr_recorder *r)
         if (r->known[i].plain && is_watched(r, r->known[i].frame << 12)) r->known[i].plain = 0;
 }
 
+static void learn_kind(vxr_known_kind *known, qemu_plugin_meminfo_t info)
+{
+    bool store = qemu_plugin_mem_is_store(info);
+    unsigned shift = qemu_plugin_mem_size_shift(info);
+    *known = (vxr_known_kind){info + 1ULL, store ? REC_STORE : REC_LOAD, (uint8_t)(1U << shift),
+                              (uint8_t)(STEP_REFERENCE | shift << 1 | store)};
+}
+
 static inline const vxr_known_kind *kind_of(vxr_recorder *r, qemu_plugin_meminfo_t info)
 {
     vxr_known_kind *known = &r->kinds[(info ^ info >> 8 ^ info >> 16) % KINDS_KNOWN];
-    if (known->info != info + 1ULL)
-        *known = (vxr_known_kind){info + 1ULL, qemu_plugin_mem_is_store(info) ? REC_STORE : REC_LOAD,
-                                  (uint8_t)(1U << qemu_plugin_mem_size_shift(info))};
+    if (known->info != info + 1ULL) learn_kind(known, info);
     return known;
 }
 
@@ -77,15 +83,14 @@ static uint64_t ram_address(const vxr_recorder *r, const struct qemu_plugin_hwad
 
 /* ---- what calls back ---- */
 
-static void put_reference(vxr_recorder *r, uint64_t address, const vxr_known_kind *kind, uint64_t gpa)
+/* Which instruction of the running block makes a reference. */
+static inline unsigned tag_of(unsigned index, const vxr_known_kind *kind)
 {
-    if (r->with_gpa && gpa != UINT64_MAX && r->stream.references)
-        vxr_stream_event(&r->stream, REC_GPA, gpa, 0, NULL, 0);
-    vxr_stream_reference(&r->stream, kind->kind, address, kind->bytes);
+    return index << STEP_INSTRUCTION | kind->tag;
 }
 
 /* A store to RAM that needs a look; false where it is a reference all the same. */
-static bool take_watched(vxr_recorder *r, const vxr_site *site, uint64_t address, unsigned bytes, uint64_t gpa)
+static bool take_watched(vxr_recorder *r, const vxr_insn *insn, uint64_t address, unsigned bytes, uint64_t gpa)
 {
     if (vxr_gates_hold(&r->gates, gpa)) {
         r->gates.stale = true;
@@ -93,17 +98,28 @@ static bool take_watched(vxr_recorder *r, const vxr_site *site, uint64_t address
     }
     if (!vxr_tables_hold(&r->tables, gpa)) return false;
     uint64_t made = r->tables.made;
-    run_to_reference(r, site);
-    if (site->block->insn[site->count - 1].decoded.repeated && vxr_tables_refilled(&r->tables, gpa)) return false;
+    run_to_reference(r, insn);
+    if (insn->decoded.repeated && vxr_tables_refilled(&r->tables, gpa)) return false;
     vxr_tables_stored(&r->tables, gpa, bytes, r->stream.references ? address : GVA_UNKNOWN);
     if (r->tables.made != made) look_through_known(r);
     return true;
 }
 
+static void put_reference(vxr_recorder *r, const vxr_insn *insn, const vxr_known_kind *kind, uint64_t gva, uint64_t gpa)
+{
+    bool runs = insn->block == vxr_running(r), with_gpa = r->with_gpa && gpa != UINT64_MAX;
+    if (!r->stream.references) return;
+    if ((!runs || with_gpa) && !run_to_reference(r, insn)) return;
+    if (with_gpa) vxr_stream_event(&r->stream, REC_GPA, gpa, 0, NULL, 0);
+    vxr_stream_reference(&r->stream, gva, tag_of(runs ? insn->index : r->next - 1, kind));
+}
+
 /* QEMU is asked where the reference goes, unless that is known. */
-static void look_at_reference(vxr_recorder *r, const vxr_site *site, qemu_plugin_meminfo_t info, uint64_t address)
+__attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_site site, qemu_plugin_meminfo_t info,
+                                                        uint64_t address)
 {
     if (r->ended || !r->attached) return;
+    const vxr_insn *insn = &vxr_block_of(r, site)->insn[site >> SITE_INDEX];
     const vxr_known_kind *kind = kind_of(r, info);
     bool store = kind->kind == REC_STORE;
     uint64_t gva = address & r->linear_mask, gpa = UINT64_MAX;
@@ -113,34 +129,38 @@ static void look_at_reference(vxr_recorder *r, const vxr_site *site, qemu_plugin
     } else {
         const struct qemu_plugin_hwaddr *place = qemu_plugin_get_hwaddr(info, address);
         if (place && qemu_plugin_hwaddr_is_io(place)) {
-            run_to_reference(r, site);
-            vxr_device_access(r, &site->block->insn[site->count - 1], gva, kind->bytes, store);
+            run_to_reference(r, insn);
+            vxr_device_access(r, insn, gva, kind->bytes, store);
             vxr_look(r);
             return;
         }
         if (place) gpa = ram_address(r, place);
         if (gpa != UINT64_MAX) know(r, gva, gpa);
     }
-    if (store && gpa != UINT64_MAX && take_watched(r, site, gva, kind->bytes, gpa)) return;
-    if (!r->stream.references) return;
-    run_to_reference(r, site);
-    put_reference(r, gva, kind, gpa);
+    if (store && gpa != UINT64_MAX && take_watched(r, insn, gva, kind->bytes, gpa)) return;
+    put_reference(r, insn, kind, gva, gpa);
 }
 
-/* A reference that is wanted, of the kernel. */
+static inline bool is_plain(vxr_recorder *r, uint64_t gva) { return known_at(r, gva)->plain == (gva >> 12) + 1; }
+
+static inline bool is_running(const vxr_recorder *r, vxr_site site) { return !((site ^ r->running) & MARK_LOW); }
+
+/* What most references need: a step. */
+static inline void put_plain(vxr_recorder *r, vxr_site site, qemu_plugin_meminfo_t info, uint64_t gva)
+{
+    vxr_stream_reference(&r->stream, gva, tag_of((unsigned)(site >> SITE_INDEX), kind_of(r, info)));
+}
+
+/* A reference that is wanted, and may meet a device or a page table. */
 static void on_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    const vxr_site *site = data;
     uint64_t gva = address & r->linear_mask;
-    if (known_at(r, gva)->plain != (gva >> 12) + 1 || r->with_gpa) {
-        look_at_reference(r, site, info, address);
-        return;
-    }
-    run_to_reference(r, site);
-    const vxr_known_kind *kind = kind_of(r, info);
-    vxr_stream_reference(&r->stream, kind->kind, gva, kind->bytes);
+    if (is_plain(r, gva) && is_running(r, (vxr_site)data) && !r->with_gpa)
+        put_plain(r, (vxr_site)data, info, gva);
+    else
+        look_at_reference(r, (vxr_site)data, info, address);
 }
 
 /* The same where it can meet neither a device nor a page table. */
@@ -148,9 +168,10 @@ static void on_plain_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    run_to_reference(r, data);
-    const vxr_known_kind *kind = kind_of(r, info);
-    vxr_stream_reference(&r->stream, kind->kind, address & r->linear_mask, kind->bytes);
+    if (is_running(r, (vxr_site)data))
+        put_plain(r, (vxr_site)data, info, address & r->linear_mask);
+    else
+        look_at_reference(r, (vxr_site)data, info, address);
 }
 
 /* A reference that is wanted only where it meets a device or a table. */
@@ -158,27 +179,26 @@ static void on_unwanted_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uin
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    uint64_t gva = address & r->linear_mask;
-    if (known_at(r, gva)->plain != (gva >> 12) + 1) look_at_reference(r, data, info, address);
+    if (!is_plain(r, address & r->linear_mask)) look_at_reference(r, (vxr_site)data, info, address);
 }
 
 /* ---- translation ---- */
 
 /* User code stores to no page table; nor do loads matter where no reference is wanted. A block of one instruction may
- * be one that QEMU made for an access to a device. One registration an instruction, for all its references: QEMU 7.2
- * calls back for loads too where stores were asked for, and the other way round. */
-void vxr_watch_references(vxr_recorder *r, struct qemu_plugin_insn *from, const vxr_insn *insn)
+ * be one that QEMU made for an access to a device; no other meets one, but for the last instruction of the longest
+ * blocks of newer QEMUs. One registration an instruction, for all its references: QEMU 7.2 calls back for loads too
+ * where stores were asked for, and the other way round. */
+void vxr_watch_references(vxr_recorder *r, struct qemu_plugin_insn *from, const vxr_insn *insn, vxr_mark mark)
 {
     const vxr_block *block = insn->block;
-    bool single = block->count == 1, kernel = block->cpl < 3;
+    bool single = block->count == 1, last = insn->index + 1U == block->count;
+    bool watched = single || (block->cpl < 3 && (insn->decoded.may_store || (block->full && last)));
     enum qemu_plugin_cb_flags registers = single ? QEMU_PLUGIN_CB_R_REGS : QEMU_PLUGIN_CB_NO_REGS;
     qemu_plugin_vcpu_mem_cb_t call = NULL;
     if (block->full)
-        call = single || kernel || r->with_gpa ? on_reference : on_plain_reference;
-    else if (single || (kernel && insn->decoded.may_store))
+        call = watched || r->with_gpa ? on_reference : on_plain_reference;
+    else if (watched)
         call = on_unwanted_reference;
-    vxr_site *site = call ? vxr_pool_take(&r->sites, sizeof *site) : NULL;
-    if (!site) return;
-    *site = (vxr_site){block, insn->address + insn->size, insn->index + 1U};
-    qemu_plugin_register_vcpu_mem_cb(from, call, registers, QEMU_PLUGIN_MEM_RW, site);
+    vxr_site site = (mark & MARK_LOW) | (vxr_site)insn->index << SITE_INDEX;
+    if (call) qemu_plugin_register_vcpu_mem_cb(from, call, registers, QEMU_PLUGIN_MEM_RW, (void *)site);
 }

@@ -63,9 +63,8 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
     unsigned bits = code_bits(r, segment);
     uint64_t address = qemu_plugin_tb_vaddr(tb) & r->linear_mask;
     *block = (vxr_block){.address = address, .vector = -1, .count = (uint16_t)count, .insn = insns};
-    block->cpl = privilege(r, segment) & 3;
+    block->cpl = (uint8_t)(privilege(r, segment) & 3);
     block->full = r->want_references && (!r->by_region || r->begun || r->armed);
-    block->split = count & COUNT_MAX;
     for (size_t i = 0; i < count; i++) {
         vxr_insn *insn = &insns[i];
         copy_insn(insn, qemu_plugin_tb_get_insn(tb, i));
@@ -73,10 +72,8 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
         insn->index = (uint16_t)i;
         insn->address = address;
         insn->decoded = vxr_classify(insn->bytes, insn->size, bits);
-        if ((address ^ block->address) >> 12 && i < block->split) block->split = i & COUNT_MAX;
         address += insn->size;
     }
-    block->bytes = (uint16_t)(address - block->address);
     return block;
 }
 
@@ -90,9 +87,12 @@ void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
     vxr_block *block = make_block(r, tb);
     if (!block) return;
     vxr_look_up(r, block);
-    vxr_mark mark =
-        (vxr_mark)block | (vxr_mark)block->count << MARK_COUNT | (vxr_mark)vxr_calm_of(r, block) << MARK_CALM;
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, vxr_on_block, QEMU_PLUGIN_CB_R_REGS, (void *)mark);
+    if (r->stream.on && r->want_references) vxr_tell_of_block(r, block);
+    vxr_mark mark = vxr_mark_of(r, block);
+    qemu_plugin_vcpu_udata_cb_t call = block->told          ? vxr_on_told_block
+                                       : r->want_references ? vxr_on_untold_block
+                                                            : vxr_on_counted_block;
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, call, QEMU_PLUGIN_CB_R_REGS, (void *)mark);
     for (uint32_t i = 0; i < block->count; i++) {
         vxr_insn *insn = &block->insn[i];
         struct qemu_plugin_insn *from = qemu_plugin_tb_get_insn(tb, i);
@@ -100,6 +100,6 @@ void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
             qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_result, QEMU_PLUGIN_CB_R_REGS, insn);
         if (insn->decoded.class != VXR_PLAIN)
             qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_privileged, QEMU_PLUGIN_CB_R_REGS, insn);
-        vxr_watch_references(r, from, insn);
+        vxr_watch_references(r, from, insn, mark);
     }
 }
