@@ -36,13 +36,16 @@ typedef struct io_options {
     vx_iommu_policy policies[VX_IOMMU_POLICIES];
     vx_io_path_options guests;
     vx_io_path paths[VX_IO_PATHS];
+    bool policy_given;
 } io_options;
 
 static const struct argp_option option_list[] = {
     {"trace", KEY_TRACE, "TRACE", 0, "a .vxt file of kind dma, or gen:NAME:ARGUMENTS (nic, nvme, tenants)", 0},
     {"chipset", KEY_CHIPSET, "MODEL", 0, "chipset model: a name (vexit model list chipset) or a file", 0},
     {"iommu", KEY_IOMMU, "POLICY,...", 0,
-     "what the IOMMU's driver does: off, passthrough, deferred, strict (default: all but off)", 0},
+     "what the IOMMU's driver does: off, passthrough, deferred, strict (default: all but off); with --nic one, of path "
+     "native (default: off)",
+     0},
     {"batch", KEY_BATCH, "N", 0, "deferred: unmaps that one invalidation serves (default: 250)", 0},
     {"batch-us", KEY_BATCH_US, "N", 0, "deferred: longest wait in microseconds (default: 10000)", 0},
     {"leaf-hint", KEY_HINT, "on|off", 0, "unmaps leave upper table entries in the caches (default: on)", 0},
@@ -198,6 +201,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_IOMMU:
         take_policies(state, o, arg);
+        o->policy_given = true;
         return 0;
     case KEY_BATCH:
         o->io.flush_unmaps = small_count(state, "batch", arg);
@@ -230,6 +234,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (!o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
         if (!o->io.trace == !o->guests.nic) argp_error(state, "one of --trace and --nic is needed");
         if (o->guests.nic && !o->guests.cpu) argp_error(state, "no CPU given: --cpu MODEL");
+        if (o->guests.nic && o->policy_given && o->io.policy_count != 1)
+            argp_error(state, "--iommu: with --nic one policy");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -265,6 +271,7 @@ static void settle(io_options *o)
     o->io.set_count = o->guests.set_count = o->machine.set_count;
     o->guests.chipset = o->io.chipset;
     o->guests.seed = o->io.seed;
+    if (o->policy_given) o->guests.policy = o->policies[0];
     o->guests.paths = o->paths;
 }
 

@@ -131,6 +131,10 @@ static void declare_events(path_run *run)
     scalar(run, &c->posted, "interrupts", "among them, posted without one", "interrupts.posted");
     scalar(run, &c->interrupts_blocked, "interrupts", "among them, blocked by VT-d", "interrupts.blocked");
     scalar(run, &c->dma_blocked, "requests", "DMAs that the IOMMU refused", "dma.blocked");
+    scalar(run, &c->maps, "maps", "buffers that the IOMMU's driver mapped", "dma.maps");
+    scalar(run, &c->unmaps, "unmaps", "buffers that it unmapped", "dma.unmaps");
+    scalar(run, &c->invalidations, "descriptors", "invalidations that it submitted", "dma.invalidations");
+    scalar(run, &c->wait_ticks, "ticks", "its waits for the invalidation queue", "dma.wait_ticks");
     scalar(run, &c->copies, "copies", "copies that the chipset's engine made", "dma.copies");
     scalar(run, &c->copied_bytes, "bytes", "their bytes", "dma.copied_bytes");
     scalar(run, &c->copy_interrupts, "interrupts", "interrupts of the copy engine", "interrupts.copy_engine");
@@ -204,6 +208,8 @@ static json_t *run_json(path_run *run, vx_msg *msg)
                 json_object_set_new(object, "window", json_integer(run->config.window)) == 0 &&
                 json_object_set_new(object, "milliseconds", json_integer(run->options->milliseconds)) == 0 &&
                 json_object_set_new(object, "wire_limited", json_boolean(run->counts->wire_limited)) == 0;
+    if (done && run->config.policy != VX_IOMMU_OFF)
+        done = json_object_set_new(object, "policy", json_string(vx_iommu_policy_name(run->config.policy))) == 0;
     if (done) return object;
     json_decref(object);
     (void)vx_fail_nomem(msg);
@@ -243,6 +249,7 @@ static vx_status all_paths(const vx_io_path_options *o, vx_model *const models[3
                                             .response = o->response ? o->response : 1,
                                             .seed = o->seed,
                                             .copy_engine = o->copy_engine,
+                                            .policy = o->policy,
                                             .cpu = vx_model_cpu(models[0]),
                                             .chipset = vx_model_chipset(models[1]),
                                             .nic = vx_model_nic(models[2])};

@@ -180,6 +180,7 @@ typedef struct vx_io_path_options {
     unsigned flows;             /* connections of a guest; 0: 1, with many-flows 64 */
     uint32_t request, response; /* bytes of request-response's messages; 0: 1 */
     uint64_t seed;              /* of many-flows */
+    vx_iommu_policy policy;     /* of the native system's driver of the IOMMU; others take off alone */
     bool copy_engine;           /* back-ends give copies to the chipset's engine (I/OAT) */
     unsigned milliseconds;
     const char *const *sets;

@@ -59,6 +59,7 @@ static void close_processors(vx_io_machine *machine, vx_tick now)
     vx_io_machine_counts *counts = &machine->counts;
     for (unsigned g = 0; g < machine->config.guests; g++) {
         io_guest *guest = &machine->guest[g];
+        io_guest_go_on(guest, now);
         if (guest->idle) io_charge(guest, VX_CAUSE_IDLE, now - guest->idle_since);
         guest->idle_since = now;
         close_ledger(&guest->counts.ledger, now);
@@ -102,6 +103,10 @@ static void take_devices(vx_io_machine *machine, vx_tick now)
         counts->copy_busy = engine->busy;
     }
     if (!machine->iommu) return;
+    const vx_iommu_driver_counts *driver = vx_iommu_driver_counted(machine->iommu_driver);
+    counts->maps = driver->maps;
+    counts->unmaps = driver->unmaps;
+    counts->invalidations = driver->invalidations;
     const vx_iommu_counts *iommu = vx_iommu_counted(machine->iommu);
     counts->remapped = machine->remaps ? iommu->interrupts_delivered : 0;
     counts->notified = iommu->interrupts_notified;

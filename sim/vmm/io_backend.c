@@ -18,10 +18,10 @@ void io_backend_kick(io_backend *backend, vx_tick at)
 
 /* ---- whose turn it is ---- */
 
-static bool take_received(io_backend *backend)
+static bool take_received(io_backend *backend, vx_tick now)
 {
     if (io_ring_count(&backend->copies) == IO_RING) return false; /* until the engine has finished some */
-    if (!io_card_receive(&backend->machine->card[backend->index], &backend->frame)) return false;
+    if (!io_card_receive(&backend->machine->card[backend->index], &backend->frame, now)) return false;
     backend->receiving = true;
     return true;
 }
@@ -42,10 +42,10 @@ static bool take_to_send(io_backend *backend)
     return false;
 }
 
-static bool take_frame(io_backend *backend)
+static bool take_frame(io_backend *backend, vx_tick now)
 {
-    if (backend->receiving) return take_to_send(backend) || take_received(backend);
-    return take_received(backend) || take_to_send(backend);
+    if (backend->receiving) return take_to_send(backend) || take_received(backend, now);
+    return take_received(backend, now) || take_to_send(backend);
 }
 
 /* ---- its work ---- */
@@ -139,7 +139,7 @@ static vx_tick host_interrupt(io_backend *backend, vx_tick now)
     vx_io_machine *machine = backend->machine;
     backend->host_work = false;
     for (unsigned g = backend->index; g < machine->config.guests; g += machine->backends)
-        io_card_clean(&machine->card[g]);
+        io_card_clean(&machine->card[g], now);
     vx_nic_mask(machine->nic, backend->index, false, now);
     const vx_cfg_nic *nic = machine->config.nic;
     return nic->handler_ticks + (nic->backend == VX_BACKEND_DOMAIN ? nic->event_ticks : 0);
@@ -164,7 +164,7 @@ vx_tick io_backend_step(void *self, vx_tick now, vx_tick horizon)
     ticks += send_events(backend, now);
     bool work = backend->host_work || ticks > 0;
     if (backend->host_work) ticks += host_interrupt(backend, now);
-    backend->busy = backend->machine->path->backend && take_frame(backend);
+    backend->busy = backend->machine->path->backend && take_frame(backend, now);
     if (!backend->busy && !work) return sleep_until_kicked(backend, now);
     if (backend->idle) vx_ledger_charge(&backend->ledger, VX_CAUSE_IDLE, now - backend->idle_since);
     backend->idle = false;

@@ -71,7 +71,7 @@ static vx_tick payload_ticks(const vx_cfg_nic *nic, const vx_frame *frame)
 }
 
 /* A handler takes up to its share of frames; what it leaves it polls for, without another interrupt (Linux's NAPI). */
-static vx_tick begin_interrupt(io_guest *guest)
+static vx_tick begin_interrupt(io_guest *guest, vx_tick now)
 {
     const vx_cfg_nic *nic = guest->machine->config.nic;
     const io_path *path = guest->machine->path;
@@ -83,9 +83,10 @@ static vx_tick begin_interrupt(io_guest *guest)
     }
     for (guest->taken = 0; guest->taken < IO_POLL_FRAMES; guest->taken++) {
         vx_frame *frame = &guest->batch[guest->taken];
-        if (!path->ops->take(guest, frame)) break;
+        if (!path->ops->take(guest, frame, now)) break;
         frames += nic->receive_ticks + payload_ticks(nic, frame);
     }
+    frames += io_card_mapping_ticks(&guest->machine->card[guest->index]);
     return ticks + io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, frames);
 }
 
@@ -140,7 +141,7 @@ static vx_tick begin(io_guest *guest, io_action next, vx_tick now)
         return guest->machine->path->ops->host_cost(guest); /* needs no running guest */
     case IO_INTERRUPT:
         if (guest->halted) ticks = wake(guest);
-        return ticks + begin_interrupt(guest);
+        return ticks + begin_interrupt(guest, now);
     default:
         if (guest->halted) ticks = wake(guest); /* by its timer */
         return ticks + begin_send(guest, now);
@@ -155,10 +156,37 @@ static vx_tick rest(io_guest *guest, vx_tick now)
     return guest->interrupt && guest->interrupt_at < timer ? guest->interrupt_at : timer;
 }
 
+/* ---- the IOMMU's driver waits ---- */
+
+static bool invalidates(const vx_io_machine *machine)
+{
+    if (!machine->card[0].mapper) return false;
+    return vx_iommu_read(machine->iommu, VX_VTD_IQH, 8) != vx_iommu_read(machine->iommu, VX_VTD_IQT, 8);
+}
+
+/* What an action has unmapped must be gone from the IOTLB before it goes on (qi_submit_sync: the processor spins). */
+static void wait_for_queue(io_guest *guest, vx_tick now, vx_tick ticks)
+{
+    guest->waits = true;
+    guest->wait_since = now;
+    guest->wait_ticks = ticks;
+    guest->due = VX_TICK_NEVER;
+}
+
+void io_guest_go_on(io_guest *guest, vx_tick now)
+{
+    if (!guest->waits) return;
+    guest->waits = false;
+    guest->machine->counts.wait_ticks += io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, now - guest->wait_since);
+    guest->due = now + guest->wait_ticks;
+    io_kick(guest->machine, guest->index, guest->due);
+}
+
 vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
 {
     (void)horizon;
     io_guest *guest = self;
+    guest->machine->now = now;
     if (guest->action != IO_NOTHING && now < guest->due) return guest->due;
     if (guest->action != IO_NOTHING) finish(guest, now);
     io_action next = next_action(guest, now);
@@ -168,5 +196,6 @@ vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
     vx_tick ticks = begin(guest, next, now);
     if (ticks == 0) ticks = io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, 1);
     guest->due = now + ticks;
+    if (invalidates(guest->machine)) wait_for_queue(guest, now, ticks);
     return guest->due;
 }

@@ -7,7 +7,11 @@
 
 #include "io_private.h"
 
-enum { TIMEOUT_US = 200000 /* RFC 6298 allows a second; Linux's least is 200 ms */ };
+enum {
+    TIMEOUT_US = 200000, /* RFC 6298 allows a second; Linux's least is 200 ms */
+    FLUSH_UNMAPS = 250,  /* Linux's deferred mode */
+    FLUSH_US = 10000
+};
 
 static const io_path *const paths[VX_IO_PATHS] = {[VX_IO_PATH_NATIVE] = &io_path_native,
                                                   [VX_IO_PATH_EMULATED] = &io_path_emulated,
@@ -62,13 +66,25 @@ static vx_status check(const vx_io_machine_config *config, vx_msg *msg)
                        config->nic->name);
     if (config->copy_engine && !path->backend)
         return vx_fail(msg, VX_ERR_INPUT, "path %s has no back-end to use a copy engine (I/OAT)", path->name);
+    if (config->policy != VX_IOMMU_OFF && config->path != VX_IO_PATH_NATIVE)
+        return vx_fail(msg, VX_ERR_INPUT, "path %s: the IOMMU is the hypervisor's; a policy is of path native alone",
+                       path->name);
     if (path->vtd && !config->chipset->iommu.present)
         return vx_fail(msg, VX_ERR_INPUT, "path %s needs VT-d, which the chipset %s has not", path->name,
                        config->chipset->name);
     return VX_OK;
 }
 
-static uint64_t area_of(const vx_io_machine_config *config) { return io_card_area(config->nic, config->payload); }
+/* The native system maps each buffer anew. */
+static bool maps(const vx_io_machine_config *config)
+{
+    return config->policy == VX_IOMMU_STRICT || config->policy == VX_IOMMU_DEFERRED;
+}
+
+static uint64_t area_of(const vx_io_machine_config *config)
+{
+    return io_card_area(config->nic, config->payload, maps(config));
+}
 
 /* Areas are aligned to their size, so that large pages can map them. */
 static uint64_t areas_at(const vx_io_machine_config *config)
@@ -84,32 +100,56 @@ uint64_t vx_io_machine_memory(const vx_io_machine_config *config)
 
 /* ---- construction ---- */
 
-/* A domain for each guest, with its memory in large pages where the IOMMU has them; the hypervisor maps it once. */
+/* Until all is built nothing can be kicked; every process is kicked at tick 0. */
+static void queue_kick(void *context)
+{
+    vx_io_machine *machine = context;
+    if (machine->built) io_kick(machine, machine->config.guests + machine->backends + 2, machine->now);
+}
+
+/* The invalidation queue: a descriptor at its tick. */
+static vx_tick queue_step(void *self, vx_tick now, vx_tick horizon)
+{
+    (void)horizon;
+    vx_io_machine *machine = self;
+    vx_tick next = vx_iommu_queue_step(machine->iommu, now, now);
+    if (next == VX_TICK_NEVER)
+        for (unsigned g = 0; g < machine->config.guests; g++) io_guest_go_on(&machine->guest[g], now);
+    return next;
+}
+
+/* Guests: a domain for each, with its memory in large pages where the IOMMU has them; the hypervisor maps it once.
+ * Native: one domain, whose driver maps as its policy says. */
 static vx_status build_vtd(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
 {
-    vx_cfg_iommu hardware = machine->config.chipset->iommu;
-    hardware.ticks_per_us = machine->config.cpu->core.mhz;
-    const vx_iommu_driver_config driver = {.policy = VX_IOMMU_STRICT,
+    const vx_io_machine_config *config = &machine->config;
+    bool guests = machine->path->vtd;
+    vx_cfg_iommu hardware = config->chipset->iommu;
+    hardware.ticks_per_us = config->cpu->core.mhz;
+    const vx_iommu_hooks hooks = {.context = machine, .queue_kick = queue_kick};
+    const vx_iommu_driver_config driver = {.policy = guests ? VX_IOMMU_STRICT : config->policy,
                                            .tables = VX_PAGE_BYTES,
                                            .table_bytes = IO_TABLE_BYTES - VX_PAGE_BYTES,
-                                           .flush_unmaps = 1};
-    uint64_t area = area_of(&machine->config);
-    vx_status status = vx_iommu_init(&machine->iommu, arena, &hardware, machine->memory, NULL, msg);
+                                           .flush_unmaps = FLUSH_UNMAPS,
+                                           .flush_ticks = (vx_tick)FLUSH_US * hardware.ticks_per_us,
+                                           .leaf_hint = true};
+    uint64_t area = area_of(config);
+    vx_status status = vx_iommu_init(&machine->iommu, arena, &hardware, machine->memory, &hooks, msg);
     if (!status)
         status = vx_iommu_driver_init(&machine->iommu_driver, arena, machine->iommu, machine->memory, &driver, msg);
-    for (unsigned g = 0; g < machine->config.guests && !status; g++)
+    for (unsigned g = 0; g < config->guests && !status && !maps(config); g++)
         status = vx_iommu_driver_map(machine->iommu_driver, (uint16_t)(IO_SOURCE_ID + g), 0,
-                                     areas_at(&machine->config) + g * area, area, VX_VTD_SL_R | VX_VTD_SL_W, 0, msg);
+                                     areas_at(config) + g * area, area, VX_VTD_SL_R | VX_VTD_SL_W, 0, msg);
     machine->remaps = hardware.interrupt_remapping;
-    machine->posted = machine->remaps && hardware.posted_interrupts && machine->config.cpu->vmx.posted_interrupts;
+    machine->posted = guests && machine->remaps && hardware.posted_interrupts && config->cpu->vmx.posted_interrupts;
     return status;
 }
 
 static void device_kick(void *context, const void *process, vx_tick at)
 {
     vx_io_machine *machine = context;
-    unsigned nic = machine->config.guests + machine->backends;
-    io_kick(machine, process == machine->nic ? nic : process == machine->wire ? nic + 1 : nic + 2, at);
+    unsigned nic = machine->config.guests + machine->backends, engine = nic + 2 + (machine->iommu != NULL);
+    io_kick(machine, process == machine->nic ? nic : process == machine->wire ? nic + 1 : engine, at);
 }
 
 /* A guest's own driver knows its memory from 0 on, the host's by host addresses. */
@@ -129,12 +169,14 @@ static vx_status build_nic(vx_io_machine *machine, vx_arena *arena, vx_msg *msg)
                                 .dma_page_ns = config->chipset->dma_page_ns};
     vx_status status = vx_nic_init(&machine->nic, arena, &card, &hooks, msg);
     if (status) return status;
-    for (unsigned g = 0; g < config->guests; g++) {
+    for (unsigned g = 0; g < config->guests && !status; g++) {
         uint64_t host = areas_at(config) + g * area_of(config);
-        io_card_init(&machine->card[g], machine->nic, machine->memory, config->nic, config->payload, g, host,
-                     path->vtd ? 0 : host);
+        bool mapped = maps(config);
+        status = io_card_init(&machine->card[g], machine->nic, machine->memory, config->nic, config->payload, g, host,
+                              path->vtd || mapped ? 0 : host, mapped ? machine->iommu_driver : NULL, msg);
         vx_nic_filter(machine->nic, (uint16_t)g, g % card.vectors);
     }
+    if (status) return status;
     io_interrupts_init(machine);
     const vx_wire_config wire = {.nic = machine->nic, .peers = machine->peers, .stations = config->guests};
     return vx_wire_init(&machine->wire, arena, &wire, &hooks, msg);
@@ -201,18 +243,20 @@ vx_status vx_io_machine_init(vx_io_machine **machine, vx_arena *arena, vx_physme
     made->backend = vx_arena_array(arena, made->backends, sizeof *made->backend);
     if (!made->guest || !made->card || !made->backend) return vx_fail_nomem(msg);
     status = build_ends(made, arena, msg);
-    if (!status && made->path->vtd) status = build_vtd(made, arena, msg);
+    if (!status && (made->path->vtd || config->policy != VX_IOMMU_OFF)) status = build_vtd(made, arena, msg);
     if (!status) status = build_nic(made, arena, msg);
     if (!status) status = build_engine(made, arena, msg);
-    if (!status) *machine = made;
-    return status;
+    if (status) return status;
+    made->built = true;
+    *machine = made;
+    return VX_OK;
 }
 
 /* ---- processes ---- */
 
 unsigned vx_io_machine_processes(const vx_io_machine *machine)
 {
-    return machine->config.guests + machine->backends + 2 + (machine->engine != NULL);
+    return machine->config.guests + machine->backends + 2 + (machine->iommu != NULL) + (machine->engine != NULL);
 }
 
 void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char **name, vx_step_fn *step, void **self)
@@ -228,11 +272,13 @@ void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char 
         *step = io_backend_step;
         *self = (void *)&machine->backend[n - guests];
     } else {
-        static const char *const names[] = {"nic", "wire", "copy engine"};
-        static const vx_step_fn steps[] = {vx_nic_step, vx_wire_step, vx_copy_engine_step};
-        void *const selves[] = {machine->nic, machine->wire, machine->engine};
-        *name = names[n - devices];
-        *step = steps[n - devices];
-        *self = selves[n - devices];
+        static const char *const names[] = {"nic", "wire", "invalidation queue", "copy engine"};
+        static const vx_step_fn steps[] = {vx_nic_step, vx_wire_step, queue_step, vx_copy_engine_step};
+        void *const selves[] = {machine->nic, machine->wire, (void *)machine, machine->engine};
+        unsigned device = n - devices;
+        if (device == 2 && !machine->iommu) device = 3; /* the queue is left out */
+        *name = names[device];
+        *step = steps[device];
+        *self = selves[device];
     }
 }

@@ -36,7 +36,11 @@ static vx_tick interrupt_cost(io_guest *guest)
     return io_deliver(guest) + accesses(guest, IO_ON_INTERRUPT) + io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
 }
 
-static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest->up, frame); }
+static bool take(io_guest *guest, vx_frame *frame, vx_tick now)
+{
+    (void)now;
+    return io_ring_take(&guest->up, frame);
+}
 
 /* ---- the host ---- */
 
@@ -48,10 +52,10 @@ static void arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tic
     for (unsigned g = 0; g < machine->config.guests; g++) {
         io_card *card = &machine->card[g];
         unsigned before = io_card_room(card);
-        io_card_clean(card);
+        io_card_clean(card, now);
         if (before == 0 && io_card_room(card) > 0) io_kick(machine, g, now);
     }
-    while (io_card_receive(&machine->card[0], &frame)) {
+    while (io_card_receive(&machine->card[0], &frame, now)) {
         io_guest *guest = &machine->guest[frame.station];
         machine->lost_front += !io_ring_put(&guest->held, &frame);
         if (!guest->host_work) io_kick(machine, guest->index, now);

@@ -30,7 +30,11 @@ static vx_tick interrupt_cost(io_guest *guest)
     return io_deliver(guest) + io_exit(guest, VX_IO_EXIT_EOI, 1, nic->eoi_ticks);
 }
 
-static bool take(io_guest *guest, vx_frame *frame) { return io_ring_take(&guest->up, frame); }
+static bool take(io_guest *guest, vx_frame *frame, vx_tick now)
+{
+    (void)now;
+    return io_ring_take(&guest->up, frame);
+}
 
 static bool more(const io_guest *guest) { return io_ring_count(&guest->up) > 0; }
 

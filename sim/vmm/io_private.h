@@ -21,7 +21,7 @@ typedef struct io_path_ops {
     void (*send)(io_guest *guest, vx_tick now);
     vx_tick (*interrupt_cost)(io_guest *guest);
     /* The next received frame for the guest's stack; false: there is none. */
-    bool (*take)(io_guest *guest, vx_frame *frame);
+    bool (*take)(io_guest *guest, vx_frame *frame, vx_tick now);
     /* More has come meanwhile, and the handler looks again before it ends (NULL: it does not). */
     bool (*more)(const io_guest *guest);
     /* The handler has taken all: unmask (NULL: there is nothing to do). */
@@ -68,6 +68,8 @@ static inline bool io_ring_take(io_ring *ring, vx_frame *frame)
     return true;
 }
 
+enum { IO_RING_MAX = 504 };
+
 /* A driver's side of one of the card's queues: rings and buffers in memory (io_card.c). */
 typedef struct io_card {
     vx_nic *nic;
@@ -77,19 +79,31 @@ typedef struct io_card {
     uint64_t host; /* where its area lies in host memory */
     uint64_t bus;  /* what the card is told */
     uint32_t buffer_bytes;
+    uint64_t half; /* where receive buffers begin */
+    /* With a driver of the IOMMU that maps: each buffer has an address while it is the card's. */
+    vx_iommu_driver *mapper;
+    uint32_t mappings;             /* so far: addresses are given out in turn */
+    uint32_t mapped, unmapped;     /* since they were last paid for */
+    uint64_t iova[2][IO_RING_MAX]; /* of transmit and receive buffers */
     uint32_t transmit_tail, transmit_clean, receive_next;
 } io_card;
 
 /* Bytes of an area for frames of this payload: a power of two, 2 MiB at least. */
-uint64_t io_card_area(const vx_cfg_nic *nic, unsigned payload);
-void io_card_init(io_card *card, vx_nic *nic, vx_physmem *memory, const vx_cfg_nic *model, unsigned payload,
-                  unsigned queue, uint64_t host, uint64_t bus);
+uint64_t io_card_area(const vx_cfg_nic *nic, unsigned payload, bool mapped);
+/* mapper: NULL, or who maps each buffer for the device IO_SOURCE_ID; rings stay mapped. */
+vx_status io_card_init(io_card *card, vx_nic *nic, vx_physmem *memory, const vx_cfg_nic *model, unsigned payload,
+                       unsigned queue, uint64_t host, uint64_t bus, vx_iommu_driver *mapper, vx_msg *msg);
 unsigned io_card_room(const io_card *card);
 void io_card_send(io_card *card, const vx_frame *frame, vx_tick now);
-/* Takes back what has been sent. */
-void io_card_clean(io_card *card);
+
+/* Takes back what has been sent; with a mapper a share of it. */
+void io_card_clean(io_card *card, vx_tick now);
+/* Something has been sent that is not taken back. */
+bool io_card_sent(const io_card *card);
+/* Cycles of the mappings made and undone since the last call. */
+vx_tick io_card_mapping_ticks(io_card *card);
 /* The oldest received frame, its buffer given back; false: there is none. */
-bool io_card_receive(io_card *card, vx_frame *frame);
+bool io_card_receive(io_card *card, vx_frame *frame, vx_tick now);
 /* There is one. */
 bool io_card_waiting(const io_card *card);
 
@@ -106,6 +120,8 @@ struct io_guest {
     bool halted, woken; /* its HLT has exited; what it begins now has woken it */
     vx_endpoint *stack;
     vx_frame frame; /* that it is sending */
+    bool waits;     /* for the invalidation queue, before its action's time begins */
+    vx_tick wait_since, wait_ticks;
     unsigned taken;
     vx_frame batch[IO_POLL_FRAMES]; /* that it is receiving */
     io_ring up;                     /* emulated, para: to the guest */
@@ -143,6 +159,8 @@ struct vx_io_machine {
     vx_iommu *iommu;
     vx_iommu_driver *iommu_driver;
     vx_copy_engine *engine; /* NULL: none is used */
+    bool built;
+    vx_tick now; /* of the guest that runs: when the driver of the IOMMU rings its queue */
     bool remaps,
         posted; /* interrupts pass the remapping table; are posted: neither their delivery nor their end exits */
     vx_endpoint *peers[VX_IO_GUESTS_MAX]; /* by station: the guest's number */
@@ -194,6 +212,8 @@ vx_tick io_copy_ticks(const vx_io_machine *machine, const vx_frame *frame);
 void io_kick(vx_io_machine *machine, unsigned process, vx_tick at);
 void io_interrupt_guest(io_guest *guest, vx_tick at);
 vx_tick io_guest_step(void *guest, vx_tick now, vx_tick horizon);
+/* The invalidation queue is empty: a driver that waits for it goes on. */
+void io_guest_go_on(io_guest *guest, vx_tick now);
 
 /* ---- the back-end (io_backend.c) ---- */
 
@@ -209,7 +229,8 @@ bool io_direct_room(const io_guest *guest);
 vx_tick io_direct_send_cost(io_guest *guest);
 void io_direct_send(io_guest *guest, vx_tick now);
 vx_tick io_direct_interrupt_cost(io_guest *guest);
-bool io_direct_take(io_guest *guest, vx_frame *frame);
+bool io_direct_take(io_guest *guest, vx_frame *frame, vx_tick now);
+bool io_direct_more(const io_guest *guest);
 void io_direct_handled(io_guest *guest, vx_tick now);
 void io_direct_arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at);
 

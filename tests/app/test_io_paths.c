@@ -217,6 +217,36 @@ static void idle_guests_halt(void **state)
     json_decref(made);
 }
 
+/* A system that maps its buffers for a card: each unmap is invalidated and waited for, or 250 together. */
+static void native_behind_vtd(void **state)
+{
+    (void)state;
+    static const vx_io_path native = VX_IO_PATH_NATIVE;
+    static const vx_iommu_policy policies[] = {VX_IOMMU_OFF, VX_IOMMU_PASSTHROUGH, VX_IOMMU_DEFERRED, VX_IOMMU_STRICT};
+    for (unsigned receive = 0; receive < 2; receive++) {
+        double rate[4];
+        for (unsigned i = 0; i < 4; i++) {
+            vx_io_path_options options = usual(&native, 1);
+            options.policy = policies[i];
+            options.receive = receive != 0;
+            options.window = 200;
+            options.milliseconds = 20;
+            json_t *made = run(&options);
+            rate[i] = value(made, "throughput_mbit_s", NULL);
+            double unmaps = value(made, "dma", "unmaps"), invalidations = value(made, "dma", "invalidations");
+            assert_true(value(made, "dma", "blocked") == 0 && value(made, "frames", "sent_again") == 0);
+            assert_true(value(made, "dma", "maps") >= unmaps);
+            assert_true((unmaps > 1000) == (i >= 2));
+            assert_true((value(made, "dma", "wait_ticks") > 0) == (i >= 2));
+            if (i == 2)
+                assert_true(invalidations - 1 == (double)(uint64_t)(unmaps / 250)); /* and one at the beginning */
+            if (i == 3) assert_true(invalidations - 1 == unmaps);
+            json_decref(made);
+        }
+        assert_true(rate[0] == rate[1] && rate[1] > rate[2] && rate[2] > rate[3]);
+    }
+}
+
 /* With moderation off a round trip is what its parts take: paths differ. */
 static void requests_have_a_latency(void **state)
 {
@@ -299,6 +329,7 @@ typedef struct scene {
     unsigned guests;
     vx_workload workload;
     bool receive, copy_engine;
+    vx_iommu_policy policy;
 } scene;
 
 static sequence events_of(const scene *at, const char *clock, vx_tick quantum)
@@ -308,6 +339,7 @@ static sequence events_of(const scene *at, const char *clock, vx_tick quantum)
     options.workload = at->workload;
     options.receive = at->receive;
     options.copy_engine = at->copy_engine;
+    options.policy = at->policy;
     options.request = 2000;
     options.response = 500;
     options.clock = clock;
@@ -347,14 +379,20 @@ static unsigned most_guests(vx_io_path path)
 
 static bool has_backend(vx_io_path path) { return path == VX_IO_PATH_PARA || path == VX_IO_PATH_VMDQ; }
 
-/* The scenes of a path: each workload in each direction, and where there is a back-end received with a copy engine. */
+/* The scenes of a path: each workload in each direction, and received with a copy engine where there is a back-end,
+ * natively with buffers that are mapped and invalidated one by one. */
 enum { SCENES = 3 * VX_WORKLOADS };
 
 static bool scene_of(scene *at, vx_io_path path, unsigned guests, unsigned number)
 {
-    bool copy_engine = number >= 2 * VX_WORKLOADS;
-    *at = (scene){path, guests, (vx_workload)(number % VX_WORKLOADS), number >= VX_WORKLOADS, copy_engine};
-    return !copy_engine || has_backend(path);
+    bool more = number >= 2 * VX_WORKLOADS, native = path == VX_IO_PATH_NATIVE;
+    *at = (scene){path,
+                  guests,
+                  (vx_workload)(number % VX_WORKLOADS),
+                  number >= VX_WORKLOADS,
+                  more && has_backend(path),
+                  more && native ? VX_IOMMU_STRICT : VX_IOMMU_OFF};
+    return !more || has_backend(path) || native;
 }
 
 static void both_clocks_give_the_same_events(void **state)
@@ -395,8 +433,8 @@ static void refusals(void **state)
     static const char *const no_engine[] = {"chipset.copy_engine.channels=0"};
     static const vx_io_path native = VX_IO_PATH_NATIVE, through = VX_IO_PATH_PASSTHROUGH, sriov = VX_IO_PATH_SRIOV,
                             vmdq = VX_IO_PATH_VMDQ;
-    vx_io_path_options rows[13];
-    static const char *const says[13] = {"needs VT-d, which the chipset intel-5000 has not",
+    vx_io_path_options rows[15];
+    static const char *const says[15] = {"needs VT-d, which the chipset intel-5000 has not",
                                          "needs VT-d",
                                          "has 0 virtual functions for 1 guests",
                                          "native serves one guest, not 2",
@@ -408,8 +446,10 @@ static void refusals(void **state)
                                          "request, bytes: 1048577,",
                                          "response, bytes: 1048577,",
                                          "path native has no back-end to use a copy engine",
-                                         "the chipset has no copy engine"};
-    for (unsigned i = 0; i < 13; i++) rows[i] = usual(&native, 1);
+                                         "the chipset has no copy engine",
+                                         "path vmdq: the IOMMU is the hypervisor's",
+                                         "the chipset has no VT-d"};
+    for (unsigned i = 0; i < 15; i++) rows[i] = usual(&native, 1);
     rows[0].paths = &through;
     rows[0].chipset = "intel-5000";
     rows[1].paths = &sriov;
@@ -430,7 +470,11 @@ static void refusals(void **state)
     rows[12].copy_engine = true;
     rows[12].sets = no_engine;
     rows[12].set_count = 1;
-    for (unsigned i = 0; i < 13; i++) {
+    rows[13].paths = &vmdq;
+    rows[13].policy = VX_IOMMU_STRICT;
+    rows[14].chipset = "intel-5000";
+    rows[14].policy = VX_IOMMU_DEFERRED;
+    for (unsigned i = 0; i < 15; i++) {
         json_t *document = NULL;
         vx_msg msg = {""};
         assert_int_equal(vx_io_paths_document(&document, &rows[i], &msg), VX_ERR_INPUT);
@@ -449,6 +493,7 @@ int main(void)
         cmocka_unit_test(sorting_spreads_receiving),
         cmocka_unit_test(losses_are_repaired),
         cmocka_unit_test(copies_are_offloaded),
+        cmocka_unit_test(native_behind_vtd),
         cmocka_unit_test(idle_guests_halt),
         cmocka_unit_test(requests_have_a_latency),
         cmocka_unit_test(many_flows_are_seeded),

@@ -87,6 +87,7 @@ typedef struct vx_cfg_nic {
     uint32_t ack_ticks;                 /* an acknowledgement without payload, sent */
     uint32_t kib_ticks;                 /* 1 KiB of payload between program and stack */
     uint32_t handler_ticks;             /* an interrupt handler beside its register accesses and frames */
+    uint32_t map_ticks, unmap_ticks;    /* a buffer mapped for the card's DMA and unmapped, invalidation not included */
     uint32_t read_ticks, write_ticks;   /* one register access without a hypervisor */
     /* Cycles of the hypervisor: whole exits, hardware and software together. */
     uint32_t access_ticks;  /* emulated register access */

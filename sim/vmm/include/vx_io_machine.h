@@ -20,6 +20,7 @@
 #include "vx_config_io.h"
 #include "vx_dev.h"
 #include "vx_endpoint.h"
+#include "vx_iommu_driver.h"
 #include "vx_ledger.h"
 #include "vx_physmem.h"
 #include "vx_stats.h"
@@ -41,7 +42,7 @@ const char *vx_io_path_doc(vx_io_path path);
 
 enum {
     VX_IO_GUESTS_MAX = 64,
-    VX_IO_PROCESSES_MAX = 2 * VX_IO_GUESTS_MAX + 3,
+    VX_IO_PROCESSES_MAX = 2 * VX_IO_GUESTS_MAX + 4,
     VX_IO_PAYLOAD_MAX = 8948, /* of a jumbo frame: 9000 bytes of IPv4; of a standard one 1448 */
 };
 
@@ -55,6 +56,7 @@ typedef struct vx_io_machine_config {
     unsigned flows;             /* connections of a guest, 1 to VX_FLOWS_MAX */
     uint32_t request, response; /* bytes of request-response's messages, 1 to VX_MESSAGE_MAX */
     uint64_t seed;              /* of many-flows' messages */
+    vx_iommu_policy policy;     /* native: what its driver of the IOMMU does with the card's buffers; off: no IOMMU */
     bool copy_engine;           /* back-ends give received frames' copies to the chipset's engine (I/OAT) */
     const vx_cfg_cpu *cpu;
     const vx_cfg_chipset *chipset;
@@ -78,8 +80,8 @@ uint64_t vx_io_machine_memory(const vx_io_machine_config *config);
 vx_status vx_io_machine_init(vx_io_machine **machine, vx_arena *arena, vx_physmem *memory,
                              const vx_io_machine_config *config, const vx_io_machine_hooks *hooks, vx_msg *msg);
 
-/* What runs: guests, back-ends, NIC, wire, the copy engine if it is used, in this order. All are to be kicked at tick
- * 0. */
+/* What runs: guests, back-ends, NIC, wire, the IOMMU's invalidation queue and the copy engine if they are used, in this
+ * order. All are to be kicked at tick 0. */
 unsigned vx_io_machine_processes(const vx_io_machine *machine);
 void vx_io_machine_process(const vx_io_machine *machine, unsigned n, const char **name, vx_step_fn *step, void **self);
 
@@ -116,6 +118,7 @@ typedef struct vx_io_machine_counts {
     uint64_t backend_busy, backend_time, elapsed;              /* backend_time: elapsed x back-ends */
     uint64_t wire_busy, wire_out_busy, wire_in_busy;           /* wire_busy: the busier direction's */
     uint64_t copies, copied_bytes, copy_interrupts, copy_busy; /* of the copy engine */
+    uint64_t maps, unmaps, invalidations, wait_ticks;          /* of the IOMMU's driver; its waits for the queue */
     uint64_t latency_samples;
     uint64_t latency_ns[4]; /* 50, 90, 99, 99.9 %: vx_endpoint_counts.latency of the active ends */
     bool wire_limited;      /* the wire was busy for more than 99 % of the time */
