@@ -68,8 +68,6 @@ static vx_status check_vcpus(vx_scheme scheme, const vx_sim_options *o, vx_msg *
     if (o->vms > 1)
         return vx_fail(msg, VX_ERR_INPUT, "%u vCPUs and %u VMs: several VMs share one CPU, and have one vCPU each",
                        o->vcpus, o->vms);
-    if (o->nested)
-        return vx_fail(msg, VX_ERR_INPUT, "%u vCPUs: a nested hypervisor's VM is modelled with one", o->vcpus);
     unsigned named = sim_trace_groups(o);
     if (named != 1 && named != o->vcpus)
         return vx_fail(msg, VX_ERR_INPUT,

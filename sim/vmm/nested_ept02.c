@@ -15,7 +15,10 @@
  * L1's INVEPT: an L0 of policy "kvm" brings every leaf in step (kvm_mmu_sync_roots; it also fills up to seven
  * neighbours of a leaf that EPT12 has too, pte_prefetch); any other throws EPT02 away.
  *
- * NOT MODELLED: EPT02 shared by VMs that share EPT12, KVM's limit to shadow pages, page-modification logging by L1. */
+ * The vCPUs of a guest share EPT02, as they share EPT12.
+ *
+ * NOT MODELLED: EPT02 shared by VMs that share EPT12, KVM's limit to shadow pages, page-modification logging by L1, the
+ * time of INVEPTs on other processors. */
 #include "nested_l0.h"
 
 #define EPT_ALL (VX_EPT_R | VX_EPT_W | VX_EPT_X)
@@ -39,12 +42,14 @@ uint64_t nested_ept02_enter(vmm_vm *vm, uint64_t eptp12)
     return vm->nested.ept02.root | (eptp12 & (VX_PAGE_BYTES - 1));
 }
 
-/* L0's own INVEPT, for entries that have lost something. */
-static void flush(vmm_vm *vm)
+/* L0's own INVEPT, for entries that have lost something: on each processor that a vCPU of this guest runs on. */
+static void flush(const vmm_vm *vm)
 {
-    if (!vm->vcpu) return;
+    vx_vmm *vmm = vm->vmm;
     const vx_mmu_invalidation all = {.op = VX_OP_INVEPT_CONTEXT, .nested_root = vm->nested.ept02.root};
-    (void)vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu), &all);
+    for (unsigned i = 0; i < vmm->vm_count; i++)
+        if (vmm->vm[i].nested.ept02.root == all.nested_root)
+            (void)vx_mmu_invalidate(vx_vcpu_mmu(vmm->vm[i].vcpu), &all);
 }
 
 /* ---- taking away ---- */

@@ -8,9 +8,9 @@
  * L1's own memory and its stores to EPT12 exit as nested_ept01.c says; so does its INVEPT. What all these cost is
  * charged to the exit of L2 that is being handled.
  *
- * NOT MODELLED: exits of L2 for L0's own interrupts, exits of L1 besides these (MSRs, ports, VMPTRLD, INVVPID), fields
- * that a hypervisor leaves out of its shadow VMCS, the cache footprint of L0's handlers; L1's handlers touch their
- * lines as if in VMX root operation, not through EPT01; L1's start. */
+ * NOT MODELLED: exits of L2 for L0's own interrupts, exits of L1 besides these (MSRs, ports, IPIs between its vCPUs,
+ * VMPTRLD, INVVPID), fields that a hypervisor leaves out of its shadow VMCS, the cache footprint of L0's handlers; L1's
+ * handlers touch their lines as if in VMX root operation, not through EPT01; L1's start. */
 #include "nested_l0.h"
 
 #include <string.h>

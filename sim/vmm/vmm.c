@@ -175,6 +175,7 @@ static vx_status init_state(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
 {
     if (shares_tables(vm)) {
         vm->state = vm[-1].state;
+        vm->nested = vm[-1].nested;
         return VX_OK;
     }
     vm->state = vx_arena_alloc(arena, vm->vmm->scheme->state_bytes);

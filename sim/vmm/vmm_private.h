@@ -84,7 +84,7 @@ struct vmm_vm {
     struct {
         uint64_t eptp12;      /* L1's EPT pointer, as in the VMCS that it made for this guest */
         vx_radix_table ept02; /* what the processor walks instead */
-    } nested;
+    } nested;                 /* the same of all vCPUs of a VM */
 };
 
 /* Cost of one exit reason's handler, resolved from the model. */

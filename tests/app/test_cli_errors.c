@@ -175,8 +175,6 @@ static void what_several_vcpus_cannot(void **state)
          "vexit run: 3 vCPUs and traces for 2: give one --trace for all of them, or one for each\n"},
         {RUN_IT "--vcpus 2 --vms 2", 2,
          "vexit run: 2 vCPUs and 2 VMs: several VMs share one CPU, and have one vCPU each\n"},
-        {RUN_IT "--vcpus 2 --nested textbook", 2,
-         "vexit run: 2 vCPUs: a nested hypervisor's VM is modelled with one\n"},
         {"run --cpu nehalem --scheme shadow-wp --vcpus 2 --trace " COMPILER, 2,
          "vexit run: 2 vCPUs: scheme shadow-wp is modelled for one a VM; use native, ept, npt or shadow-vtlb\n"},
         {RUN CLI_TRACE("linux-fork.vxt") " --vcpus 2", 2,

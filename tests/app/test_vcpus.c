@@ -437,6 +437,7 @@ static void no_stale_translation(void **state)
         set(&s, habits[vx_random_below(&random, 2)]);
         set(&s, pcid ? "vm.pcid=yes" : "vm.pcid=no");
         s.options.quantum = 1 + vx_random_below(&random, 3000);
+        if (m == &machines[2] && vx_random_below(&random, 2)) s.options.nested = "kvm-6.1";
         vx_sim *sim = run(&s); /* fails where a translation is stale without an excuse */
         shootdowns += value(sim, "paging.os.shootdowns.count");
         assert_int_equal(value(sim, "smp.ipis.sent"), value(sim, "smp.ipis.received"));
@@ -444,6 +445,40 @@ static void no_stale_translation(void **state)
         vx_sim_close(sim);
     }
     assert_true(shootdowns > 200 && stale > 0); /* the windows are there */
+}
+
+/* The vCPUs of a nested guest share both tables: what L1 maps for one of them and L0 mends for one of them is there for
+ * all. Of 4 KiB pages on both sides each of L1's violations is followed by one of EPT02. */
+static void vcpus_of_a_nested_guest(void **state)
+{
+    (void)state;
+    enum { SHARED_PAGES = 50 };
+    uint64_t alone = 0;
+    for (unsigned vcpus = 1; vcpus <= VCPUS_MAX; vcpus++) {
+        begin(vcpus);
+        for (unsigned i = 0; i < vcpus; i++) {
+            for (unsigned n = 0; n < SHARED_PAGES; n++)
+                add(i, (vx_record){.kind = VX_REC_LOAD, .size = 8, .addr = 0x400000 + n * 4096ULL});
+            compute(i, 100);
+        }
+        setup s = setup_of(&machines[2], vcpus);
+        s.options.nested = "textbook";
+        set(&s, "vm.vcpus=threads");
+        vx_sim *sim = run(&s); /* the tables verify, the identities hold */
+        vx_msg msg;
+        json_t *report = vx_sim_run_json(sim, &msg);
+        const json_t *kinds =
+            json_object_get(json_object_get(json_object_get(report, "nested"), "l0_exits"), "by_kind");
+        uint64_t fills = (uint64_t)json_integer_value(json_object_get(kinds, "ept02_fill"));
+        uint64_t violations = value(sim, "nested.l1_by_reason.EPT_VIOLATION.count");
+        assert_int_equal(fills, violations);
+        if (vcpus == 1) alone = violations;
+        assert_true(alone >= SHARED_PAGES);
+        assert_in_range(violations, alone, alone + 8 * (vcpus - 1)); /* a kernel's pages of each one's own */
+        assert_int_equal(value(sim, "nested.ept02.entries"), fills);
+        json_decref(report);
+        vx_sim_close(sim);
+    }
 }
 
 /* ---- traces ---- */
@@ -521,6 +556,7 @@ int main(void)
         cmocka_unit_test(shootdowns_by_closed_form),
         cmocka_unit_test(reclaims_by_closed_form),
         cmocka_unit_test(no_stale_translation),
+        cmocka_unit_test(vcpus_of_a_nested_guest),
         cmocka_unit_test(streams_of_one_file),
         cmocka_unit_test(memory_runs_out),
     };
