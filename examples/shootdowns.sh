@@ -32,3 +32,4 @@ machine native --cpu sapphire-rapids --scheme native
 machine ept --cpu sapphire-rapids --scheme ept+vpid
 machine ept,APICv --cpu sapphire-rapids --scheme ept+vpid --set vmm.apic.flexpriority=yes --set vmm.apic.apicv=yes
 machine shadow-vtlb --cpu sapphire-rapids --scheme shadow-vtlb+vpid
+machine shadow-kvm --cpu sapphire-rapids --scheme shadow-kvm+vpid

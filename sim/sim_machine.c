@@ -152,6 +152,7 @@ static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
                           .layout = &sim->layout,
                           .vms = sim->vms,
                           .vcpus = sim->smp ? sim->vcpus : 1,
+                          .kick = {sim_smp_kick, sim},
                           .recorded_guests = sim->smp || sim_is_system_trace(&sim->vcpu[0])};
     return vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
 }

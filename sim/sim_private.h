@@ -35,7 +35,8 @@ typedef struct sim_vcpu sim_vcpu;
 /* An interrupt on its way to a vCPU. */
 typedef struct sim_message {
     vx_tick due;
-    uint8_t vector;
+    uint8_t vector; /* 0: the hypervisor's own, for a flush */
+    uint8_t from;
 } sim_message;
 
 /* What a vCPU of several exchanged with the others since counting began. */
@@ -74,7 +75,8 @@ struct sim_vcpu {
     sim_message *coming;
     unsigned coming_count;
     bool halted;          /* until an interrupt comes */
-    bool waiting;         /* until others have answered a shootdown, */
+    bool waiting;         /* until others have answered a shootdown or a flush, */
+    unsigned kicks;       /* of a flush by its hypervisor: vCPUs that have not exited yet */
     vx_tick resume_at;    /* ... the latest of those that have, so far, at this tick */
     vx_tick counted_from; /* its time when counting began */
     sim_smp_counts smp;
@@ -216,6 +218,8 @@ vx_status sim_smp_room(vx_sim *sim, vx_msg *msg);
 vx_status sim_smp_lines(vx_sim *sim, vx_msg *msg);
 /* vx_apic_setup.send; `from` is the sending sim_vcpu. */
 void sim_smp_send(void *from, const vx_interrupt_message *message);
+/* vx_vmm_kick.others; `sim` is the simulation. */
+void sim_smp_kick(void *sim, unsigned from);
 /* After the vCPU has run: lets those go on that it answered. True: it has to rest itself. */
 bool sim_smp_rests(sim_vcpu *v);
 void sim_smp_halt(sim_vcpu *v);

@@ -39,11 +39,18 @@ static bool is_coming(const sim_vcpu *to, uint8_t vector)
     return false;
 }
 
-static void post(sim_vcpu *to, uint8_t vector, vx_tick due)
+/* False: it is one with another that is on its way. */
+static bool post(sim_vcpu *to, const sim_message *message)
 {
-    if (to->coming_count >= MESSAGES_MAX - VECTORS && is_coming(to, vector)) return;
-    to->coming[to->coming_count++] = (sim_message){due, vector};
-    if (due < vx_clk_due(to->line)) vx_clk_arm(to->line, due);
+    if (to->coming_count >= MESSAGES_MAX - VECTORS && is_coming(to, message->vector)) return false;
+    to->coming[to->coming_count++] = *message;
+    if (message->due < vx_clk_due(to->line)) vx_clk_arm(to->line, message->due);
+    return true;
+}
+
+static sim_message message_of(const sim_vcpu *from, uint8_t vector)
+{
+    return (sim_message){sim_now(from) + from->sim->cpu.cost.ipi_ticks, vector, (uint8_t)from->index};
 }
 
 /* Of several the one with the lowest arbitration priority: vx_apic_bus_deliver's rule. */
@@ -65,7 +72,8 @@ void sim_smp_send(void *from, const vx_interrupt_message *message)
     bool chosen = message->delivery == VX_DELIVERY_LOWEST_PRIORITY;
     if ((message->delivery != VX_DELIVERY_FIXED && !chosen) || message->vector < VECTOR_FIRST || !sim->clk) return;
     const sim_vcpu *one = chosen ? lowest(sim, message) : NULL;
-    vx_tick due = sim_now(v) + sim->cpu.cost.ipi_ticks;
+    if (chosen && !one) return;
+    const sim_message sent = message_of(v, message->vector);
     for (unsigned i = 0; i < sim->vcpus; i++) {
         sim_vcpu *to = &sim->vcpu[i];
         if (chosen ? to != one : !vx_apic_matches(&to->apic, message)) continue;
@@ -74,9 +82,23 @@ void sim_smp_send(void *from, const vx_interrupt_message *message)
             continue;
         }
         v->smp.ipis_sent++;
-        post(to, message->vector, due);
+        (void)post(to, &sent);
     }
     vx_vcpu_yield(v->vcpu); /* its horizon may have come nearer */
+}
+
+/* Those that sleep, or are in the hypervisor themselves, drop what they hold without an exit. */
+void sim_smp_kick(void *context, unsigned from)
+{
+    vx_sim *sim = context;
+    sim_vcpu *v = &sim->vcpu[from];
+    if (!sim->clk) return; /* at boot nobody else runs */
+    const sim_message sent = message_of(v, 0);
+    for (unsigned i = 0; i < sim->vcpus; i++) {
+        sim_vcpu *to = &sim->vcpu[i];
+        if (to != v && !sim_smp_sleeps(to) && !to->kicks) v->kicks += post(to, &sent);
+    }
+    if (v->kicks) vx_vcpu_yield(v->vcpu);
 }
 
 /* ---- arrival ---- */
@@ -89,6 +111,24 @@ void sim_smp_pass_time(sim_vcpu *v, vx_tick now)
     *(v->waiting ? &v->smp.wait_ticks : &v->smp.idle_ticks) += now - own;
 }
 
+static bool must_wait(const sim_vcpu *v) { return v->kicks || vx_guest_waits(v->guest); }
+
+/* `v` has done what the other waited for. */
+static void release(const sim_vcpu *v, sim_vcpu *waiting)
+{
+    if (sim_now(v) > waiting->resume_at) waiting->resume_at = sim_now(v);
+    if (!must_wait(waiting)) vx_clk_kick(waiting->process, waiting->resume_at);
+}
+
+/* The host's interrupt. */
+static void exits(sim_vcpu *v, const sim_message *message)
+{
+    sim_vcpu *from = &v->sim->vcpu[message->from];
+    if (!sim_smp_sleeps(v) && !v->kicks) vx_vmm_flush(v->sim->vmm, v->index, true);
+    from->kicks--;
+    release(v, from);
+}
+
 static void deliver(sim_vcpu *v, const sim_message *message)
 {
     vx_tick own = sim_now(v);
@@ -96,8 +136,12 @@ static void deliver(sim_vcpu *v, const sim_message *message)
         sim_smp_pass_time(v, message->due);
     else if (own - message->due > v->smp.latest_ticks) /* it ran, so its time is not before the message's */
         v->smp.latest_ticks = own - message->due;
+    if (message->vector == 0) {
+        exits(v, message);
+        return;
+    }
     v->smp.ipis_received++;
-    bool asleep = sim_smp_sleeps(v);
+    bool asleep = sim_smp_sleeps(v) || v->kicks;
     v->halted = false;
     sim_reclaim_again(v->sim, message->due);
     /* The hypervisor has the processor of a vCPU that sleeps. */
@@ -142,19 +186,15 @@ void sim_smp_halt(sim_vcpu *v) { v->halted = v->guest && !vx_apic_pending(&v->ap
 static void answer(sim_vcpu *v)
 {
     uint64_t answered = vx_guest_take_answered(v->guest);
-    for (unsigned i = 0; answered >> i; i++) {
-        if (!(answered >> i & 1)) continue;
-        sim_vcpu *sender = &v->sim->vcpu[i];
-        if (sim_now(v) > sender->resume_at) sender->resume_at = sim_now(v);
-        if (!vx_guest_waits(sender->guest)) vx_clk_kick(sender->process, sender->resume_at);
-    }
+    for (unsigned i = 0; answered && i < v->sim->vcpus; i++)
+        if (answered >> i & 1) release(v, &v->sim->vcpu[i]);
 }
 
 bool sim_smp_rests(sim_vcpu *v)
 {
     if (!v->guest) return false;
     answer(v);
-    if (!v->waiting && vx_guest_waits(v->guest)) {
+    if (!v->waiting && must_wait(v)) {
         v->waiting = true;
         v->resume_at = sim_now(v);
     }
@@ -194,7 +234,7 @@ vx_status sim_smp_woken(sim_vcpu *v, vx_tick now, vx_tick *next, vx_msg *msg)
     vx_status broken = v->sim->vmm ? vx_vmm_status(v->sim->vmm, msg) : VX_OK;
     *next = sim_smp_next(v);
     if (status != VX_OK || broken != VX_OK) return broken != VX_OK ? broken : status;
-    if (!v->waiting || vx_guest_waits(v->guest)) return VX_OK;
+    if (!v->waiting || must_wait(v)) return VX_OK;
     if (now < v->resume_at) {
         if (v->resume_at < *next) *next = v->resume_at;
         return VX_OK;

@@ -76,7 +76,7 @@ static vx_status new_kernel(vx_guest_kernel **kernel, vx_arena *arena, const vx_
 vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
                         uint64_t seed, vx_msg *msg)
 {
-    vx_guest *made;
+    vx_guest *made = NULL;
     vx_status status = check_config(config, processes, msg);
     if (status == VX_OK) status = new_cpu(&made, arena, config, processes, msg);
     if (status == VX_OK) status = new_kernel(&made->kernel, arena, config, processes, seed, msg);
@@ -98,7 +98,7 @@ vx_status vx_guest_add_cpu(vx_guest **guest, vx_arena *arena, vx_guest *first, u
         return vx_fail(msg, VX_ERR_INPUT,
                        "vm.vcpus=threads: CPU %u has %u traces, and the first CPU, whose threads they are, %u",
                        kernel->cpus, processes, first->schedule.traces);
-    vx_guest *made;
+    vx_guest *made = NULL;
     vx_status status = check_config(&first->config, processes, msg);
     if (status == VX_OK) status = new_cpu(&made, arena, &first->config, processes, msg);
     if (status != VX_OK) return status;

@@ -12,7 +12,7 @@ static uint64_t read_entry(const vmm_vm *vm, uint64_t entry)
 void kvm_leaf_clear(vmm_vm *vm, shadow_page *page, unsigned index)
 {
     kvm_shadow *kvm = vm->state;
-    if (read_entry(vm, entry_at(page, index)) & VX_PTE_P) kvm->flush = true;
+    if (read_entry(vm, entry_at(page, index)) & VX_PTE_P) kvm_lost_rights(kvm);
     shadow_pages_clear(&kvm->pages, entry_at(page, index), page->key.level);
 }
 
@@ -70,7 +70,7 @@ static void sync_entry(vmm_vm *vm, shadow_page *page, unsigned index)
     uint64_t bits = shadow_leaf_bits(vm, &walk, VX_ACCESS_LOAD, writable);
     const uint64_t compared = VX_PTE_W | VX_PTE_U | VX_PTE_NX;
     if (((old ^ bits) & compared) == 0) return;
-    kvm->flush = true;
+    kvm_lost_rights(kvm);
     map(vm, page, index, frame, bits);
 }
 

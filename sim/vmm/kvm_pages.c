@@ -24,7 +24,7 @@ static shadow_page *page_at(const kvm_shadow *kvm, uint32_t index)
 static uint64_t quota_of(const vmm_vm *vm, uint64_t room)
 {
     const vx_cfg_shadow *config = &vm->vmm->config->shadow;
-    uint64_t most = room / vm->vmm->vm_count - ROOM_REFILL;
+    uint64_t most = room / (vm->vmm->vm_count / vm->vmm->vcpus) - ROOM_REFILL;
     if (config->quota_ratio == 0) return most;
     uint64_t own = vm->vmm->cpu->vendor == VX_VENDOR_INTEL ? config->private_pages : 0;
     uint64_t quota = ((vm->ram->bytes >> VX_PAGE_SHIFT) + own) / config->quota_ratio;
@@ -40,7 +40,8 @@ vx_status kvm_pages_init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
                                          layout->bytes, msg);
     if (status != VX_OK) return status;
     kvm->more = vx_arena_array(arena, kvm->pages.page_room, sizeof *kvm->more);
-    if (!kvm->more) return vx_fail_nomem(msg);
+    kvm->vcpu = vx_arena_array(arena, vm->vmm->vcpus, sizeof *kvm->vcpu);
+    if (!kvm->more || !kvm->vcpu) return vx_fail_nomem(msg);
     kvm->quota = quota_of(vm, kvm->pages.page_room);
     return VX_OK;
 }
@@ -126,7 +127,7 @@ static uint64_t host_frame(const vmm_vm *vm, uint64_t gfn)
 static void protect(vmm_vm *vm, uint64_t gfn)
 {
     kvm_shadow *kvm = vm->state;
-    if (shadow_pages_protect(&kvm->pages, host_frame(vm, gfn))) kvm->flush = true;
+    if (shadow_pages_protect(&kvm->pages, host_frame(vm, gfn))) kvm_lost_rights(kvm);
 }
 
 /* A frame that becomes an upper table cannot stay writable: its shadows out of sync go. */
@@ -187,7 +188,7 @@ unsigned kvm_page_zap(vmm_vm *vm, shadow_page *page)
     age_remove(kvm, page);
     kvm_roots_forget(vm, page);
     shadow_pages_drop(&kvm->pages, page);
-    kvm->flush = true;
+    kvm_lost_rights(kvm);
     return count;
 }
 
@@ -203,7 +204,7 @@ bool kvm_pages_zap_frame(vmm_vm *vm, uint64_t gfn)
 void kvm_pages_zap_all(vmm_vm *vm)
 {
     kvm_shadow *kvm = vm->state;
-    kvm_roots_forget_all(vm);
+    for (unsigned i = 0; i < vm->vmm->vcpus; i++) kvm_roots_forget_all(vmm_sibling(vm, i));
     while (kvm->newest) kvm_page_zap(vm, page_at(kvm, kvm->newest));
 }
 

@@ -24,16 +24,32 @@ typedef struct kvm_root {
     uint64_t cr3;
 } kvm_root;
 
+/* What is each vCPU's own. */
+typedef struct kvm_vcpu {
+    bool loaded; /* the guest's state has been: a root that goes is made again */
+    kvm_root root, previous[KVM_PREVIOUS_ROOTS_MAX];
+    bool retried; /* the store to `retried_gva` was retried after its page lost its shadows */
+    vx_gva retried_gva;
+} kvm_vcpu;
+
+/* What all vCPUs of a VM share. */
 typedef struct kvm_shadow {
     shadow_pages pages;
     kvm_page *more;
     uint32_t oldest, newest, first_unsync;
     uint64_t used, quota;
-    kvm_root root, previous[KVM_PREVIOUS_ROOTS_MAX];
-    bool flush;   /* shadow entries lost rights in this exit: cached translations must go */
-    bool retried; /* the store to `retried_gva` was retried after its page lost its shadows */
-    vx_gva retried_gva;
+    bool flush;        /* the vCPU in this exit must drop cached translations */
+    bool flush_others; /* shadow entries lost rights: all must */
+    kvm_vcpu *vcpu;
 } kvm_shadow;
+
+static inline void kvm_lost_rights(kvm_shadow *kvm) { kvm->flush = kvm->flush_others = true; }
+
+static inline kvm_vcpu *kvm_vcpu_of(const vmm_vm *vm)
+{
+    const kvm_shadow *kvm = vm->state;
+    return &kvm->vcpu[vm->index % vm->vmm->vcpus];
+}
 
 vx_status kvm_pages_init(vmm_vm *vm, vx_arena *arena, vx_msg *msg);
 
@@ -84,7 +100,7 @@ void kvm_roots_load(vmm_vm *vm);
 /* After a page went that was the current root, or the regime changed. */
 void kvm_roots_reload(vmm_vm *vm);
 void kvm_roots_forget(vmm_vm *vm, const shadow_page *page);
-void kvm_roots_forget_all(vmm_vm *vm);
-bool kvm_roots_holds(const vmm_vm *vm, const shadow_page *page);
+void kvm_roots_forget_all(vmm_vm *vm); /* of this vCPU; the others above are of all */
+bool kvm_roots_holds(vmm_vm *vm, const shadow_page *page);
 
 #endif

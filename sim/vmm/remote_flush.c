@@ -7,6 +7,7 @@ bool vx_vmm_reclaim(vx_vmm *vmm)
 {
     bool any = vmm->scheme->reclaim(&vmm->vm[0]);
     vmm->counts.reclaims += any;
+    vmm->counts.remote_flushes += any;
     return any;
 }
 
@@ -24,6 +25,7 @@ void vx_vmm_flush(vx_vmm *vmm, unsigned vm, bool kick)
         vmm->counts.kicks++;
         vmm->counts.kick_ticks += vx_vcpu_now(vcpu) - before;
     }
+    if (vmm->scheme->shadow_tables) return; /* the scheme has dropped them itself */
     if (amd)
         vx_svm_tlb_control(mmu, vmm->cpu->svm.flush_by_asid ? 3 : 1, vmm->vm[vm].vmcb.asid);
     else

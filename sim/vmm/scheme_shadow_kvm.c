@@ -10,8 +10,11 @@
  * instruction that is not used for page tables (REP STOS, say) makes the page lose its shadows and is executed again.
  * Here a plain STORE record is such a one.
  *
- * NOT MODELLED: large shadow pages (a large guest page is mapped in 4 KiB pieces), nested guests, several vCPUs that
- * share shadows, dirty logging, self-changing mappings. */
+ * Several vCPUs share the pages of their VM, with a root each; when rights go, all drop what they hold and those that
+ * run are made to exit.
+ *
+ * NOT MODELLED: large shadow pages (a large guest page is mapped in 4 KiB pieces), nested guests, dirty logging,
+ * self-changing mappings. */
 #include "kvm_pages.h"
 
 #include <string.h>
@@ -52,7 +55,7 @@ static shadow_page *step_down(vmm_vm *vm, uint64_t entry, const shadow_key *key,
         shadow_page *child = kvm_page_child(vm, value);
         if (same_table(&child->key, key)) return child;
         shadow_pages_clear(&kvm->pages, entry, key->level + 1U);
-        kvm->flush = true;
+        kvm_lost_rights(kvm);
     }
     shadow_page *child = kvm_page_get(vm, key);
     if (!child) return NULL;
@@ -96,7 +99,7 @@ static filled set_leaf(vmm_vm *vm, shadow_page *page, unsigned index, vx_access 
     filled outcome = !writable && access == VX_ACCESS_STORE ? EMULATE : FILLED;
     const uint64_t used = VX_PTE_A | VX_PTE_D; /* by the processor: no difference */
     if ((old & VX_PTE_P) && ((old ^ (frame | bits)) & ~used) == 0) return outcome;
-    if (old & VX_PTE_P) kvm->flush = true;
+    if (old & VX_PTE_P) kvm_lost_rights(kvm);
     if (!shadow_pages_map(&kvm->pages, entry, frame, bits)) vm->vmm->out_of_tables = true;
     vm->vmm->counts.shadow_fills++;
     uint64_t first = gpa - ((uint64_t)index << VX_PAGE_SHIFT); /* of a direct page: what its entry 0 maps */
@@ -106,9 +109,8 @@ static filled set_leaf(vmm_vm *vm, shadow_page *page, unsigned index, vx_access 
 
 static filled fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *walk, uint64_t gpa)
 {
-    kvm_shadow *kvm = vm->state;
     const vx_radix *format = shadow_format(&vm->guest);
-    shadow_page *page = kvm->root.page;
+    shadow_page *page = kvm_vcpu_of(vm)->root.page;
     for (unsigned level = format->top; level > 1; level--) {
         kvm_page_used(vm, page);
         shadow_key key = shadow_key_of(vm, walk, gva, level - 1);
@@ -127,7 +129,7 @@ static void wrote_entries(vmm_vm *vm, const shadow_page *page, unsigned index, u
     unsigned i, past;
     for (shadow_mirrored_entries(vm, &page->key, index, count, &i, &past); i < past; i++) {
         uint64_t entry = page->table + 8ULL * i;
-        if (read_entry(vm, entry) & VX_PTE_P) kvm->flush = true;
+        if (read_entry(vm, entry) & VX_PTE_P) kvm_lost_rights(kvm);
         shadow_pages_clear(&kvm->pages, entry, page->key.level);
     }
 }
@@ -156,9 +158,9 @@ static void wrote_table(vmm_vm *vm, uint64_t gpa, unsigned bytes)
 static vx_resume emulate(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload,
                          uint64_t gpa)
 {
-    kvm_shadow *kvm = vm->state;
-    bool again = kvm->retried && kvm->retried_gva.v == exit->linear.v;
-    kvm->retried = false;
+    kvm_vcpu *own = kvm_vcpu_of(vm);
+    bool again = own->retried && own->retried_gva.v == exit->linear.v;
+    own->retried = false;
     vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->emulate_store_ticks);
     if (record && record->kind == VX_REC_PT_STORE) {
         shadow_write_guest(vm, record, payload);
@@ -167,8 +169,8 @@ static vx_resume emulate(vmm_vm *vm, const vx_exit *exit, const vx_record *recor
         return VX_RESUME_NEXT;
     }
     if (again) return VX_RESUME_NEXT; /* the page got its shadows back while the store was retried */
-    kvm->retried = true;
-    kvm->retried_gva = exit->linear;
+    own->retried = true;
+    own->retried_gva = exit->linear;
     kvm_pages_zap_frame(vm, gpa >> VX_PAGE_SHIFT);
     return VX_RESUME_RETRY;
 }
@@ -176,9 +178,9 @@ static vx_resume emulate(vmm_vm *vm, const vx_exit *exit, const vx_record *recor
 /* The tables that led to the store are in use, flooded or not. */
 static void use_path(vmm_vm *vm, vx_gva gva)
 {
-    kvm_shadow *kvm = vm->state;
+    const kvm_vcpu *own = kvm_vcpu_of(vm);
     const vx_radix *format = shadow_format(&vm->guest);
-    for (shadow_page *page = kvm->root.page; page;) {
+    for (shadow_page *page = own->root.page; page;) {
         kvm_page_used(vm, page);
         if (page->key.level == 1) return;
         uint64_t value = read_entry(vm, entry_of(page, format, gva));
@@ -237,9 +239,9 @@ static void invalidate_in(vmm_vm *vm, shadow_page *root, vx_gva gva)
 
 static void invalidate(vmm_vm *vm, vx_gva gva)
 {
-    kvm_shadow *kvm = vm->state;
-    invalidate_in(vm, kvm->root.page, gva);
-    for (unsigned i = 0; i < vm->vmm->config->shadow.previous_roots; i++) invalidate_in(vm, kvm->previous[i].page, gva);
+    const kvm_vcpu *own = kvm_vcpu_of(vm);
+    invalidate_in(vm, own->root.page, gva);
+    for (unsigned i = 0; i < vm->vmm->config->shadow.previous_roots; i++) invalidate_in(vm, own->previous[i].page, gva);
     shadow_drop_address(vm, gva);
 }
 
@@ -247,9 +249,10 @@ static void invalidate(vmm_vm *vm, vx_gva gva)
 static void sync_all(vmm_vm *vm)
 {
     kvm_shadow *kvm = vm->state;
-    if (kvm->root.page) kvm_pages_sync_below(vm, kvm->root.page);
+    const kvm_vcpu *own = kvm_vcpu_of(vm);
+    if (own->root.page) kvm_pages_sync_below(vm, own->root.page);
     for (unsigned i = 0; i < vm->vmm->config->shadow.previous_roots; i++)
-        if (kvm->previous[i].page) kvm_pages_sync_below(vm, kvm->previous[i].page);
+        if (own->previous[i].page) kvm_pages_sync_below(vm, own->previous[i].page);
     kvm->flush = true;
 }
 
@@ -266,7 +269,7 @@ static void change_regime(vmm_vm *vm, const vx_radix *before)
 
 static void on_register(vmm_vm *vm, const vx_record *record)
 {
-    const kvm_shadow *kvm = vm->state;
+    const kvm_vcpu *own = kvm_vcpu_of(vm);
     const vx_radix *before = guest_format(&vm->guest);
     switch (guest_registers_write(vm, record)) {
     case GUEST_CHANGE_REGIME:
@@ -279,27 +282,59 @@ static void on_register(vmm_vm *vm, const vx_record *record)
         sync_all(vm);
         /* fall through */
     default:
-        if (kvm->root.page) shadow_load_registers(vm, kvm->root.page->table);
+        if (own->root.page) shadow_load_registers(vm, own->root.page->table);
         break;
     }
 }
 
 /* ---- the scheme ---- */
 
-/* What the exit left to do: a root that went is made again, and rights that went are dropped from the TLB. */
+/* A vCPU that is not in this exit. Without VPID its own exit would come too late: it may walk before it. */
+static void drop_other(vmm_vm *vm)
+{
+    bool untagged = !vm->vmm->vpid && vm->vmm->cpu->vendor == VX_VENDOR_INTEL;
+    if (untagged)
+        vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu), &(vx_mmu_invalidation){.op = VX_OP_VM_TRANSITION});
+    else if (vm->vmm->vpid)
+        shadow_drop_all(vm);
+    else
+        vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu),
+                          &(vx_mmu_invalidation){.op = VX_OP_FLUSH_ASID, .vpid = (uint16_t)vm->vmcb.asid});
+}
+
+/* kvm_flush_remote_tlbs: what others hold goes at once here, so that no processor walks a table that is another by
+ * then; their exits come with the interrupt that tells them. */
+static void flush_others(vmm_vm *vm)
+{
+    kvm_shadow *kvm = vm->state;
+    kvm->flush_others = false;
+    if (vm->vmm->vcpus == 1) return;
+    for (unsigned i = 0; i < vm->vmm->vcpus; i++)
+        if (vmm_sibling(vm, i) != vm) drop_other(vmm_sibling(vm, i));
+    vm->vmm->counts.remote_flushes++;
+    vm->vmm->kick.others(vm->vmm->kick.context, vm->index);
+}
+
+/* What the exit left to do: roots that went are made again, and rights that went are dropped from the TLBs. */
 static void finish(vmm_vm *vm)
 {
     kvm_shadow *kvm = vm->state;
-    if (!kvm->root.page) kvm_roots_reload(vm);
+    for (unsigned i = 0; i < vm->vmm->vcpus; i++) {
+        vmm_vm *any = vmm_sibling(vm, i);
+        const kvm_vcpu *its = kvm_vcpu_of(any);
+        if (its->loaded && !its->root.page) kvm_roots_reload(any);
+    }
     if (kvm->flush) shadow_drop_all(vm);
     kvm->flush = false;
+    if (kvm->flush_others) flush_others(vm);
 }
 
 static void load_state(vmm_vm *vm, const vx_registers *guest)
 {
     (void)guest;
-    const kvm_shadow *kvm = vm->state;
-    if (kvm->root.page) vm->vmm->counts.shadow_drops++;
+    kvm_vcpu *own = kvm_vcpu_of(vm);
+    if (own->root.page) vm->vmm->counts.shadow_drops++;
+    own->loaded = true;
     kvm_pages_zap_all(vm);
     kvm_roots_load(vm);
     finish(vm);
@@ -351,14 +386,20 @@ static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *paylo
 /* Leaves of a table out of sync may differ until the guest flushes. */
 static vx_status verify(vmm_vm *vm, uint64_t *leaves, vx_msg *msg)
 {
-    kvm_shadow *kvm = vm->state;
-    if (!kvm->root.page) return VX_OK;
+    const kvm_shadow *kvm = vm->state;
     uint64_t *stale = kvm->first_unsync ? &vm->vmm->counts.stale_leaves : NULL;
-    return shadow_verify_tree(vm, shadow_format(&vm->guest), kvm->root.page->table, leaves, stale, msg);
+    vx_status status = VX_OK;
+    for (unsigned i = 0; status == VX_OK && i < vm->vmm->vcpus; i++) {
+        vmm_vm *any = vmm_sibling(vm, i);
+        const shadow_page *root = kvm_vcpu_of(any)->root.page;
+        if (root) status = shadow_verify_tree(any, shadow_format(&any->guest), root->table, leaves, stale, msg);
+    }
+    return status;
 }
 
 const vmm_scheme vmm_scheme_shadow_kvm = {.needs_vtx = true,
                                           .shadow_tables = true,
+                                          .tables = VMM_TABLES_SHARED,
                                           .state_bytes = sizeof(kvm_shadow),
                                           .init = kvm_pages_init,
                                           .controls = shadow_controls_and_flushes,

@@ -45,8 +45,8 @@ vx_status vx_vmm_check_vcpus(vx_scheme scheme, unsigned vcpus, vx_msg *msg)
     const vmm_scheme *ops = vmm_scheme_of(scheme);
     if (vcpus <= 1 || !ops || ops->tables != VMM_TABLES_OF_ONE) return VX_OK;
     return vx_fail(msg, VX_ERR_INPUT,
-                   "%u vCPUs: scheme %s is modelled for one a VM; use native, ept, npt or shadow-vtlb", vcpus,
-                   vx_scheme_name(scheme));
+                   "%u vCPUs: scheme %s is modelled for one a VM; use native, ept, npt, shadow-vtlb or shadow-kvm",
+                   vcpus, vx_scheme_name(scheme));
 }
 
 vx_status vx_vmm_check(const vx_cfg_cpu *cpu, const vx_cfg_vmm *vmm, vx_scheme scheme, bool vpid, vx_msg *msg)

@@ -218,6 +218,7 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->memory = setup->memory;
     made->layout = setup->layout;
     made->vcpus = vcpus;
+    made->kick = setup->kick;
     made->vm_count = setup->vms * vcpus;
     made->recorded_guests = setup->recorded_guests;
     made->store_ticks = setup->scheme == VX_SCHEME_BT ? setup->vmm->bt_store_ticks : setup->vmm->emulate_store_ticks;

@@ -151,10 +151,14 @@ struct vx_vmm {
     uint8_t msr_bitmap_x2apic[VX_MSR_BITMAP_BYTES]; /* policy "kvm": of guests in x2APIC mode */
     uint8_t msrpm[VX_MSRPM_BYTES];
     vx_vmm_counts counts;
-    unsigned vcpus;    /* of each VM */
+    unsigned vcpus; /* of each VM */
+    vx_vmm_kick kick;
     unsigned vm_count; /* vCPUs of all VMs */
     vmm_vm vm[];
 };
+
+/* vCPU number i of the same VM. */
+static inline vmm_vm *vmm_sibling(vmm_vm *vm, unsigned i) { return vm - vm->index % vm->vmm->vcpus + i; }
 
 /* The schemes' tables: schemes.c lists them. */
 extern const vmm_scheme vmm_scheme_ept, vmm_scheme_npt, vmm_scheme_shadow_wp, vmm_scheme_shadow_vtlb,

@@ -41,13 +41,14 @@ static void declare_xen(vx_vmm_counts *c, vx_stats *stats)
                     "paging.stores_ahead");
 }
 
-static void declare_reclaims(vx_vmm_counts *c, vx_stats *stats)
+static void declare_flushes(vx_vmm_counts *c, vx_stats *stats)
 {
-    vx_stats_scalar(stats, &c->reclaims, "pages", "pages that the host's memory management took away",
-                    "paging.reclaims.count");
-    vx_stats_scalar(stats, &c->kicks, "exits", "exits of vCPUs that had to drop translations of them",
-                    "paging.reclaims.kicks");
-    vx_stats_scalar(stats, &c->kick_ticks, "ticks", "what these cost, hardware and handler", "paging.reclaims.cycles");
+    vx_stats_scalar(stats, &c->remote_flushes, "flushes",
+                    "times that every vCPU had to drop translations by what the hypervisor did",
+                    "paging.remote_flushes.count");
+    vx_stats_scalar(stats, &c->kicks, "exits", "exits of vCPUs for it", "paging.remote_flushes.kicks");
+    vx_stats_scalar(stats, &c->kick_ticks, "ticks", "what these cost, hardware and handler",
+                    "paging.remote_flushes.cycles");
 }
 
 void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
@@ -68,7 +69,11 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
                     "paging.injected_faults");
     vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
     vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
-    if (vmm->config->reclaim_ticks) declare_reclaims(c, stats);
+    bool shared = vmm->vcpus > 1 && vmm->scheme->shadow_tables && vmm->scheme->tables == VMM_TABLES_SHARED;
+    if (vmm->config->reclaim_ticks || shared) declare_flushes(c, stats);
+    if (vmm->config->reclaim_ticks)
+        vx_stats_scalar(stats, &c->reclaims, "pages", "pages that the host's memory management took away",
+                        "paging.reclaims");
     if (vmm->scheme->deprivileged) declare_traps(c, stats);
     if (vmm->scheme->emulate) declare_xen(c, stats);
     if (vmm->l0.config) nested_l0_declare(vmm, stats);

@@ -176,7 +176,8 @@ static void what_several_vcpus_cannot(void **state)
         {RUN_IT "--vcpus 2 --vms 2", 2,
          "vexit run: 2 vCPUs and 2 VMs: several VMs share one CPU, and have one vCPU each\n"},
         {"run --cpu nehalem --scheme shadow-wp --vcpus 2 --trace " COMPILER, 2,
-         "vexit run: 2 vCPUs: scheme shadow-wp is modelled for one a VM; use native, ept, npt or shadow-vtlb\n"},
+         "vexit run: 2 vCPUs: scheme shadow-wp is modelled for one a VM; use native, ept, npt, shadow-vtlb or "
+         "shadow-kvm\n"},
         {RUN CLI_TRACE("linux-fork.vxt") " --vcpus 2", 2,
          "vexit run: " CLI_TRACE("linux-fork.vxt") ": 2 vCPUs: a system trace is a guest of one\n"},
         {"run --cpu zen --scheme npt --vcpus 2 --set vmm.apic.avic=yes --trace " COMPILER, 2,

@@ -42,6 +42,13 @@ vx_status vx_host_layout_make(vx_host_layout *layout, vx_scheme scheme, const vx
  * where it is. VX_ERR_INPUT where it exceeds 2^46 bytes. */
 vx_status vx_host_layout_nest(vx_host_layout *layout, const vx_cfg_vmm *l0, unsigned vms, uint64_t seed, vx_msg *msg);
 
+/* The hypervisor, in an exit of vCPU `from`, has taken rights away that the VM's other vCPUs held: those that run the
+ * guest are to exit (vx_vmm_flush), and `from` waits until they have. */
+typedef struct vx_vmm_kick {
+    void (*others)(void *context, unsigned from);
+    void *context;
+} vx_vmm_kick;
+
 typedef struct vx_vmm_setup {
     const vx_cfg_cpu *cpu;
     const vx_cfg_vmm *vmm;
@@ -52,6 +59,7 @@ typedef struct vx_vmm_setup {
     const vx_host_layout *layout;
     unsigned vms;
     unsigned vcpus;       /* of each VM, each on a physical CPU of its own where there are several; 0: one */
+    vx_vmm_kick kick;     /* needed with several vCPUs */
     bool recorded_guests; /* their OSes may flush later than they store, which makes a virtual TLB's stale leaves legal:
                              system traces, and OSes of several CPUs until each has answered a shootdown */
 } vx_vmm_setup;
@@ -110,6 +118,7 @@ typedef struct vx_vmm_counts {
     uint64_t early_unshadows;   /* tables that rows of zero stores took the shadows from (Xen) */
     uint64_t stores_ahead;      /* page-table stores emulated behind another, without an exit (Xen) */
     uint64_t reclaims;          /* pages that the host took away */
+    uint64_t remote_flushes;    /* times that all had to drop translations */
     uint64_t kicks, kick_ticks; /* exits of vCPUs that had to drop translations, and their whole cost */
     uint64_t vmreads, vmwrites;
     /* Of a deprivileged guest, by kind. */
