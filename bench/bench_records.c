@@ -60,6 +60,7 @@ typedef struct memory_source {
     vx_source source;
     const bench_records *all;
     size_t at, mark_at;
+    unsigned passes; /* yet to come, this one among them */
     void (*mark)(void *context);
     void *context;
 } memory_source;
@@ -68,8 +69,12 @@ static vx_status next(vx_source *source, vx_batch *batch, vx_msg *msg)
 {
     (void)msg;
     memory_source *self = (memory_source *)source;
-    if (self->mark && self->at == self->mark_at) self->mark(self->context);
     size_t all = self->all->count, end = self->at < self->mark_at && self->mark_at < all ? self->mark_at : all;
+    if (self->at == all && self->passes > 1) {
+        self->at = 0;
+        self->passes--;
+    }
+    if (self->mark && (self->at == self->mark_at || self->at == all)) self->mark(self->context);
     size_t count = end - self->at < BATCH ? end - self->at : BATCH;
     *batch = (vx_batch){.records = self->all->records + self->at, .count = count};
     self->at += count;
@@ -85,9 +90,16 @@ vx_status bench_records_open(vx_source **source, const bench_records *all, size_
     memory_source *made = calloc(1, sizeof *made);
     if (!made) return vx_fail_nomem(msg);
     *made = (memory_source){
-        .source = {&ops, all->header}, .all = all, .mark_at = mark_at, .mark = mark, .context = context};
+        .source = {&ops, all->header}, .all = all, .mark_at = mark_at, .passes = 1, .mark = mark, .context = context};
     *source = &made->source;
     return VX_OK;
+}
+
+vx_status bench_records_open_passes(vx_source **source, const bench_records *all, unsigned passes, vx_msg *msg)
+{
+    vx_status status = bench_records_open(source, all, SIZE_MAX, NULL, NULL, msg);
+    if (status == VX_OK) ((memory_source *)*source)->passes = passes;
+    return status;
 }
 
 /* ---- the reference loop ---- */
