@@ -7,8 +7,9 @@
  *     at its tick, late by one record at the most      where the quantum is no longer than that way
  *     late by the quantum less the way, and a record   where it is longer
  *
- * A vCPU rests from HLT to the next interrupt, from an unmapping until the others have answered its shootdown, and from
- * the end of its traces on; it still takes interrupts. What it rests is charged as idle time.
+ * A vCPU rests from HLT to the next interrupt, from an unmapping until the others have answered its shootdown, from a
+ * flush by its hypervisor until the others have exited for it, and from the end of its traces on; it still takes
+ * interrupts. What it rests is charged as idle time.
  *
  * NOT MODELLED: caches that the CPUs share and their coherence; INIT, startup, NMI and SMI between vCPUs (dropped); a
  * wake-up's way through the hypervisor's scheduler. */

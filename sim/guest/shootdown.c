@@ -7,8 +7,8 @@
  *   - One command with the shorthand "all but self" where every other CPU is to be interrupted, else one to each.
  *   - Who sent waits, with interrupts on, until all have answered. Then the frame is free.
  *
- * NOT MODELLED: lazy TLB (a CPU that has gone idle is not told), flushes of everything beyond 33 pages, batches of
- * unmappings, the references to the call queues, and KVM's paravirtual flushes. */
+ * NOT MODELLED: changes of rights (mprotect), lazy TLB (a CPU that has gone idle is not told), flushes of everything
+ * beyond 33 pages, batches of unmappings, the references to the call queues, and KVM's paravirtual flushes. */
 #include "shootdown.h"
 
 #include <assert.h>

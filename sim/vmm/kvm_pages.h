@@ -103,4 +103,7 @@ void kvm_roots_forget(vmm_vm *vm, const shadow_page *page);
 void kvm_roots_forget_all(vmm_vm *vm); /* of this vCPU; the others above are of all */
 bool kvm_roots_holds(vmm_vm *vm, const shadow_page *page);
 
+/* kvm_flush.c: the VM's other vCPUs drop what they hold of entries that lost rights. */
+void kvm_flush_others(vmm_vm *vm);
+
 #endif

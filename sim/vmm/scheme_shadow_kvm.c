@@ -289,32 +289,6 @@ static void on_register(vmm_vm *vm, const vx_record *record)
 
 /* ---- the scheme ---- */
 
-/* A vCPU that is not in this exit. Without VPID its own exit would come too late: it may walk before it. */
-static void drop_other(vmm_vm *vm)
-{
-    bool untagged = !vm->vmm->vpid && vm->vmm->cpu->vendor == VX_VENDOR_INTEL;
-    if (untagged)
-        vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu), &(vx_mmu_invalidation){.op = VX_OP_VM_TRANSITION});
-    else if (vm->vmm->vpid)
-        shadow_drop_all(vm);
-    else
-        vx_mmu_invalidate(vx_vcpu_mmu(vm->vcpu),
-                          &(vx_mmu_invalidation){.op = VX_OP_FLUSH_ASID, .vpid = (uint16_t)vm->vmcb.asid});
-}
-
-/* kvm_flush_remote_tlbs: what others hold goes at once here, so that no processor walks a table that is another by
- * then; their exits come with the interrupt that tells them. */
-static void flush_others(vmm_vm *vm)
-{
-    kvm_shadow *kvm = vm->state;
-    kvm->flush_others = false;
-    if (vm->vmm->vcpus == 1) return;
-    for (unsigned i = 0; i < vm->vmm->vcpus; i++)
-        if (vmm_sibling(vm, i) != vm) drop_other(vmm_sibling(vm, i));
-    vm->vmm->counts.remote_flushes++;
-    vm->vmm->kick.others(vm->vmm->kick.context, vm->index);
-}
-
 /* What the exit left to do: roots that went are made again, and rights that went are dropped from the TLBs. */
 static void finish(vmm_vm *vm)
 {
@@ -326,7 +300,7 @@ static void finish(vmm_vm *vm)
     }
     if (kvm->flush) shadow_drop_all(vm);
     kvm->flush = false;
-    if (kvm->flush_others) flush_others(vm);
+    if (kvm->flush_others) kvm_flush_others(vm);
 }
 
 static void load_state(vmm_vm *vm, const vx_registers *guest)
