@@ -44,6 +44,13 @@ void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const c
     vx_stats_add(stats, &entry);
 }
 
+void vx_stats_rows(vx_stats *stats, void *counts, const char *prefix, const vx_stat_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        vx_stats_scalar(stats, (uint64_t *)((unsigned char *)counts + rows[i].offset), rows[i].unit, rows[i].doc,
+                        "%s%s", prefix, rows[i].path);
+}
+
 static bool path_valid(const char *path)
 {
     bool in_component = false;

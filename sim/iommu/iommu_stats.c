@@ -7,31 +7,36 @@ const vx_iommu_counts *vx_iommu_counted(const vx_iommu *iommu) { return &iommu->
 
 void vx_iommu_counts_reset(vx_iommu *iommu) { iommu->counts = (vx_iommu_counts){0}; }
 
-static void declare_cache(vx_stats *stats, vx_io_cache_counts *counts, const char *name)
+static void declare_cache(vx_stats *stats, vx_io_cache_counts *counts, const char *prefix)
 {
-    vx_stats_scalar(stats, &counts->lookups, "lookups", "lookups", "iommu.%s.lookups", name);
-    vx_stats_scalar(stats, &counts->hits, "lookups", "lookups that it answered", "iommu.%s.hits", name);
-    vx_stats_scalar(stats, &counts->misses, "lookups", "lookups that it did not answer", "iommu.%s.misses", name);
-    vx_stats_scalar(stats, &counts->fills, "entries", "entries put in", "iommu.%s.fills", name);
-    vx_stats_scalar(stats, &counts->evictions, "entries", "entries that a fill displaced", "iommu.%s.evictions", name);
-    vx_stats_scalar(stats, &counts->dropped, "entries", "entries that invalidations dropped", "iommu.%s.dropped", name);
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_io_cache_counts, lookups, "lookups", "lookups", "lookups"),
+        VX_STAT_ROW(vx_io_cache_counts, hits, "hits", "lookups", "lookups that it answered"),
+        VX_STAT_ROW(vx_io_cache_counts, misses, "misses", "lookups", "lookups that it did not answer"),
+        VX_STAT_ROW(vx_io_cache_counts, fills, "fills", "entries", "entries put in"),
+        VX_STAT_ROW(vx_io_cache_counts, evictions, "evictions", "entries", "entries that a fill displaced"),
+        VX_STAT_ROW(vx_io_cache_counts, dropped, "dropped", "entries", "entries that invalidations dropped"),
+    };
+    vx_stats_rows(stats, counts, prefix, rows, sizeof rows / sizeof *rows);
 }
 
 static void declare_outcomes(vx_stats *stats, vx_iommu_counts *counts)
 {
-    vx_stats_scalar(stats, &counts->requests, "requests", "DMA requests of all types", "iommu.requests");
-    vx_stats_scalar(stats, &counts->done, "requests", "requests that went on to memory", "iommu.done");
-    vx_stats_scalar(stats, &counts->untouched, "requests", "among them: translation was off", "iommu.untouched");
-    vx_stats_scalar(stats, &counts->blocked, "requests", "requests that faulted", "iommu.blocked");
-    vx_stats_scalar(stats, &counts->not_mapped, "requests", "translation requests answered without a translation",
-                    "iommu.not_mapped");
-    vx_stats_scalar(stats, &counts->interrupt_writes, "requests", "writes that are interrupts",
-                    "iommu.interrupt_writes");
-    vx_stats_scalar(stats, &counts->unsupported, "requests", "reads of the interrupt range", "iommu.unsupported");
-    vx_stats_scalar(stats, &counts->walks, "walks", "walks of page tables", "iommu.walks");
-    vx_stats_scalar(stats, &counts->accesses, "accesses", "reads of table entries and descriptors in memory",
-                    "iommu.accesses");
-    vx_stats_scalar(stats, &counts->ad_writes, "writes", "updates of A and D flags", "iommu.ad_writes");
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_iommu_counts, requests, "requests", "requests", "DMA requests of all types"),
+        VX_STAT_ROW(vx_iommu_counts, done, "done", "requests", "requests that went on to memory"),
+        VX_STAT_ROW(vx_iommu_counts, untouched, "untouched", "requests", "among them: translation was off"),
+        VX_STAT_ROW(vx_iommu_counts, blocked, "blocked", "requests", "requests that faulted"),
+        VX_STAT_ROW(vx_iommu_counts, not_mapped, "not_mapped", "requests",
+                    "translation requests answered without a translation"),
+        VX_STAT_ROW(vx_iommu_counts, interrupt_writes, "interrupt_writes", "requests", "writes that are interrupts"),
+        VX_STAT_ROW(vx_iommu_counts, unsupported, "unsupported", "requests", "reads of the interrupt range"),
+        VX_STAT_ROW(vx_iommu_counts, walks, "walks", "walks", "walks of page tables"),
+        VX_STAT_ROW(vx_iommu_counts, accesses, "accesses", "accesses",
+                    "reads of table entries and descriptors in memory"),
+        VX_STAT_ROW(vx_iommu_counts, ad_writes, "ad_writes", "writes", "updates of A and D flags"),
+    };
+    vx_stats_rows(stats, counts, "iommu.", rows, sizeof rows / sizeof *rows);
 }
 
 static void declare_reads(vx_stats *stats, vx_iommu_counts *counts)
@@ -51,13 +56,15 @@ static void declare_reads(vx_stats *stats, vx_iommu_counts *counts)
 
 static void declare_faults(vx_stats *stats, vx_iommu_counts *counts)
 {
-    vx_stats_scalar(stats, &counts->faults, "faults", "faults of DMA and interrupts", "iommu.faults.count");
-    vx_stats_scalar(stats, &counts->faults_recorded, "faults", "faults recorded", "iommu.faults.recorded");
-    vx_stats_scalar(stats, &counts->faults_collapsed, "faults", "faults whose source-id had a pending record",
-                    "iommu.faults.collapsed");
-    vx_stats_scalar(stats, &counts->faults_lost, "faults", "faults for which no record was free", "iommu.faults.lost");
-    vx_stats_scalar(stats, &counts->faults_silent, "faults", "faults whose entry disables recording",
-                    "iommu.faults.silent");
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_iommu_counts, faults, "faults.count", "faults", "faults of DMA and interrupts"),
+        VX_STAT_ROW(vx_iommu_counts, faults_recorded, "faults.recorded", "faults", "faults recorded"),
+        VX_STAT_ROW(vx_iommu_counts, faults_collapsed, "faults.collapsed", "faults",
+                    "faults whose source-id had a pending record"),
+        VX_STAT_ROW(vx_iommu_counts, faults_lost, "faults.lost", "faults", "faults for which no record was free"),
+        VX_STAT_ROW(vx_iommu_counts, faults_silent, "faults.silent", "faults", "faults whose entry disables recording"),
+    };
+    vx_stats_rows(stats, counts, "iommu.", rows, sizeof rows / sizeof *rows);
     for (unsigned reason = 1; reason < VX_VTD_FAULT_END; reason++) {
         if (!vx_vtd_fault_text(reason)) continue;
         vx_stat entry = {.kind = VX_STAT_SCALAR, .unit = "faults", .doc = vx_vtd_fault_text(reason)};
@@ -70,6 +77,15 @@ static void declare_faults(vx_stats *stats, vx_iommu_counts *counts)
 
 static void declare_invalidations(vx_stats *stats, vx_iommu_counts *counts)
 {
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_iommu_counts, descriptor_errors, "invalidation.errors", "descriptors",
+                    "descriptors that stopped the queue"),
+        VX_STAT_ROW(vx_iommu_counts, register_commands, "invalidation.register_commands", "commands",
+                    "invalidations through the registers"),
+        VX_STAT_ROW(vx_iommu_counts, invalidation_ticks, "invalidation.ticks", "ticks", "time that invalidations took"),
+        VX_STAT_ROW(vx_iommu_counts, over_invalidated, "invalidation.over_invalidated", "entries",
+                    "entries dropped that no invalidation named"),
+    };
     static const char *const names[16] = {[VX_VTD_DESC_CONTEXT] = "context",
                                           [VX_VTD_DESC_IOTLB] = "iotlb",
                                           [VX_VTD_DESC_DEVICE] = "device",
@@ -82,43 +98,37 @@ static void declare_invalidations(vx_stats *stats, vx_iommu_counts *counts)
     for (unsigned type = 1; type <= VX_VTD_DESC_PAGE_RESPONSE; type++)
         vx_stats_scalar(stats, &counts->descriptors[type], "descriptors", "descriptors executed",
                         "iommu.invalidation.descriptors.%s", names[type]);
-    vx_stats_scalar(stats, &counts->descriptor_errors, "descriptors", "descriptors that stopped the queue",
-                    "iommu.invalidation.errors");
-    vx_stats_scalar(stats, &counts->register_commands, "commands", "invalidations through the registers",
-                    "iommu.invalidation.register_commands");
-    vx_stats_scalar(stats, &counts->invalidation_ticks, "ticks", "time that invalidations took",
-                    "iommu.invalidation.ticks");
-    vx_stats_scalar(stats, &counts->over_invalidated, "entries", "entries dropped that no invalidation named",
-                    "iommu.invalidation.over_invalidated");
+    vx_stats_rows(stats, counts, "iommu.", rows, sizeof rows / sizeof *rows);
 }
 
 static void declare_interrupts(vx_stats *stats, vx_iommu_counts *counts)
 {
-    vx_stats_scalar(stats, &counts->interrupts_asked, "interrupts", "interrupt requests", "iommu.interrupts.count");
-    vx_stats_scalar(stats, &counts->interrupts_delivered, "interrupts", "passed or remapped",
-                    "iommu.interrupts.delivered");
-    vx_stats_scalar(stats, &counts->interrupts_notified, "interrupts", "posted with a notification",
-                    "iommu.interrupts.notified");
-    vx_stats_scalar(stats, &counts->interrupts_posted, "interrupts", "posted without one", "iommu.interrupts.posted");
-    vx_stats_scalar(stats, &counts->interrupts_blocked, "interrupts", "blocked", "iommu.interrupts.blocked");
-    vx_stats_scalar(stats, &counts->page_requests, "requests", "page requests of devices", "iommu.page_requests.count");
-    vx_stats_scalar(stats, &counts->page_requests_lost, "requests", "page requests refused or lost",
-                    "iommu.page_requests.lost");
-    vx_stats_scalar(stats, &counts->page_responses, "responses", "page-group responses",
-                    "iommu.page_requests.responses");
-    vx_stats_scalar(stats, &counts->spaces_evicted, "spaces", "pairs of domain and PASID beyond what tags can name",
-                    "iommu.spaces_evicted");
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_iommu_counts, interrupts_asked, "interrupts.count", "interrupts", "interrupt requests"),
+        VX_STAT_ROW(vx_iommu_counts, interrupts_delivered, "interrupts.delivered", "interrupts", "passed or remapped"),
+        VX_STAT_ROW(vx_iommu_counts, interrupts_notified, "interrupts.notified", "interrupts",
+                    "posted with a notification"),
+        VX_STAT_ROW(vx_iommu_counts, interrupts_posted, "interrupts.posted", "interrupts", "posted without one"),
+        VX_STAT_ROW(vx_iommu_counts, interrupts_blocked, "interrupts.blocked", "interrupts", "blocked"),
+        VX_STAT_ROW(vx_iommu_counts, page_requests, "page_requests.count", "requests", "page requests of devices"),
+        VX_STAT_ROW(vx_iommu_counts, page_requests_lost, "page_requests.lost", "requests",
+                    "page requests refused or lost"),
+        VX_STAT_ROW(vx_iommu_counts, page_responses, "page_requests.responses", "responses", "page-group responses"),
+        VX_STAT_ROW(vx_iommu_counts, spaces_evicted, "spaces_evicted", "spaces",
+                    "pairs of domain and PASID beyond what tags can name"),
+    };
+    vx_stats_rows(stats, counts, "iommu.", rows, sizeof rows / sizeof *rows);
 }
 
 void vx_iommu_declare(vx_iommu *iommu, vx_stats *stats)
 {
     vx_iommu_counts *counts = &iommu->counts;
     declare_outcomes(stats, counts);
-    declare_cache(stats, &counts->iotlb, "iotlb");
-    declare_cache(stats, &counts->paging, "paging_structures");
-    declare_cache(stats, &counts->context, "context_cache");
-    declare_cache(stats, &counts->pasid, "pasid_cache");
-    declare_cache(stats, &counts->interrupts, "interrupt_cache");
+    declare_cache(stats, &counts->iotlb, "iommu.iotlb.");
+    declare_cache(stats, &counts->paging, "iommu.paging_structures.");
+    declare_cache(stats, &counts->context, "iommu.context_cache.");
+    declare_cache(stats, &counts->pasid, "iommu.pasid_cache.");
+    declare_cache(stats, &counts->interrupts, "iommu.interrupt_cache.");
     declare_reads(stats, counts);
     declare_faults(stats, counts);
     declare_invalidations(stats, counts);

@@ -77,14 +77,17 @@ vx_status vx_dma_replay_batch(vx_dma_replay *replay, const vx_batch *batch, vx_m
 
 void vx_dma_replay_declare(vx_dma_replay *replay, vx_stats *stats)
 {
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_dma_replay_counts, dmas, "count", "DMAs", "DMA records replayed"),
+        VX_STAT_ROW(vx_dma_replay_counts, bytes, "bytes", "bytes", "bytes they moved, where lengths are known"),
+        VX_STAT_ROW(vx_dma_replay_counts, pages, "pages", "pages", "pages of data they touched, rings left out"),
+        VX_STAT_ROW(vx_dma_replay_counts, page_reads, "table_reads", "accesses", "reads of tables they caused"),
+        VX_STAT_ROW(vx_dma_replay_counts, blocked, "blocked", "requests", "requests that faulted"),
+        VX_STAT_ROW(vx_dma_replay_counts, messages, "messages", "interrupts", "message-signalled interrupts"),
+        VX_STAT_ROW(vx_dma_replay_counts, messages_blocked, "messages_blocked", "interrupts", "among them blocked"),
+        VX_STAT_ROW(vx_dma_replay_counts, skipped, "skipped", "records", "records of other kinds, passed over"),
+        VX_STAT_ROW(vx_dma_replay_counts, ticks, "ticks", "ticks", "time of the devices"),
+    };
     vx_dma_replay_counts *counts = &replay->counts;
-    vx_stats_scalar(stats, &counts->dmas, "DMAs", "DMA records replayed", "dma.count");
-    vx_stats_scalar(stats, &counts->bytes, "bytes", "bytes they moved, where lengths are known", "dma.bytes");
-    vx_stats_scalar(stats, &counts->pages, "pages", "pages of data they touched, rings left out", "dma.pages");
-    vx_stats_scalar(stats, &counts->page_reads, "accesses", "reads of tables they caused", "dma.table_reads");
-    vx_stats_scalar(stats, &counts->blocked, "requests", "requests that faulted", "dma.blocked");
-    vx_stats_scalar(stats, &counts->messages, "interrupts", "message-signalled interrupts", "dma.messages");
-    vx_stats_scalar(stats, &counts->messages_blocked, "interrupts", "among them blocked", "dma.messages_blocked");
-    vx_stats_scalar(stats, &counts->skipped, "records", "records of other kinds, passed over", "dma.skipped");
-    vx_stats_scalar(stats, &counts->ticks, "ticks", "time of the devices", "dma.ticks");
+    vx_stats_rows(stats, counts, "dma.", rows, sizeof rows / sizeof *rows);
 }

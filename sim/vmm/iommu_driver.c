@@ -332,16 +332,19 @@ void vx_iommu_driver_counts_reset(vx_iommu_driver *driver)
 
 void vx_iommu_driver_declare(vx_iommu_driver *driver, vx_stats *stats)
 {
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_iommu_driver_counts, maps, "maps", "maps", "buffers mapped"),
+        VX_STAT_ROW(vx_iommu_driver_counts, unmaps, "unmaps", "unmaps", "buffers unmapped"),
+        VX_STAT_ROW(vx_iommu_driver_counts, mapped_pages, "mapped_pages", "pages", "pages mapped"),
+        VX_STAT_ROW(vx_iommu_driver_counts, unmapped_pages, "unmapped_pages", "pages", "pages unmapped"),
+        VX_STAT_ROW(vx_iommu_driver_counts, invalidations, "invalidations", "descriptors",
+                    "IOTLB invalidations submitted"),
+        VX_STAT_ROW(vx_iommu_driver_counts, waits, "waits", "descriptors", "wait descriptors submitted"),
+        VX_STAT_ROW(vx_iommu_driver_counts, flushes, "flushes", "flushes", "deferred batches flushed"),
+        VX_STAT_ROW(vx_iommu_driver_counts, early_flushes, "early_flushes", "flushes",
+                    "among them, for an address that was mapped anew"),
+        VX_STAT_ROW(vx_iommu_driver_counts, table_pages, "table_pages", "pages", "pages of tables held"),
+    };
     vx_iommu_driver_counts *counts = &driver->counts;
-    vx_stats_scalar(stats, &counts->maps, "maps", "buffers mapped", "driver.maps");
-    vx_stats_scalar(stats, &counts->unmaps, "unmaps", "buffers unmapped", "driver.unmaps");
-    vx_stats_scalar(stats, &counts->mapped_pages, "pages", "pages mapped", "driver.mapped_pages");
-    vx_stats_scalar(stats, &counts->unmapped_pages, "pages", "pages unmapped", "driver.unmapped_pages");
-    vx_stats_scalar(stats, &counts->invalidations, "descriptors", "IOTLB invalidations submitted",
-                    "driver.invalidations");
-    vx_stats_scalar(stats, &counts->waits, "descriptors", "wait descriptors submitted", "driver.waits");
-    vx_stats_scalar(stats, &counts->flushes, "flushes", "deferred batches flushed", "driver.flushes");
-    vx_stats_scalar(stats, &counts->early_flushes, "flushes", "among them, for an address that was mapped anew",
-                    "driver.early_flushes");
-    vx_stats_scalar(stats, &counts->table_pages, "pages", "pages of tables held", "driver.table_pages");
+    vx_stats_rows(stats, counts, "driver.", rows, sizeof rows / sizeof *rows);
 }

@@ -37,6 +37,30 @@ static void entries_keep_their_order_and_are_found(void **state)
     assert_int_equal(stats.count, 0);
 }
 
+static void a_table_declares_members(void **state)
+{
+    (void)state;
+    typedef struct counts {
+        uint64_t first;
+        char other;
+        uint64_t second;
+    } counts;
+    static const vx_stat_row rows[] = {VX_STAT_ROW(counts, second, "b", "exits", "The second."),
+                                       VX_STAT_ROW(counts, first, "a.x", "ticks", "The first.")};
+    counts c = {1, 0, 2};
+    vx_stats stats;
+    vx_stats_init(&stats);
+    vx_stats_rows(&stats, &c, "", rows, 2);
+    vx_stats_rows(&stats, &c, "room.", rows, 2);
+    assert_int_equal(vx_stats_ok(&stats, NULL), VX_OK);
+    assert_ptr_equal(vx_stats_find(&stats, "b")->of.scalar, &c.second);
+    assert_ptr_equal(vx_stats_find(&stats, "room.a.x")->of.scalar, &c.first);
+    assert_string_equal(stats.entries[2].path, "room.b"); /* rows keep their order */
+    assert_string_equal(stats.entries[2].unit, "exits");
+    assert_string_equal(stats.entries[2].doc, "The second.");
+    vx_stats_fini(&stats);
+}
+
 static void every_kind_is_copied_whole(void **state)
 {
     (void)state;
@@ -186,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(entries_keep_their_order_and_are_found),
+        cmocka_unit_test(a_table_declares_members),
         cmocka_unit_test(every_kind_is_copied_whole),
         cmocka_unit_test(paths_are_checked),
         cmocka_unit_test(two_figures_never_share_a_place),

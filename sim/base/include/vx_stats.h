@@ -61,6 +61,18 @@ void vx_stats_add(vx_stats *stats, const vx_stat *entry);
 void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const char *doc, const char *path, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* One of many counters of a struct: VX_STAT_ROW(vx_tlb_counts, hits, "hits", "lookups", "lookups that it answered"). */
+typedef struct vx_stat_row {
+    size_t offset; /* of a uint64_t */
+    const char *path, *unit, *doc;
+} vx_stat_row;
+#define VX_STAT_ROW(type, member, path, unit, doc)                                                                     \
+    {                                                                                                                  \
+        offsetof(type, member), (path), (unit), (doc)                                                                  \
+    }
+/* Declares them; each path is `prefix` ("" or with a dot at its end) and the row's. */
+void vx_stats_rows(vx_stats *stats, void *counts, const char *prefix, const vx_stat_row *rows, size_t count);
+
 /* VX_ERR_NOMEM where any addition failed; VX_ERR_INPUT (paths may hold names from a model) where a path is not as
  * described above or too long, is declared twice, or lies within another figure's ("a.b" and "a.b.c").
  * O(count log count): once a run. */
