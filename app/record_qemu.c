@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "record_share.h"
+
 #ifndef VEXIT_RECORDER_DIR
 #error "the build says where the recorder is installed"
 #endif
@@ -187,15 +189,18 @@ static void take_signals(void)
 }
 
 static vx_status plugin_option(const record_plan *plan, const record_qemu *qemu, const char *plugin, int fd,
-                               char *option, size_t size, vx_msg *msg)
+                               const record_share *share, char *option, size_t size, vx_msg *msg)
 {
-    char region[80] = "";
+    char region[80] = "", shared[80] = "";
+    if (share->memory >= 0)
+        snprintf(shared, sizeof shared, ",memory=%d,credit=%d,slots=%u", share->memory, share->credit,
+                 qemu->pipe.slot_count);
     if (plan->by_region)
         snprintf(region, sizeof region, ",region=%llu,until=%llu", (unsigned long long)plan->region,
                  (unsigned long long)plan->until);
-    int length = snprintf(option, size, "%s,fd=%d,references=%d,gpa=%d,max=%llu,ram_low=%llu,ram_high=%llu%s", plugin,
+    int length = snprintf(option, size, "%s,fd=%d,references=%d,gpa=%d,max=%llu,ram_low=%llu,ram_high=%llu%s%s", plugin,
                           fd, plan->tier != VX_TIER_EVENTS, plan->with_gpa, (unsigned long long)plan->max,
-                          (unsigned long long)qemu->ram_low, (unsigned long long)qemu->ram_high, region);
+                          (unsigned long long)qemu->ram_low, (unsigned long long)qemu->ram_high, region, shared);
     bool fits = length > 0 && (size_t)length < size;
     return fits ? VX_OK : vx_fail(msg, VX_ERR_INPUT, "%s: the path is too long", plugin);
 }
@@ -204,7 +209,7 @@ vx_status record_qemu_start(record_qemu *qemu, const record_plan *plan, vx_msg *
 {
     char plugin[PATH_MAX], option[OPTION_MAX];
     const char *program = names_program(plan) ? plan->command[0] : default_program;
-    *qemu = (record_qemu){.pipe = -1};
+    *qemu = (record_qemu){.pipe = {.fd = -1}};
     if (plan->words > WORDS_MAX) return vx_fail(msg, VX_ERR_INPUT, "more than %d arguments for QEMU", WORDS_MAX);
     if (!record_ram(plan->command, plan->words, &qemu->ram_low, &qemu->ram_high))
         return vx_fail(msg, VX_ERR_INPUT, "QEMU's -m: not a size of memory");
@@ -215,23 +220,28 @@ vx_status record_qemu_start(record_qemu *qemu, const record_plan *plan, vx_msg *
         return vx_fail(msg, VX_ERR_INPUT, "%s (%s): the recorder knows QEMU 7.2, and 9.2 and later", program,
                        qemu->version);
     status = find_plugin(interface, plugin, sizeof plugin, msg);
-    int ends[2];
-    if (!status && pipe(ends) != 0) status = vx_fail(msg, VX_ERR_IO, "no pipe: %s", strerror(errno));
     if (status) return status;
+    int ends[2];
+    record_share share = {-1, -1};
+    if (pipe(ends) != 0) return vx_fail(msg, VX_ERR_IO, "no pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES); /* faster; the default does too */
-    status = plugin_option(plan, qemu, plugin, ends[1], option, sizeof option, msg);
+    if (plan->tier != VX_TIER_EVENTS) record_share_open(&share, &qemu->pipe);
+    status = plugin_option(plan, qemu, plugin, ends[1], &share, option, sizeof option, msg);
     pid_t pid = status ? -1 : fork();
     if (pid == 0) become_qemu(plan, program, option);
+    if (!status && pid < 0) status = vx_fail(msg, VX_ERR_IO, "cannot start a process: %s", strerror(errno));
     close(ends[1]);
-    if (pid < 0) {
+    record_share_pass(&share);
+    if (status) {
         close(ends[0]);
-        return status ? status : vx_fail(msg, VX_ERR_IO, "cannot start a process: %s", strerror(errno));
+        record_share_close(&qemu->pipe);
+        return status;
     }
     child = pid;
     take_signals();
     qemu->pid = pid;
-    qemu->pipe = ends[0];
+    qemu->pipe.fd = ends[0];
     return VX_OK;
 }
 
@@ -239,7 +249,8 @@ vx_status record_qemu_start(record_qemu *qemu, const record_plan *plan, vx_msg *
 int record_qemu_end(record_qemu *qemu)
 {
     int status = 0;
-    close(qemu->pipe);
+    close(qemu->pipe.fd);
+    record_share_close(&qemu->pipe);
     for (int waited = 0; waitpid(qemu->pid, &status, WNOHANG) == 0; waited += POLL_MS) {
         if (waited == TERM_MS) kill(qemu->pid, SIGTERM);
         if (waited == KILL_MS) kill(qemu->pid, SIGKILL);

@@ -19,8 +19,8 @@ typedef struct record_plan {
 
 typedef struct record_qemu {
     pid_t pid;
-    int pipe;          /* the recorder's end */
-    char version[128]; /* what `qemu --version` says first */
+    vx_trace_pipe pipe; /* what the recorder sends, from this end */
+    char version[128];  /* what `qemu --version` says first */
     uint64_t ram_low, ram_high;
 } record_qemu;
 

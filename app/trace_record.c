@@ -149,7 +149,7 @@ vx_status vx_trace_action_record(trace_given *given, vx_msg *msg)
     status = record_qemu_start(&qemu, &plan, msg);
     if (status) return status;
     write_header(&header, given, &qemu);
-    status = vx_trace_pipe_open(&source, qemu.pipe, &header, msg);
+    status = vx_trace_pipe_open(&source, &qemu.pipe, &header, msg);
     bool began = !status, whole = false;
     if (began) {
         status = copy(given, source, msg);

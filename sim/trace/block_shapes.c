@@ -111,7 +111,8 @@ static bool make(const block_shapes *shapes, const block_piece *piece, making *m
 void block_shapes_tidy(block_shapes *shapes)
 {
     if (shapes->count < SHAPES_MAX) return;
-    for (uint32_t i = 0; i < shapes->block_count; i++) shapes->blocks[i].guess = 0;
+    for (uint32_t i = 0; i < shapes->block_count; i++)
+        shapes->blocks[i].guess = shapes->blocks[i].recent[0] = shapes->blocks[i].recent[1] = 0;
     memset(shapes->buckets, 0, BUCKETS * sizeof *shapes->buckets);
     shapes->count = 1;
     shapes->record_count = shapes->tag_count = 0;
@@ -147,22 +148,36 @@ static vx_status add(block_shapes *shapes, const block_piece *piece, uint32_t ha
     return VX_OK;
 }
 
-static bool is_of(const block_shapes *shapes, const shape_form *form, const block_piece *piece, uint32_t hash)
+static bool is_of(const block_shapes *shapes, uint32_t number, const block_piece *piece)
 {
-    return form->hash == hash && form->block == piece->block && form->from == piece->from && form->to == piece->to &&
+    const shape_form *form = &shapes->forms[number];
+    return form->block == piece->block && form->from == piece->from && form->to == piece->to &&
            form->references == piece->references &&
            memcmp(shapes->tags + form->tag, piece->tags, piece->references * sizeof *piece->tags) == 0;
 }
 
-vx_status block_shapes_find(block_shapes *shapes, const block_piece *piece, uint32_t *number)
+static vx_status look_up(block_shapes *shapes, const block_piece *piece, uint32_t *number)
 {
     uint32_t hash = (uint32_t)XXH3_64bits(piece, offsetof(block_piece, tags) + piece->references * sizeof *piece->tags);
     for (uint32_t i = shapes->buckets[hash % BUCKETS]; i; i = shapes->forms[i].next) {
-        if (!is_of(shapes, &shapes->forms[i], piece, hash)) continue;
+        if (shapes->forms[i].hash != hash || !is_of(shapes, i, piece)) continue;
         *number = i;
         return VX_OK;
     }
     return add(shapes, piece, hash, number);
+}
+
+vx_status block_shapes_find(block_shapes *shapes, const block_piece *piece, uint32_t *number)
+{
+    uint32_t *recent = &shapes->blocks[piece->block].recent[piece->from == 0];
+    if (!*recent || !is_of(shapes, *recent, piece)) {
+        uint32_t found;
+        vx_status status = look_up(shapes, piece, &found);
+        if (status) return status;
+        *recent = found;
+    }
+    *number = *recent;
+    return VX_OK;
 }
 
 vx_status block_shapes_init(block_shapes *shapes, vx_msg *msg)

@@ -24,6 +24,7 @@ typedef struct block {
     /* The shape of its last run from its beginning to its end (0: none yet), and of that what checking it needs. */
     uint16_t guess_references;
     uint32_t guess, guess_tag;
+    uint32_t recent[2]; /* shapes of its last other pieces, by whether they are its run's first; 0: none */
 } block;
 
 /* What a shape is made from, and of. */

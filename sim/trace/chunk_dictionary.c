@@ -44,7 +44,7 @@ static bool put_varint(vxt_bytes *column, uint64_t value)
     return true;
 }
 
-static bool put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
+bool vxt_encoder_put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
 {
     const vx_record_info *info = vx_record_describe(record->kind);
     if (!payload || !vxt_encoder_reserve_differences(encoder, VXT_COL_WORD_CODES, VXT_COL_WORDS, record->count))
@@ -247,7 +247,7 @@ bool vxt_encoder_put_segment(vx_chunk_encoder *encoder, uint32_t number, const v
         if (!vxt_is_fixed(record)) vxt_put_address(&cursor, *slot++, record->addr);
     vxt_cursor_end(&cursor, encoder);
     for (const vx_record *record = records; record < records + template->elements; record++)
-        if (!vxt_is_plain(record) && record->count && !put_words(encoder, record, payload)) return false;
+        if (!vxt_is_plain(record) && record->count && !vxt_encoder_put_words(encoder, record, payload)) return false;
     encoder->newest = number;
     return true;
 }

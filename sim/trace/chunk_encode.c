@@ -117,6 +117,7 @@ static void clear(vx_chunk_encoder *encoder)
     memset(encoder->last_word, 0, sizeof encoder->last_word);
     if (encoder->template_table)
         memset(encoder->template_table, 0, encoder->template_buckets * sizeof *encoder->template_table);
+    memset(encoder->events, 0, sizeof encoder->events);
     if (encoder->shape_codes) memset(encoder->shape_codes, 0, encoder->shape_capacity * sizeof *encoder->shape_codes);
     if (encoder->slot_table) memset(encoder->slot_table, 0, encoder->slot_buckets * sizeof *encoder->slot_table);
 }

@@ -5,7 +5,10 @@
 
 #include "vxt_chunk.h"
 
-enum { VXT_PENDING_MAX = VXT_SHAPE_RECORDS }; /* records of one template, as this encoder cuts them */
+enum {
+    VXT_PENDING_MAX = VXT_SHAPE_RECORDS, /* records of one template, as this encoder cuts them */
+    VXT_EVENTS_KNOWN = 128
+};
 
 typedef struct vxt_template {
     uint64_t hash;
@@ -28,6 +31,13 @@ typedef struct vxt_shape_code {
     uint16_t id;
     uint8_t slots, elements; /* elements 0: the shape has no template yet */
 } vxt_shape_code;
+
+/* The same of events of a kind. */
+typedef struct vxt_event_code {
+    uint16_t count;
+    uint8_t kind, size;
+    vxt_shape_code code;
+} vxt_event_code;
 
 /* The last values that differences refer to. */
 typedef struct vxt_history {
@@ -63,6 +73,7 @@ struct vx_chunk_encoder {
     /* The templates of a source's shapes, by the shape's number. */
     vxt_shape_code *shape_codes;
     uint32_t shape_capacity, shaping;
+    vxt_event_code events[VXT_EVENTS_KNOWN]; /* of the events that came last */
 };
 
 static inline bool vxt_is_fixed(const vx_record *record) { return record->kind == VX_REC_FETCH; }
@@ -73,6 +84,9 @@ static inline bool vxt_is_plain(const vx_record *record)
 
 /* Room for `count` differences, and their ways, in the columns from these two on. */
 bool vxt_encoder_reserve_differences(vx_chunk_encoder *encoder, unsigned codes, unsigned first_column, unsigned count);
+
+/* Codes an event's payload words. False without memory. */
+bool vxt_encoder_put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload);
 
 /* Whether the template's records equal these, which are as many. */
 bool vxt_encoder_equals(const vx_chunk_encoder *encoder, const vxt_template *template, const vx_record *records);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "step_runs.h"
@@ -27,12 +28,13 @@ enum {
 #define EFER_NXE 0x800u
 
 typedef struct frame_header {
-    uint32_t magic, flags, steps, records, words, unused;
+    uint32_t magic, flags, steps, records, words;
+    uint32_t slot; /* of the shared memory, which holds the steps, + 1; 0: they follow */
 } frame_header;
 
 typedef struct pipe_source {
     vx_source source;
-    int fd;
+    vx_trace_pipe from;
     bool ended, complete; /* nothing follows; because the recorder said so */
     uint64_t offset, at;  /* of what is read next; of the frame */
     frame_header frame;
@@ -50,7 +52,7 @@ typedef struct pipe_source {
 static bool read_whole(pipe_source *self, void *to, size_t size)
 {
     for (size_t done = 0; done < size;) {
-        ssize_t got = read(self->fd, (char *)to + done, size - done);
+        ssize_t got = read(self->from.fd, (char *)to + done, size - done);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) return false;
         done += (size_t)got;
@@ -88,10 +90,24 @@ static vx_status refuse(const pipe_source *self, const char *why, vx_msg *msg)
     return vx_fail(msg, VX_ERR_INPUT, "the recorder's pipe: byte %llu: %s", (unsigned long long)self->at, why);
 }
 
-static bool is_frame(const frame_header *frame)
+static bool is_frame(const frame_header *frame, const vx_trace_pipe *from)
 {
+    bool lies_in_slot = frame->slot <= from->slot_count && frame->steps <= from->slot_bytes / sizeof(uint64_t);
     return frame->magic == FRAME_MAGIC && frame->steps <= FRAME_STEPS_MAX && frame->records <= FRAME_RECORDS_MAX &&
-           frame->words <= FRAME_WORDS_MAX;
+           frame->words <= FRAME_WORDS_MAX && (!frame->slot || lies_in_slot);
+}
+
+/* The steps are copied out of shared memory before any is looked at: the recorder might change them in between. Where
+ * it is gone, it does not matter that the slot does not reach it. */
+static bool read_steps(pipe_source *self, const frame_header *frame)
+{
+    size_t bytes = frame->steps * sizeof *self->steps;
+    if (!frame->slot) return read_whole(self, self->steps, bytes);
+    const uint8_t slot = (uint8_t)(frame->slot - 1);
+    memcpy(self->steps, (const char *)self->from.slots + slot * self->from.slot_bytes, bytes);
+    while (send(self->from.credit, &slot, 1, MSG_NOSIGNAL) < 0 && errno == EINTR) {
+    }
+    return true;
 }
 
 /* Reads the next frame that has steps; `ended` where there is none. */
@@ -104,12 +120,12 @@ static vx_status read_frame(pipe_source *self, vx_msg *msg)
             self->ended = true;
             return VX_OK;
         }
-        if (!is_frame(&frame)) return refuse(self, "no frame", msg);
+        if (!is_frame(&frame, &self->from)) return refuse(self, "no frame", msg);
         if (!reserve(&self->steps, &self->step_room, frame.steps, sizeof *self->steps) ||
             !reserve(&self->records, &self->record_room, frame.records, sizeof *self->records) ||
             !reserve(&self->payload, &self->word_room, frame.words, sizeof *self->payload))
             return vx_fail_nomem(msg);
-        self->ended = !read_whole(self, self->steps, frame.steps * sizeof *self->steps) ||
+        self->ended = !read_steps(self, &frame) ||
                       !read_whole(self, self->records, frame.records * sizeof *self->records) ||
                       !read_whole(self, self->payload, frame.words * sizeof *self->payload);
         if (self->ended) return VX_OK;
@@ -194,11 +210,11 @@ static void take_state(vx_trace_header *header, const uint64_t *state)
 
 bool vx_trace_pipe_complete(const vx_source *source) { return ((const pipe_source *)source)->complete; }
 
-vx_status vx_trace_pipe_open(vx_source **source, int fd, const vx_trace_header *header, vx_msg *msg)
+vx_status vx_trace_pipe_open(vx_source **source, const vx_trace_pipe *pipe, const vx_trace_header *header, vx_msg *msg)
 {
     pipe_source *self = calloc(1, sizeof *self);
     if (!self) return vx_fail_nomem(msg);
-    *self = (pipe_source){.source = {&pipe_ops, *header}, .fd = fd};
+    *self = (pipe_source){.source = {&pipe_ops, *header}, .from = *pipe};
     vx_status status = step_runs_init(&self->reader, msg);
     if (status) {
         free(self);

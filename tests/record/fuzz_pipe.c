@@ -14,9 +14,17 @@ static vx_source *open_pipe(int fd)
 {
     const vx_trace_header header = {
         .tier = VX_TIER_FULL, .kind = VX_TRACE_SYSTEM, .ram_ranges = 1, .ram = {{0, 64 << 20}}};
+    static uint64_t slots[2][16]; /* shared with an enemy */
+    const vx_trace_pipe from = {.fd = fd, .slots = slots, .slot_bytes = sizeof slots[0], .slot_count = 2, .credit = -1};
     vx_source *source;
     vx_msg msg;
-    if (lseek(fd, 0, SEEK_SET) != 0 || vx_trace_pipe_open(&source, fd, &header, &msg)) return NULL;
+    slots[0][0] = 2 << 16 | 0x8004; /* two instructions, which run and refer to memory */
+    slots[0][1] = 0x401000;
+    slots[0][2] = 0x33;
+    slots[0][3] = 0x4000;
+    slots[0][4] = 0x600000ULL << 16 | 1 << 4 | 7;
+    slots[1][0] = slots[1][1] = 0x4000;
+    if (lseek(fd, 0, SEEK_SET) != 0 || vx_trace_pipe_open(&source, &from, &header, &msg)) return NULL;
     return source;
 }
 

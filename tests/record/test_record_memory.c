@@ -14,7 +14,7 @@ static const vx_trace_header header = {.tier = VX_TIER_FULL, .kind = VX_TRACE_SY
 static int make_pipe(void)
 {
     const struct {
-        uint32_t magic, flags, steps, records, words, unused;
+        uint32_t magic, flags, steps, records, words, slot;
     } first = {0x32525856, 0, 1, 1, STATE_WORDS, 0}, second = {0x32525856, 1, 6, 0, 0, 0};
     const vx_record state = {.count = STATE_WORDS, .kind = VX_REC_STATE};
     const uint64_t words[STATE_WORDS] = {0}, event = 0x8002,
@@ -35,7 +35,7 @@ static vx_status read_filtered(int fd, vx_msg *msg)
 {
     vx_source *pipe_source, *source;
     vx_batch batch = {0};
-    vx_status status = vx_trace_pipe_open(&pipe_source, fd, &header, msg);
+    vx_status status = vx_trace_pipe_open(&pipe_source, &(vx_trace_pipe){.fd = fd}, &header, msg);
     if (status) return status;
     status = vx_source_filter(&source, pipe_source, VX_TIER_FILTERED, 4, msg);
     if (status) return status;
@@ -49,7 +49,7 @@ static vx_status read_filtered(int fd, vx_msg *msg)
 static vx_status copy_runs(int fd, vx_msg *msg)
 {
     vx_source *source;
-    vx_status status = vx_trace_pipe_open(&source, fd, &header, msg);
+    vx_status status = vx_trace_pipe_open(&source, &(vx_trace_pipe){.fd = fd}, &header, msg);
     if (status) return status;
     status = vx_trace_copy(source, "/tmp/test_record_memory.vxt", 0, 0, NULL, NULL, msg);
     vx_source_close(source);

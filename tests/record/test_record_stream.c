@@ -2,6 +2,8 @@
  * in random ways, told by the plugin's own functions, against records made of the same in the most obvious way. */
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "record_stream.h"
@@ -118,13 +120,9 @@ static void run_block(vx_random *random, const code *block)
     }
 }
 
-/* Into a file, which reads as a pipe does. */
-static int record(vx_random *random)
+static void record_stream(vx_random *random)
 {
     const uint64_t state[STATE_WORDS] = {0};
-    int fd = memfd_create("pipe", 0);
-    assert_true(fd >= 0);
-    vxr_stream_init(&stream, fd, true);
     stream.on = true;
     expected_count = 0;
     vxr_stream_event(&stream, REC_STATE, 0, 0, state, STATE_WORDS);
@@ -143,18 +141,29 @@ static int record(vx_random *random)
     expect_fetches(last, &next, last->count);
     vxr_stream_flush(&stream, true);
     assert_false(stream.broken);
+}
+
+/* Into a file, which reads as a pipe does. */
+static int record(vx_random *random)
+{
+    int fd = memfd_create("pipe", 0);
+    assert_true(fd >= 0);
+    vxr_stream_init(&stream, fd, true);
+    record_stream(random);
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     return fd;
 }
 
-static vx_source *open_pipe(int fd)
+static vx_source *open_shared(const vx_trace_pipe *from)
 {
     const vx_trace_header header = {.tier = VX_TIER_FULL, .kind = VX_TRACE_SYSTEM};
     vx_source *source;
     vx_msg msg = {""};
-    if (vx_trace_pipe_open(&source, fd, &header, &msg)) fail_msg("%s", msg.text);
+    if (vx_trace_pipe_open(&source, from, &header, &msg)) fail_msg("%s", msg.text);
     return source;
 }
+
+static vx_source *open_pipe(int fd) { return open_shared(&(vx_trace_pipe){.fd = fd}); }
 
 static void compare(vx_source *source)
 {
@@ -181,6 +190,45 @@ static void what_ran_comes_back(void **state)
     int fd = record(&random);
     compare(open_pipe(fd));
     close(fd);
+}
+
+/* Another process records the same, through a pipe and shared memory of fewer slots than there are frames. */
+static void what_ran_comes_back_through_shared_memory(void **state)
+{
+    (void)state;
+    enum { SLOTS = 2 };
+    const uint8_t all[SLOTS] = {0, 1};
+    size_t slot_bytes = STREAM_STEPS * sizeof(uint64_t);
+    uint64_t seed = vx_test_seed();
+    vx_random random;
+    int ends[2], credit[2];
+    vx_random_init(&random, seed, "shared memory");
+    close(record(&random)); /* what is expected */
+    void *slots = mmap(NULL, SLOTS * slot_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    assert_true(slots != MAP_FAILED);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, credit), 0);
+    assert_int_equal(write(credit[0], all, SLOTS), SLOTS);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        close(credit[0]);
+        vx_random_init(&random, seed, "shared memory");
+        vxr_stream_init(&stream, ends[1], true);
+        vxr_stream_share(&stream, slots, SLOTS, credit[1]);
+        record_stream(&random);
+        _exit(stream.flushes > 2 * SLOTS ? 0 : 1);
+    }
+    close(ends[1]);
+    close(credit[1]);
+    compare(open_shared(&(vx_trace_pipe){ends[0], slots, slot_bytes, SLOTS, credit[0]}));
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(ends[0]);
+    close(credit[0]);
+    munmap(slots, SLOTS * slot_bytes);
 }
 
 /* The writer takes runs, where readers take records: what it makes of them is the same. */
@@ -222,6 +270,7 @@ static void a_file_of_it_is_the_same(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(what_ran_comes_back),
+                                       cmocka_unit_test(what_ran_comes_back_through_shared_memory),
                                        cmocka_unit_test(a_file_of_it_is_the_same)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* The recorder's pipe as a source: whole, cut anywhere, and hostile. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "test_support.h"
@@ -9,7 +10,7 @@
 enum { STATE_WORDS = 13, BYTES_MAX = 65536, CR0_PG_PE = (int)0x80000001 };
 
 typedef struct frame {
-    uint32_t magic, flags, steps, records, words, unused;
+    uint32_t magic, flags, steps, records, words, slot;
 } frame;
 
 /* Steps (traces/record/record_stream.h). */
@@ -61,6 +62,11 @@ static void add_recording(void)
     add_steps(block_steps, BLOCK_STEPS, 0);
 }
 
+/* Shared memory of two slots, and the socket through which they come back. */
+enum { SLOTS = 2, SLOT_STEPS = 8 };
+static uint64_t slots[SLOTS][SLOT_STEPS];
+static int credit[2];
+
 /* Opens what is in `bytes` (a pipe holds it all) and reads it to its end. */
 static vx_status read_all(vx_trace_totals *totals, bool *complete, vx_trace_header *header, vx_msg *msg)
 {
@@ -73,7 +79,8 @@ static vx_status read_all(vx_trace_totals *totals, bool *complete, vx_trace_head
     fcntl(ends[1], F_SETPIPE_SZ, BYTES_MAX);
     assert_int_equal(write(ends[1], bytes, size), size);
     close(ends[1]);
-    vx_status status = vx_trace_pipe_open(&source, ends[0], &given, msg);
+    vx_status status =
+        vx_trace_pipe_open(&source, &(vx_trace_pipe){ends[0], slots, sizeof slots[0], SLOTS, credit[0]}, &given, msg);
     if (!status) {
         *header = source->header;
         do {
@@ -104,6 +111,55 @@ static void whole_recording(void **state)
     assert_int_equal(header.features, 1 | 16); /* PGE, NX */
 }
 
+static void expect_refusal(const char *text)
+{
+    vx_trace_totals totals;
+    vx_trace_header header;
+    vx_msg msg;
+    bool complete;
+    assert_int_equal(read_all(&totals, &complete, &header, &msg), VX_ERR_INPUT);
+    assert_non_null(strstr(msg.text, text));
+}
+
+static void add_slot_frame(uint32_t slot, uint32_t steps, uint32_t flags)
+{
+    const frame header = {MAGIC, flags, steps, 0, 0, slot + 1};
+    add(&header, sizeof header);
+}
+
+/* The same, its steps in shared memory, which comes back for further ones. */
+static void recording_in_slots(void **state)
+{
+    (void)state;
+    vx_trace_totals totals;
+    vx_trace_header header;
+    vx_msg msg;
+    bool complete;
+    uint8_t back[SLOTS];
+    size = 0;
+    memcpy(slots[1], block_steps, sizeof block_steps);
+    slots[0][0] = STEP(BLOCK, 0);
+    slots[0][1] = STEP(RAN, 5);
+    add_event(&state_record, state_words, STATE_WORDS);
+    add_slot_frame(1, BLOCK_STEPS, 0);
+    add_slot_frame(0, 2, END);
+    assert_int_equal(read_all(&totals, &complete, &header, &msg), VX_OK);
+    assert_true(complete);
+    assert_int_equal(totals.loads, 1);
+    assert_int_equal(totals.instructions, 10);
+    assert_int_equal(read(credit[1], back, sizeof back), 2);
+    assert_int_equal(back[0], 1);
+    assert_int_equal(back[1], 0);
+    size = 0;
+    add_event(&state_record, state_words, STATE_WORDS);
+    add_slot_frame(SLOTS, 1, 0);
+    expect_refusal("no frame");
+    size = 0;
+    add_event(&state_record, state_words, STATE_WORDS);
+    add_slot_frame(0, SLOT_STEPS + 1, 0);
+    expect_refusal("no frame");
+}
+
 /* Wherever the pipe breaks, whole frames come and no others. */
 static void cut_recording(void **state)
 {
@@ -121,16 +177,6 @@ static void cut_recording(void **state)
         if (!status) assert_false(complete);
         assert_int_equal(totals.records, cut < first ? 0 : cut < all ? 1 : 3);
     }
-}
-
-static void expect_refusal(const char *text)
-{
-    vx_trace_totals totals;
-    vx_trace_header header;
-    vx_msg msg;
-    bool complete;
-    assert_int_equal(read_all(&totals, &complete, &header, &msg), VX_ERR_INPUT);
-    assert_non_null(strstr(msg.text, text));
 }
 
 /* A recording and then these steps are refused, in these words. */
@@ -209,7 +255,9 @@ static void hostile_steps(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_recording), cmocka_unit_test(cut_recording),
-                                       cmocka_unit_test(hostile_frames), cmocka_unit_test(hostile_steps)};
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, credit) != 0) return 1;
+    const struct CMUnitTest tests[] = {cmocka_unit_test(whole_recording), cmocka_unit_test(recording_in_slots),
+                                       cmocka_unit_test(cut_recording), cmocka_unit_test(hostile_frames),
+                                       cmocka_unit_test(hostile_steps)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

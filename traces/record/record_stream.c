@@ -12,6 +12,40 @@ void vxr_stream_init(vxr_stream *stream, int fd, bool references)
     memset(stream, 0, offsetof(vxr_stream, record));
     stream->fd = fd;
     stream->references = references;
+    stream->slots = NULL;
+    stream->at = stream->step = stream->own;
+}
+
+/* Waits for a slot that the reader has done with. */
+static void take_slot(vxr_stream *stream)
+{
+    uint8_t slot;
+    ssize_t got;
+    do got = read(stream->credit, &slot, 1);
+    while (got < 0 && errno == EINTR);
+    stream->broken |= got != 1 || slot >= stream->slot_count;
+    if (stream->broken) return;
+    stream->slot = slot;
+    stream->step = stream->slots + (size_t)slot * STREAM_STEPS;
+}
+
+/* The slot is the reader's now. What still comes after the last frame goes nowhere. */
+static void leave_slot(vxr_stream *stream, bool end)
+{
+    if (!end) {
+        take_slot(stream);
+        return;
+    }
+    stream->slots = NULL;
+    stream->step = stream->own;
+}
+
+void vxr_stream_share(vxr_stream *stream, void *slots, uint32_t count, int credit)
+{
+    stream->slots = slots;
+    stream->slot_count = count;
+    stream->credit = credit;
+    take_slot(stream);
     stream->at = stream->step;
 }
 
@@ -29,13 +63,18 @@ static void put_all(vxr_stream *stream, const void *bytes, size_t size)
 /* Nothing leaves while nothing is wanted. */
 static void send_frame(vxr_stream *stream, uint32_t flags)
 {
-    const vxr_frame frame = {FRAME_MAGIC,     flags,         (uint32_t)(stream->at - stream->step),
-                             stream->records, stream->words, 0};
+    vxr_frame frame = {.magic = FRAME_MAGIC,
+                       .flags = flags,
+                       .steps = (uint32_t)(stream->at - stream->step),
+                       .records = stream->records,
+                       .words = stream->words};
+    if (stream->slots && frame.steps) frame.slot = stream->slot + 1;
     if (stream->on) {
         put_all(stream, &frame, sizeof frame);
-        put_all(stream, stream->step, frame.steps * sizeof *stream->step);
+        if (!frame.slot) put_all(stream, stream->step, frame.steps * sizeof *stream->step);
         put_all(stream, stream->record, frame.records * sizeof *stream->record);
         put_all(stream, stream->word, frame.words * sizeof *stream->word);
+        if (frame.slot) leave_slot(stream, flags & FRAME_END);
     }
     stream->at = stream->step;
     stream->records = stream->words = 0;

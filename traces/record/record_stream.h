@@ -4,7 +4,10 @@
  *
  * A step is 8 bytes, and says what ran: which block of code began, and what its instructions referred to. What a block
  * consists of is told once, when QEMU translates it; the reader makes fetches, loads and stores of both. Events are
- * records of Vexit's trace format (docs/trace-format.md), and a step says where each belongs. */
+ * records of Vexit's trace format (docs/trace-format.md), and a step says where each belongs.
+ *
+ * Steps are nearly all of what leaves. Where the reader shares memory they stay there, and the header says in which of
+ * its slots; the reader gives a slot back by a byte with its number. */
 #ifndef RECORD_STREAM_H
 #define RECORD_STREAM_H
 
@@ -87,7 +90,8 @@ typedef struct vxr_record {
 enum { FRAME_END = 1 };
 
 typedef struct vxr_frame {
-    uint32_t magic, flags, steps, records, words, unused;
+    uint32_t magic, flags, steps, records, words;
+    uint32_t slot; /* that holds the steps, + 1; 0: they follow */
 } vxr_frame;
 
 /* The low 16 bits of a step say what it is, the others are its operand. */
@@ -129,11 +133,18 @@ typedef struct vxr_stream {
     uint32_t records, words, flushes, blocks;
     vxr_record record[STREAM_RECORDS];
     uint64_t word[STREAM_WORDS];
-    uint64_t step[STREAM_STEPS];
+    uint64_t *step;  /* the frame's: `own`, or a slot */
+    uint64_t *slots; /* shared memory; NULL: none */
+    uint32_t slot_count, slot;
+    int credit; /* where slots come back */
+    uint64_t own[STREAM_STEPS];
 } vxr_stream;
 
 /* Empty. `fd`: where frames go. */
 void vxr_stream_init(vxr_stream *stream, int fd, bool references);
+
+/* Steps go into memory shared with the reader from now on: `count` slots of STREAM_STEPS each, 255 at most. */
+void vxr_stream_share(vxr_stream *stream, void *slots, uint32_t count, int credit);
 
 /* Hands on what is there. `end`: the last frame. */
 void vxr_stream_flush(vxr_stream *stream, bool end);

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 #include "qemu_interface.h"
 #include "recorder.h"
@@ -347,11 +349,8 @@ static bool take_option(vxr_recorder *r, const char *option)
     const struct {
         const char *name;
         uint64_t *place;
-    } numbers[] = {{"max", &r->max},
-                   {"ram_low", &r->ram.low},
-                   {"ram_high", &r->ram.high},
-                   {"region", &r->region},
-                   {"until", &r->until}};
+    } numbers[] = {{"max", &r->max},       {"ram_low", &r->ram.low}, {"ram_high", &r->ram.high},
+                   {"region", &r->region}, {"until", &r->until},     {"slots", &r->slots}};
     if (*end) return false;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strlen(numbers[i].name) != length || strncmp(option, numbers[i].name, length) != 0) continue;
@@ -361,6 +360,10 @@ static bool take_option(vxr_recorder *r, const char *option)
     }
     if (strncmp(option, "fd", length) == 0)
         r->fd = (int)number;
+    else if (strncmp(option, "memory", length) == 0)
+        r->memory = (int)number;
+    else if (strncmp(option, "credit", length) == 0)
+        r->credit = (int)number;
     else if (strncmp(option, "references", length) == 0)
         r->want_references = number != 0;
     else if (strncmp(option, "gpa", length) == 0)
@@ -368,6 +371,18 @@ static bool take_option(vxr_recorder *r, const char *option)
     else
         return false;
     return true;
+}
+
+static bool share_memory(vxr_recorder *r)
+{
+    struct stat info;
+    size_t bytes = r->slots * STREAM_STEPS * sizeof(uint64_t);
+    if (r->slots == 0 || r->slots > UINT8_MAX || fstat(r->memory, &info) != 0 || (uint64_t)info.st_size != bytes)
+        return false;
+    void *slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, r->memory, 0);
+    if (slots == MAP_FAILED) return false;
+    vxr_stream_share(&r->stream, slots, (uint32_t)r->slots, r->credit);
+    return !r->stream.broken;
 }
 
 static int refuse(const char *why, const char *what)
@@ -382,7 +397,7 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 {
     vxr_recorder *r = &vxr_the_recorder;
     const char *why = "";
-    r->fd = -1;
+    r->fd = r->memory = r->credit = -1;
     r->running = (vxr_mark)&nothing_ran;
     r->software_vector = -1;
     for (int i = 0; i < argc; i++)
@@ -393,6 +408,7 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
     if (r->fd < 0 || !r->ram.low) return refuse("started by `vexit trace record` only", "");
     if (!vxr_guest_find(info->target_name, &why)) return refuse("this QEMU cannot be used: ", why);
     vxr_stream_init(&r->stream, r->fd, r->want_references);
+    if (r->memory >= 0 && !share_memory(r)) return refuse("cannot share memory with `vexit`", "");
     vxr_gates_init(&r->gates, &r->control, &r->ram);
     if (!vxr_tables_init(&r->tables, &r->control, &r->ram, &r->stream)) return refuse("out of memory", "");
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu);

@@ -83,7 +83,8 @@ typedef struct vxr_recorder {
     vxr_gates gates;
     uint64_t gdt, ldt, tss;
 
-    int fd;
+    int fd, memory, credit; /* the pipe; memory to share, and where its slots come back: -1 where there is none */
+    uint64_t slots;
     bool with_gpa, by_region, want_references;
     uint64_t region, until, max; /* until: the mark that ends the region; 0: the next one */
 

@@ -155,10 +155,21 @@ vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options
 
 /* ---- recording ---- */
 
+/* Where a recorder's frames come from, and the memory that they may lie in. */
+typedef struct vx_trace_pipe {
+    int fd; /* the pipe: read to its end */
+    /* Memory shared with the recorder, slot after slot; NULL: none. A slot that has been read goes back as one byte,
+     * its number, through the socket `credit`. The recorder may change it at any time, but not its size. */
+    const void *slots;
+    size_t slot_bytes;
+    uint32_t slot_count; /* at most 255 */
+    int credit;
+} vx_trace_pipe;
+
 /* The source at the end of the recorder's pipe (traces/record): blocks until its first records are there. `header`:
- * all but paging and features, which the guest's first state says. The caller keeps `fd`. VX_ERR_INPUT where nothing
- * comes, or what comes is no recording. A pipe that breaks off ends the source. */
-vx_status vx_trace_pipe_open(vx_source **source, int fd, const vx_trace_header *header, vx_msg *msg);
+ * all but paging and features, which the guest's first state says. The caller keeps what `pipe` names. VX_ERR_INPUT
+ * where nothing comes, or what comes is no recording. A pipe that breaks off ends the source. */
+vx_status vx_trace_pipe_open(vx_source **source, const vx_trace_pipe *pipe, const vx_trace_header *header, vx_msg *msg);
 
 /* Whether the recorder said that it had ended, rather than the pipe having broken off. Of a source that
  * vx_trace_pipe_open opened. */
