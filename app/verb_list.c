@@ -5,6 +5,7 @@
 #include "options.h"
 #include "verbs.h"
 #include "vx_exit.h"
+#include "vx_io_machine.h"
 #include "vx_model.h"
 #include "vx_trace.h"
 #include "vx_vmm.h"
@@ -67,6 +68,14 @@ static vx_status list_generators(vx_msg *msg)
     return VX_OK;
 }
 
+static vx_status list_paths(vx_msg *msg)
+{
+    (void)msg;
+    for (unsigned i = 0; i < VX_IO_PATHS; i++)
+        printf("%-12s %s\n", vx_io_path_name((vx_io_path)i), vx_io_path_doc((vx_io_path)i));
+    return VX_OK;
+}
+
 static const struct {
     const char *name;
     const char *doc;
@@ -78,6 +87,7 @@ static const struct {
     {"causes", "what cycles are charged to", list_causes},
     {"reasons", "exit reasons of both vendors", list_reasons},
     {"importers", "trace formats that 'trace import' reads", list_importers},
+    {"paths", "ways to virtualize a network card", list_paths},
     {"generators", "traces made on the fly: --trace gen:NAME:arguments", list_generators},
 };
 enum { LISTS = sizeof lists / sizeof *lists };

@@ -81,6 +81,8 @@ static void guests_and_paths(void **state)
     json_decref(document);
     assert_int_equal(CLI("io", "--nic", "gbe-2008", "--cpu", "penryn", "--chipset", "intel-5520", "--ms", "20"), 0);
     assert_non_null(strstr(cli_out, "native is limited by the wire"));
+    assert_int_equal(CLI("list", "paths"), 0);
+    assert_non_null(strstr(cli_out, "vmdq         para-virtual; the card sorts"));
 }
 
 static void refusals(void **state)
