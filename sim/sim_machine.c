@@ -153,6 +153,7 @@ static vx_status build_vmm(vx_sim *sim, vx_msg *msg)
                           .vms = sim->vms,
                           .vcpus = sim->smp ? sim->vcpus : 1,
                           .kick = {sim_smp_kick, sim},
+                          .tpr_instructions = sim->guest_config.priority.tpr_instructions,
                           .recorded_guests = sim->smp || sim_is_system_trace(&sim->vcpu[0])};
     return vx_vmm_init(&sim->vmm, &sim->arena, &setup, msg);
 }
@@ -173,6 +174,8 @@ vx_status sim_machine_build(vx_sim *sim, vx_msg *msg)
     status = build_processors(sim, msg);
     if (status == VX_OK) status = build_vmm(sim, msg);
     if (status == VX_OK && sim->smp) status = sim_smp_room(sim, msg);
+    /* A guest asks CPUID what it is offered. */
+    if (!sim->vmm || !sim->vmm_config.pv_eoi) sim->guest_config.priority.pv_eoi = false;
     for (unsigned i = 0; status == VX_OK && i < sim->vcpus; i++) status = build_vcpu(sim, &sim->vcpu[i], msg);
     return status;
 }

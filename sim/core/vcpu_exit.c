@@ -65,6 +65,9 @@ static bool concerns_tpr(const vx_vcpu *v, const vx_exit *exit, const vx_record 
     bool intel = v->cpu->vendor == VX_VENDOR_INTEL;
     if (!record) return intel && exit->reason == VX_EXIT_TPR_BELOW_THRESHOLD;
     switch (record->kind) {
+    case VX_REC_VMCALL:
+    case VX_REC_VMMCALL:
+        return v->polls_tpr;
     case VX_REC_CR_READ:
     case VX_REC_CR_WRITE:
         return record->size == 8;

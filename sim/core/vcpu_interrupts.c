@@ -133,6 +133,7 @@ static bool boundary_exit(vx_vcpu *v, vx_exit *exit)
     if (vx_vcpu_injects(v)) return false;
     if (v->vmcs) return vmx_boundary_exit(v, exit);
     if (vcpu_step_exits(v, exit)) return true;
+    if (vcpu_nmi_waits(v) && !v->nmi_blocked) return false; /* it comes first (svm_events.c) */
     bool vintr = v->vmcb && (v->vmcb->intercepts1 & SVM1_VINTR);
     if (!vintr || !vx_svm_virtual_interrupt(&v->svm_interrupt, !v->interrupts_off)) return false;
     *exit = (vx_exit){.reason = SVM_EXIT_VINTR};

@@ -73,13 +73,15 @@ struct vx_vcpu {
     uint8_t injected_vector; /* waits for the VM entry; 0: none */
     bool interrupts_off;     /* RFLAGS.IF is 0 */
     /* vcpu_nmi.c's */
-    bool nmi_pending;        /* has arrived at the processor, and exits not */
-    bool nmi_blocked;        /* until IRET; under "virtual NMIs" and V_NMI the guest's own blocking */
-    bool nmi_found_off;      /* RFLAGS.IF was 0 where the NMI came: its IRET returns to that */
-    bool injected_nmi;       /* waits for the VM entry */
-    bool single_step;        /* software has set RFLAGS.TF */
-    bool counter_overflowed; /* and software has not asked since */
-    bool entered;            /* VM entry, and no instruction boundary since */
+    bool nmi_pending;                 /* has arrived at the processor, and exits not */
+    bool nmi_blocked;                 /* until IRET; under "virtual NMIs" and V_NMI the guest's own blocking */
+    bool nmi_found_off;               /* RFLAGS.IF was 0 where the NMI came: its IRET returns to that */
+    bool injected_nmi;                /* waits for the VM entry */
+    bool single_step;                 /* software has set RFLAGS.TF */
+    vx_paravirtual_apic *paravirtual; /* NULL: none */
+    bool polls_tpr;                   /* the guest asks, behind a patched write of the TPR */
+    bool counter_overflowed;          /* and software has not asked since */
+    bool entered;                     /* VM entry, and no instruction boundary since */
 
     uint64_t instructions_base; /* absolute count at the last reset of counters */
     uint64_t charged_ticks;     /* guest.instructions charged since then */
@@ -146,6 +148,10 @@ void vcpu_set_cr8(vx_vcpu *vcpu, uint8_t priority);
 /* An instruction boundary outside of handlers: takes the exits that are due, then at most one interrupt, whose handler
  * is queued. Nothing while anything is queued. */
 vx_status vcpu_boundary(vx_vcpu *vcpu, vx_msg *msg);
+
+/* vcpu_paravirtual.c. True: the guest does something else instead of this access to its APIC, and has done it. */
+bool vcpu_paravirtual_access(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_status *status,
+                             vx_msg *msg);
 
 /* vcpu_timer.c. When the first timer is due, VX_TICK_NEVER where none runs; one has been armed; takes what is due by
  * now, with the interrupts that come of it. Error: something always is, the guest never runs. */

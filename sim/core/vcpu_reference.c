@@ -271,6 +271,8 @@ static bool is_trap_like(const vx_vcpu *v, const vx_exit *exit)
 static vx_status execute(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_msg *msg)
 {
     if (record->kind == VX_REC_PT_STORE) return page_table_store(v, record, payload, msg);
+    vx_status status;
+    if (vcpu_paravirtual_access(v, record, payload, &status, msg)) return status;
     if (vcpu_avic_access(v, record, payload)) return VX_OK;
     if (is_device_access(v, record)) {
         bool apic = record->kind == VX_REC_APIC_READ || record->kind == VX_REC_APIC_WRITE;

@@ -13,6 +13,7 @@
 #include "vx_apic_page.h"
 #include "vx_interrupt_message.h"
 
+enum { MSR_KVM_PV_EOI_EN = 0x4B564D04, PV_EOI_ENABLED = 1 };
 enum { TIMER_DIVIDE_BY_1 = 0xB, TIMER_MODE_SHIFT = 17 };
 enum { KERNEL = 0, USER = 3, SVR_ENABLED = 0x1FF, LVT_NMI = VX_DELIVERY_NMI << 8 };
 #define APIC_GVA 0xFEE00000ULL
@@ -78,6 +79,7 @@ void vx_priority_boot(vx_guest *guest, vx_queue *queue)
         vx_queue_put(queue, VX_REC_WRMSR, 0, VX_MSR_APIC_BASE, (uint64_t[]){BASE_X2APIC}, 1);
     vx_priority_write(guest, VX_APIC_SVR, SVR_ENABLED, queue);
     if (guest->config.priority.nmi_instructions) vx_priority_write(guest, VX_APIC_LVT_PERFORMANCE, LVT_NMI, queue);
+    if (guest->config.priority.pv_eoi) write_msr(MSR_KVM_PV_EOI_EN, PV_EOI_ENABLED, queue);
     boot_timer(guest, queue);
     vx_queue_put(queue, VX_REC_CPL, USER, 0, NULL, 0);
 }

@@ -5,12 +5,12 @@
 #include "guest_state.h"
 
 /* The most that an interrupt's handler queues of it: TPR writes, EOI, and the timer's deadline; and boot: CPL, mode,
- * enabling, the entry for performance counters, the timer's five, CPL. */
+ * enabling, the entry for performance counters, para-virtual EOI, the timer's five, CPL. */
 enum {
     VX_PRIORITY_RECORDS = 19,
     VX_PRIORITY_WORDS = 2 * 17 + 1,
-    VX_PRIORITY_BOOT_RECORDS = 10,
-    VX_PRIORITY_BOOT_WORDS = 16
+    VX_PRIORITY_BOOT_RECORDS = 11,
+    VX_PRIORITY_BOOT_WORDS = 17
 };
 
 /* Queues a write of a register of the local APIC, by its page or by its MSR, which alone is wider than 32 bits. */

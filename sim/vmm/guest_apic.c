@@ -13,6 +13,7 @@
 
 #include "guest_avic.h"
 #include "guest_nmi.h"
+#include "guest_paravirtual.h"
 #include "guest_timer.h"
 
 enum { SVM_EXIT_INTR = 0x60, SVM_EXIT_VINTR = 0x64, NOTIFICATION_VECTOR = 0xF2, V_INTR_PRIO_HIGHEST = 15 };
@@ -53,6 +54,7 @@ void guest_apic_attach(vmm_vm *vm)
     if (!vx_vcpu_apic(vm->vcpu)) return;
     vm->vmcb.interrupt.v_intr_masking = true;
     guest_avic_attach(vm);
+    guest_paravirtual_attach(vm);
     (void)prepare_avic(vm);
     if (!delivers_virtually(vm) || !vm->vmm->cpu->vmx.posted_interrupts) return;
     vx_posted_init(&vm->posted, NOTIFICATION_VECTOR, vx_vcpu_apic(vm->vcpu)->setup.id);
@@ -95,6 +97,7 @@ static void emulate(vmm_vm *vm, const vx_record *record, const uint64_t *payload
     else if (record->kind == VX_REC_WRMSR)
         (void)vx_apic_wrmsr(apic, (uint32_t)record->addr, payload[0], now);
     guest_avic_wrote(vm, record);
+    guest_paravirtual_patch(vm, record);
 }
 
 /* The vector of an interrupt that arrived for the guest; 0: the exit is something else, or the host's own interrupt. */
@@ -136,8 +139,10 @@ static void watch_tpr(vmm_vm *vm, uint8_t held)
 static void prepare_injection(vmm_vm *vm, bool window)
 {
     vx_apic *apic = vx_vcpu_apic(vm->vcpu);
-    if (vx_apic_pending(apic) && vx_vcpu_can_inject(vm->vcpu))
+    if (vx_apic_pending(apic) && vx_vcpu_can_inject(vm->vcpu)) {
         vx_vcpu_inject_interrupt(vm->vcpu, vx_apic_acknowledge(apic));
+        guest_paravirtual_service(vm, true);
+    }
     uint8_t request = vx_apic_vector_highest(apic->setup.page, VX_APIC_IRR) >> 4;
     bool held_by_tpr = request && request <= vx_apic_cr8(apic);
     ask_for_window(vm, window || vx_apic_pending(apic) != 0);
@@ -160,12 +165,12 @@ static void prepare_delivery(vmm_vm *vm, bool window)
 static void prepare(vmm_vm *vm)
 {
     bool window = guest_nmi_prepare(vm);
-    if (!prepare_avic(vm)) {
-        if (delivers_virtually(vm))
-            prepare_delivery(vm, window);
-        else
-            prepare_injection(vm, window);
-    }
+    bool by_processor = prepare_avic(vm) || delivers_virtually(vm);
+    if (delivers_virtually(vm))
+        prepare_delivery(vm, window);
+    else if (!by_processor)
+        prepare_injection(vm, window);
+    guest_paravirtual_prepare(vm, by_processor);
     guest_timer_prepare(vm);
 }
 
@@ -174,6 +179,7 @@ void guest_apic_wake(vmm_vm *vm, uint8_t vector)
     vx_apic *apic = vx_vcpu_apic(vm->vcpu);
     vx_apic_timer_advance(apic, vx_vcpu_now(vm->vcpu));
     catch_up(vm);
+    guest_paravirtual_handled(vm);
     if (vector) (void)vx_apic_accept(apic, &(vx_interrupt_message){.vector = vector, .source = VX_APIC_NOBODY});
     prepare(vm);
 }
@@ -187,12 +193,14 @@ vx_resume guest_apic_handle(vmm_vm *vm, const vx_exit *exit, const vx_record *re
     if (!apic) return resume;
     uint8_t vector = arrived(vm, exit, record);
     catch_up(vm);
+    guest_paravirtual_handled(vm);
     guest_timer_handled(vm, exit);
     if (vector) (void)vx_apic_accept(apic, &(vx_interrupt_message){.vector = vector, .source = VX_APIC_NOBODY});
     bool operation = record && is_apic_operation(record) && completes(vm, exit, record, resume);
     bool done_by_processor = exit->reason == VX_EXIT_TPR_BELOW_THRESHOLD || exit->reason == VX_EXIT_EOI_INDUCED;
     if (is_amd(vm)) done_by_processor = guest_avic_exit(vm, exit) && !guest_avic_incomplete(vm, exit);
     if (operation && !done_by_processor) emulate(vm, record, payload);
+    if (record) guest_paravirtual_agree(vm, record, payload);
     if (exit->reason == VX_EXIT_EOI_INDUCED && !is_amd(vm) && apic->setup.end_of_interrupt)
         apic->setup.end_of_interrupt(apic->setup.bus, (uint8_t)exit->qualification);
     prepare(vm);

@@ -221,6 +221,7 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     made->kick = setup->kick;
     made->vm_count = setup->vms * vcpus;
     made->recorded_guests = setup->recorded_guests;
+    made->tpr_instructions = setup->tpr_instructions;
     made->store_ticks = setup->scheme == VX_SCHEME_BT ? setup->vmm->bt_store_ticks : setup->vmm->emulate_store_ticks;
     asids_init(made);
     exit_controls_maps(made);

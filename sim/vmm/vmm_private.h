@@ -68,6 +68,12 @@ struct vmm_vm {
     void *state;              /* the scheme's */
     vx_posted posted;         /* where posted interrupts are used */
     struct {
+        vx_paravirtual_apic shared;
+        bool agreed, offered; /* para-virtual EOI: the guest has enabled it; it may use it until the next exit */
+        bool begun_last;      /* the last thing was that an interrupt went into service */
+        unsigned patched;     /* instructions that write the TPR */
+    } paravirtual;
+    struct {
         bool used;
         vx_avic unit;
         uint64_t physical_table[VX_AVIC_IDS];
@@ -144,6 +150,7 @@ struct vx_vmm {
     } asids;
     bool out_of_tables;
     bool recorded_guests;
+    unsigned tpr_instructions;               /* of each guest that can be patched */
     uint32_t store_ticks;                    /* what performing a guest's page-table store costs under this scheme */
     uint64_t bad_gpa;                        /* 0, or a guest-physical address that no nested table can map */
     uint8_t all_ports[VX_IOPM_BYTES];        /* all ones: every port access is intercepted */

@@ -90,6 +90,9 @@ static const struct {
     {"zen", "kvm-6.1", "shadow-kvm", NULL},
     {"zen", "textbook", "npt", "vmm.apic.avic=yes"},
     {"zen2", "kvm-6.1", "npt", "vmm.apic.avic=yes"},
+    {"nehalem", "kvm-6.1", "ept", "vm.priority.tpr_instructions=5"},
+    {"zen", "kvm-6.1", "npt", "vm.priority.pv_eoi=yes"},
+    {"haswell", "kvm-6.1", "ept", "vm.priority.pv_eoi=yes"},
 };
 
 /* What the guest does and gets depends on its own instructions alone. */
@@ -197,6 +200,34 @@ static void eoi_fast_path(void **state)
     assert_int_equal((slow.access_software - fast.access_software) % slow.interrupts, 0); /* the same for each */
 }
 
+/* Patched instructions exit once each, and then only to ask for what the task priority held back; para-virtual EOI
+ * saves every EOI's exit, as nothing else is requested then. */
+static void agreements_save_what_hardware_would(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cpu, *scheme;
+    } rows[] = {{"nehalem", "ept"}, {"nehalem", "shadow-kvm"}, {"zen", "npt"}, {"merom", "shadow-kvm"}};
+    guest_habits habits = {"page", 3000, 1500, 15, 20000, 0, 0};
+    uint64_t held = run("penryn", "textbook", "shadow-wp", &habits, NULL).below;
+    assert_true(held > 1);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        outcome plain = run(rows[i].cpu, "kvm-6.1", rows[i].scheme, &habits, NULL);
+        outcome patched = run(rows[i].cpu, "kvm-6.1", rows[i].scheme, &habits, "vm.priority.tpr_instructions=5");
+        outcome eoi = run(rows[i].cpu, "kvm-6.1", rows[i].scheme, &habits, "vm.priority.pv_eoi=yes");
+        assert_int_equal(plain.tpr_exits, plain.tpr_writes);
+        assert_int_equal(patched.tpr_exits, 5 + held);
+        assert_int_equal(patched.exits, plain.exits - plain.tpr_writes + 5 + held);
+        assert_int_equal(eoi.exits, plain.exits - plain.interrupts);
+    }
+    /* With the processor's help neither is used; nor by a hypervisor that does not offer it. */
+    outcome plain = run("sapphire-rapids", "kvm-6.1", "ept", &habits, NULL);
+    assert_int_equal(run("sapphire-rapids", "kvm-6.1", "ept", &habits, "vm.priority.pv_eoi=yes").exits, plain.exits);
+    plain = run("zen", "textbook", "npt", &habits, NULL);
+    assert_int_equal(run("zen", "textbook", "npt", &habits, "vm.priority.pv_eoi=yes").exits, plain.exits);
+    assert_int_equal(run("zen", "textbook", "npt", &habits, "vm.priority.tpr_instructions=5").exits, plain.exits);
+}
+
 /* A profiler: each overflow of the counter is an NMI whatever the task priority is, on every machine. */
 static void nmis_reach_every_guest(void **state)
 {
@@ -234,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_window_opens_behind_handlers),
         cmocka_unit_test(eoi_fast_path),
         cmocka_unit_test(nmis_reach_every_guest),
+        cmocka_unit_test(agreements_save_what_hardware_would),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

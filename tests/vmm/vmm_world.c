@@ -85,6 +85,7 @@ static void make_vmm(vmm_world *world)
                           .memory = &world->memory,
                           .layout = &world->layout,
                           .vms = 1,
+                          .tpr_instructions = world->options.tpr_instructions,
                           .recorded_guests = world->options.recorded};
     vx_status status = vx_vmm_init(&world->vmm, &world->arena, &setup, &world->msg);
     if (status != VX_OK) fail_msg("vx_vmm_init: %s", world->msg.text);
@@ -357,6 +358,7 @@ void vmm_reset_counts(vmm_world *world)
     vx_vcpu_counts_reset(world->vcpu);
     vx_mmu_counts_reset(world->mmu);
     if (world->vmm) vx_vmm_counts_reset(world->vmm);
+    vx_vcpu_time_goes_on(world->vcpu, vx_ledger_total(&world->ledger));
     world->ledger = (vx_ledger){0};
 }
 

@@ -14,18 +14,19 @@ typedef struct vmm_options {
     bool vpid;
     vx_paging_mode mode;
     vx_page_size nested_page;
-    bool linear;           /* guest frames in order; else scattered */
-    uint64_t ram_bytes;    /* 0: 64 MiB */
-    uint64_t table_bytes;  /* 0: as vx_host_layout_make says */
-    bool recorded;         /* the guest may flush late */
-    uint16_t lines, pages; /* that each handler touches of its own */
-    bool no_secondary;     /* a CPU of the first generation */
-    bool tpr_shadow;       /* a CPU that has it */
-    bool pause_loops;      /* a CPU that tells them */
-    bool vmcs_shadowing;   /* a CPU that has it */
-    const vx_cfg_vmm *l0;  /* a hypervisor below */
-    bool ept_ad;           /* a hypervisor that uses A and D flags in EPT */
-    bool no_execute_only;  /* a CPU without execute-only pages in EPT */
+    bool linear;               /* guest frames in order; else scattered */
+    uint64_t ram_bytes;        /* 0: 64 MiB */
+    uint64_t table_bytes;      /* 0: as vx_host_layout_make says */
+    unsigned tpr_instructions; /* that can be patched */
+    bool recorded;             /* the guest may flush late */
+    uint16_t lines, pages;     /* that each handler touches of its own */
+    bool no_secondary;         /* a CPU of the first generation */
+    bool tpr_shadow;           /* a CPU that has it */
+    bool pause_loops;          /* a CPU that tells them */
+    bool vmcs_shadowing;       /* a CPU that has it */
+    const vx_cfg_vmm *l0;      /* a hypervisor below */
+    bool ept_ad;               /* a hypervisor that uses A and D flags in EPT */
+    bool no_execute_only;      /* a CPU without execute-only pages in EPT */
     vx_exit_policy exits;
     uint32_t nested_prefetch, quota_ratio, quota_least;
     bool apic;                                               /* the guest has one, enabled by software */
@@ -62,7 +63,7 @@ typedef struct vmm_world {
     vx_hpa reached;
     vx_apic apic;
     uint8_t apic_page[VX_APIC_PAGE_BYTES];
-    uint8_t vectors[16]; /* delivered to the guest, whose handlers do nothing: the test says when IRET comes */
+    uint8_t vectors[256]; /* delivered to the guest, whose handlers do nothing: the test says when IRET comes */
     unsigned vector_count;
     uint32_t *frame_of_host; /* inverse of the placement: host frame to guest frame + 1 */
 } vmm_world;

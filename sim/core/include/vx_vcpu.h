@@ -162,6 +162,17 @@ void vx_vcpu_host_timer(vx_vcpu *vcpu, vx_tick deadline);
 /* When the next timer is due that interrupts the guest; VX_TICK_NEVER: none. A run takes what is due. */
 vx_tick vx_vcpu_timer_due(const vx_vcpu *vcpu);
 
+/* Words of guest memory that a guest and its hypervisor share, so that an access to the APIC need not exit; what the
+ * guest does with them is vcpu_paravirtual.c's. The hypervisor reads and writes them while it handles an exit. */
+typedef struct vx_paravirtual_apic {
+    bool eoi_alone;     /* KVM's para-virtual EOI: nothing else is to be done; the guest clears it instead of its EOI */
+    bool tpr_patched;   /* the guest's instructions that write the TPR by the APIC's page have been replaced */
+    uint8_t tpr;        /* then its task priority, which the guest writes */
+    uint8_t in_service; /* ... the class of the highest interrupt in service, bits 3:0 are 0 */
+    uint8_t requested;  /* ... and the highest vector requested, 0: none */
+} vx_paravirtual_apic;
+void vx_vcpu_share(vx_vcpu *vcpu, vx_paravirtual_apic *shared);
+
 /* The guest's APIC as given at construction, or NULL; and the TPR's upper half as the hardware holds it (V_TPR, VTPR).
  */
 vx_apic *vx_vcpu_apic(vx_vcpu *vcpu);

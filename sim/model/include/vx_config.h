@@ -250,7 +250,8 @@ typedef struct vx_cfg_vmm {
     vx_cfg_xen_shadow xen;
     bool vpid; /* uses VPID where the CPU has it */
     bool flexpriority, apicv, avic;
-    bool preemption_timer; /* ends the guest's run when the guest's APIC timer is due; else the host's timer does */
+    bool preemption_timer;     /* ends the guest's run when the guest's APIC timer is due; else the host's timer does */
+    bool pv_eoi, tpr_patching; /* agreements with guests that know of them: fewer exits without hardware */
     vx_tpr_policy tpr_trap;
     uint32_t eoi_ticks;    /* handler of an EOI by a path of its own; 0: none, it is emulated as any access */
     bool apic_page_mapped; /* exit policy kvm: the APIC-access page is mapped without APICv as well */
@@ -317,6 +318,8 @@ typedef struct vx_cfg_priority {
     uint64_t hold_instructions;  /* ... and lowers it so many instructions later */
     uint8_t level;               /* task priority while raised, TPR bits 7:4 */
     uint8_t per_interrupt;       /* TPR writes that an interrupt handler makes */
+    bool pv_eoi;                 /* dismisses interrupts by KVM's para-virtual EOI where that is offered */
+    uint32_t tpr_instructions;   /* of its code that write the TPR and that a hypervisor can patch; 0: none */
     uint64_t nmi_instructions;   /* a performance counter overflows so often, with an NMI; 0: never */
     vx_guest_timer timer;        /* of its APIC */
     uint32_t timer_period;       /* ticks */

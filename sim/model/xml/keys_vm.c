@@ -36,6 +36,11 @@ static const vx_key priority[] = {
            "task priority while raised: interrupts of no higher class wait (Windows: DISPATCH_LEVEL is 4)"),
     NUMBER("per_interrupt", priority.per_interrupt, "writes", 0, 16, 0, VX_NEED_NOTHING,
            "TPR writes of an interrupt handler, raising and lowering"),
+    SWITCH("pv_eoi", priority.pv_eoi, 0, VX_NEED_NOTHING,
+           "uses KVM's para-virtual EOI where the hypervisor offers it, as Linux does"),
+    NUMBER(
+        "tpr_instructions", priority.tpr_instructions, "instructions", 0, 1 << 16, 0, VX_NEED_NOTHING,
+        "instructions of its code that write the TPR and that a hypervisor can patch, as 32-bit Windows has; 0: none"),
     NUMBER("nmi_instructions", priority.nmi_instructions, "instructions", 0, UINT64_MAX, 0, VX_NEED_NOTHING,
            "instructions between overflows of a performance counter, each an NMI (profiler, watchdog); 0: none"),
     WORD("timer", priority.timer, vx_words_guest_timer, VX_GUEST_TIMER_NONE, VX_NEED_NOTHING, false,

@@ -77,6 +77,9 @@ static const vx_key apic[] = {
     SWITCH("preemption_timer", preemption_timer, 0, VX_NEED_FEATURE,
            "Intel: the VMX-preemption timer ends the guest's run when its APIC timer is due; no: an interrupt of the "
            "host"),
+    SWITCH("pv_eoi", pv_eoi, 0, VX_NEED_FEATURE, "offers guests KVM's para-virtual EOI"),
+    SWITCH("tpr_patching", tpr_patching, 0, VX_NEED_FEATURE,
+           "patches a guest's instructions that write the TPR by the APIC's page, as QEMU does: each exits once"),
     WORD("tpr_trap", tpr_trap, vx_words_tpr_trap, VX_TPR_TRAP_ALL, VX_NEED_FEATURE, false,
          "AMD: which writes of CR8 exit: all, or those made while the task priority holds an interrupt back"),
     NUMBER("eoi_ticks", eoi_ticks, "ticks", 0, SOFTWARE_TICKS_MAX, 0, VX_NEED_SOURCE,

@@ -58,8 +58,9 @@ typedef struct vx_vmm_setup {
     vx_physmem *memory;
     const vx_host_layout *layout;
     unsigned vms;
-    unsigned vcpus;       /* of each VM, each on a physical CPU of its own where there are several; 0: one */
-    vx_vmm_kick kick;     /* needed with several vCPUs */
+    unsigned vcpus;            /* of each VM, each on a physical CPU of its own where there are several; 0: one */
+    vx_vmm_kick kick;          /* needed with several vCPUs */
+    unsigned tpr_instructions; /* of each guest's that write the TPR and can be patched (vmm.apic.tpr_patching) */
     bool recorded_guests; /* their OSes may flush later than they store, which makes a virtual TLB's stale leaves legal:
                              system traces, and OSes of several CPUs until each has answered a shootdown */
 } vx_vmm_setup;
