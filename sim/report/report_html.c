@@ -202,6 +202,7 @@ static vx_status sections(const json_t *document, const json_t *runs, FILE *out,
     vx_status status = html_side_by_side(runs, out, msg);
     html_grids(runs, out);
     html_exits(runs, out);
+    html_vcpus(runs, out);
     if (status == VX_OK) status = html_measured(document, runs, out, msg);
     html_tlbs(runs, out);
     if (status == VX_OK) status = html_flushes(runs, out, msg);

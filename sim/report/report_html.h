@@ -39,6 +39,9 @@ void html_tlbs(const json_t *runs, FILE *out);
 /* After the TLBs. */
 vx_status html_flushes(const json_t *runs, FILE *out, vx_msg *msg);
 void html_exits(const json_t *runs, FILE *out);
+
+/* report_vcpus.c: the vCPUs of each run that has several. */
+void html_vcpus(const json_t *runs, FILE *out);
 vx_status html_measured(const json_t *document, const json_t *runs, FILE *out, vx_msg *msg);
 vx_status html_derived(const json_t *runs, FILE *out, vx_msg *msg);
 

@@ -5,7 +5,7 @@
 #define CODE 0x10000ULL
 #define ICR_MSR 0x830
 
-/* ---- vcpus_programs: a trace from memory for each vCPU ---- */
+/* ---- programs: a trace from memory for each vCPU ---- */
 
 typedef struct program_source {
     vx_source base;
