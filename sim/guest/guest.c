@@ -41,46 +41,54 @@ static vx_status check_config(const vx_cfg_guest *config, unsigned processes, vx
     return vx_paging_policy_check(config->page, config->levels, msg);
 }
 
-static vx_status new_cpu(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes, vx_msg *msg)
+/* NULL where *status says why. */
+static vx_guest *new_cpu(vx_arena *arena, const vx_cfg_guest *config, unsigned processes, vx_status *status,
+                         vx_msg *msg)
 {
     vx_guest *made = vx_arena_alloc(arena, sizeof *made);
-    if (!made) return vx_fail_nomem(msg);
+    unsigned *of_trace = vx_arena_array(arena, processes, sizeof *of_trace);
+    if (!made || !of_trace) {
+        *status = vx_fail_nomem(msg);
+        return NULL;
+    }
     made->config = *config;
     made->online = true;
-    made->of_trace = vx_arena_array(arena, processes, sizeof *made->of_trace);
-    if (!made->of_trace) return vx_fail_nomem(msg);
-    vx_status status = vx_schedule_init(&made->schedule, arena, config, processes, msg);
-    if (status == VX_OK) *guest = made;
-    return status;
+    made->of_trace = of_trace;
+    *status = vx_schedule_init(&made->schedule, arena, config, processes, msg);
+    return *status == VX_OK ? made : NULL;
 }
 
-static vx_status new_kernel(vx_guest_kernel **kernel, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
-                            uint64_t seed, vx_msg *msg)
+static vx_guest_kernel *new_kernel(vx_arena *arena, const vx_cfg_guest *config, unsigned processes, uint64_t seed,
+                                   vx_status *status, vx_msg *msg)
 {
     vx_guest_kernel *made = vx_arena_alloc(arena, sizeof *made);
-    if (!made) return vx_fail_nomem(msg);
+    vx_address_space *spaces = vx_arena_array(arena, VX_GUEST_PROCESSES_MAX, sizeof *spaces);
+    unsigned *threads = vx_arena_array(arena, processes, sizeof *threads);
+    if (!made || !spaces || !threads) {
+        *status = vx_fail_nomem(msg);
+        return NULL;
+    }
     made->faults_until_unmap = config->unmap_every;
-    made->spaces = vx_arena_array(arena, VX_GUEST_PROCESSES_MAX, sizeof *made->spaces);
-    made->threads = vx_arena_array(arena, processes, sizeof *made->threads);
-    if (!made->spaces || !made->threads) return vx_fail_nomem(msg);
-    vx_status status = vx_frame_pool_init(&made->pool, arena, config->ram_bytes, config->tables, seed, msg);
-    if (status == VX_OK)
-        status = vx_page_order_init(&made->order, arena, config->unmap_every || config->unmap_instructions,
-                                    made->pool.frames, msg);
-    if (status == VX_OK)
-        status = vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, msg);
-    if (status == VX_OK) *kernel = made;
-    return status;
+    made->spaces = spaces;
+    made->threads = threads;
+    *status = vx_frame_pool_init(&made->pool, arena, config->ram_bytes, config->tables, seed, msg);
+    if (*status == VX_OK)
+        *status = vx_page_order_init(&made->order, arena, config->unmap_every || config->unmap_instructions,
+                                     made->pool.frames, msg);
+    if (*status == VX_OK)
+        *status = vx_guest_tables_init(&made->tables, config->levels, config->ram_bytes, &made->pool, msg);
+    return *status == VX_OK ? made : NULL;
 }
 
 vx_status vx_guest_init(vx_guest **guest, vx_arena *arena, const vx_cfg_guest *config, unsigned processes,
                         uint64_t seed, vx_msg *msg)
 {
-    vx_guest *made = NULL;
     vx_status status = check_config(config, processes, msg);
-    if (status == VX_OK) status = new_cpu(&made, arena, config, processes, msg);
-    if (status == VX_OK) status = new_kernel(&made->kernel, arena, config, processes, seed, msg);
     if (status != VX_OK) return status;
+    vx_guest *made = new_cpu(arena, config, processes, &status, msg);
+    if (!made) return status;
+    made->kernel = new_kernel(arena, config, processes, seed, &status, msg);
+    if (!made->kernel) return status;
     made->kernel->cpu[made->kernel->cpus++] = made;
     *guest = made;
     return VX_OK;
@@ -98,10 +106,10 @@ vx_status vx_guest_add_cpu(vx_guest **guest, vx_arena *arena, vx_guest *first, u
         return vx_fail(msg, VX_ERR_INPUT,
                        "vm.vcpus=threads: CPU %u has %u traces, and the first CPU, whose threads they are, %u",
                        kernel->cpus, processes, first->schedule.traces);
-    vx_guest *made = NULL;
     vx_status status = check_config(&first->config, processes, msg);
-    if (status == VX_OK) status = new_cpu(&made, arena, &first->config, processes, msg);
     if (status != VX_OK) return status;
+    vx_guest *made = new_cpu(arena, &first->config, processes, &status, msg);
+    if (!made) return status;
     made->kernel = kernel;
     made->number = kernel->cpus;
     made->owner = threads ? 0 : made->number;
