@@ -103,9 +103,10 @@ static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access
 static const vx_access access_of[] = {
     [VX_REC_FETCH] = VX_ACCESS_FETCH, [VX_REC_LOAD] = VX_ACCESS_LOAD, [VX_REC_STORE] = VX_ACCESS_STORE};
 
-/* Executes records from `at` on as long as each hits in its lane, touches one page, and needs nothing else; returns the
- * first that does not. No branch but the way out depends on a record's kind. */
-static inline size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at)
+/* Executes records from `at` on as long as each hits in its lane (and, `cached`, in its data cache: both cost nothing
+ * beyond the instructions), touches one page, and needs nothing else; returns the first that does not. No branch but
+ * the way out depends on a record's kind. */
+static inline __attribute__((always_inline)) size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at, bool cached)
 {
     const vx_mmu_lane *lanes = vx_mmu_lanes(v->mmu);
     const vx_record *first = batch->records + at, *end = batch->records + v->batch_end, *record = first;
@@ -116,7 +117,10 @@ static inline size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at)
         bool fetch = record->kind == VX_REC_FETCH;
         if (instructions >= left && fetch) break;
         if (crosses_page(record->addr, record->arg + record->size)) break; /* one of the two is 0 */
-        if (!vx_mmu_lane_hit(&lanes[access_of[record->kind]], record->addr, ++clock)) break;
+        const vx_mmu_lane *lane = &lanes[access_of[record->kind]];
+        clock++;
+        if (!(cached ? vx_mmu_lane_cached_hit(lane, record->addr, clock) : vx_mmu_lane_hit(lane, record->addr, clock)))
+            break;
         instructions += fetch ? record->count : 0;
         blocks += fetch;
         stores += record->kind == VX_REC_STORE;
@@ -129,6 +133,11 @@ static inline size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at)
     vx_mmu_lane_count(v->mmu, VX_ACCESS_FETCH, instructions);
     vx_mmu_lane_count(v->mmu, VX_ACCESS_LOAD, loads);
     vx_mmu_lane_count(v->mmu, VX_ACCESS_STORE, stores);
+    if (cached) {
+        vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_FETCH, blocks);
+        vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_LOAD, loads);
+        vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_STORE, stores);
+    }
     vx_mmu_set_clock(v->mmu, clock);
     return (size_t)(record - batch->records);
 }
@@ -142,7 +151,7 @@ static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, con
     size_t at = run->position;
     loop_end end = LOOP_LIMIT;
     for (; at < v->batch_end; at++) {
-        if (translated && how == WATCH_NOTHING) at = hits(v, batch, at);
+        if (translated && how != WATCH_ALL) at = hits(v, batch, at, how == WATCH_CACHES);
         if (at == v->batch_end) break;
         const vx_record *record = &batch->records[at];
         bool fine;

@@ -20,50 +20,38 @@ vx_status vx_caches_init(vx_mmu *mmu, vx_arena *arena, vx_msg *msg)
         vx_status status =
             vx_setassoc_init(&mmu->cache[i].array, arena, (uint32_t)lines, config->ways, config->replacement, msg);
         if (status != VX_OK) return status;
+        mmu->cache[i].guess = vx_arena_array(arena, VX_LINE_GUESSES, sizeof *mmu->cache[i].guess);
+        if (!mmu->cache[i].guess) return vx_fail_nomem(msg);
+        vx_setassoc_share_clock(&mmu->cache[i].array, &mmu->front.clock);
         mmu->cache[i].exists = true;
         mmu->cache[i].hit_ticks = config->hit_ticks;
     }
     return VX_OK;
 }
 
-static void fill_above(vx_mmu *mmu, uint64_t line, unsigned first, unsigned end)
+unsigned vx_caches_entry(const vx_mmu *mmu, vx_access access)
 {
-    for (unsigned i = first; i < end; i++) {
-        vx_setassoc *array = &mmu->cache[i].array;
-        if (mmu->cache[i].exists) vx_setassoc_insert(array, (uint32_t)line & (array->sets - 1), line << 1 | 1, 0, NULL);
-    }
-}
-
-uint32_t vx_caches_access(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit)
-{
-    static const vx_walk_hit level_hit[VX_CFG_CACHES] = {VX_HIT_L1, VX_HIT_L2, VX_HIT_L3};
-    uint64_t line = hpa >> VX_LINE_SHIFT;
-    for (unsigned i = first; i < VX_CFG_CACHES; i++) {
-        vx_data_cache *cache = &mmu->cache[i];
-        if (!cache->exists) continue;
-        mmu->counts.cache_lookups[i]++;
-        uint32_t slot = vx_setassoc_find(&cache->array, (uint32_t)line & (cache->array.sets - 1), line << 1 | 1);
-        if (slot == VX_SETASSOC_NONE) continue;
-        vx_setassoc_touch(&cache->array, slot);
-        mmu->counts.cache_hits[i]++;
-        fill_above(mmu, line, first, i);
-        *hit = level_hit[i];
-        return cache->hit_ticks;
-    }
-    fill_above(mmu, line, first, VX_CFG_CACHES);
-    *hit = VX_HIT_MEMORY;
-    return mmu->cpu->memory.memory_ticks;
+    unsigned first = access == VX_ACCESS_FETCH ? 1 : 0;
+    while (first < VX_CFG_CACHES && !mmu->cache[first].exists) first++;
+    return first;
 }
 
 /* A hit at the level where the reference enters is part of the base CPI. */
 void vx_mmu_data(vx_mmu *mmu, vx_hpa hpa, vx_access access)
 {
     if (mmu->cpu->memory.caches != VX_CACHES_ALL) return;
-    unsigned first = access == VX_ACCESS_FETCH ? 1 : 0;
-    while (first < VX_CFG_CACHES && !mmu->cache[first].exists) first++;
+    unsigned first = vx_caches_entry(mmu, access);
     if (first == VX_CFG_CACHES) return;
     vx_walk_hit hit;
-    uint32_t ticks = vx_caches_access(mmu, hpa.v, first, &hit);
+    uint32_t ticks = mmu->cache_access(mmu, hpa.v, first, &hit);
     uint32_t base = mmu->cache[first].hit_ticks;
     if (ticks > base) vx_ledger_charge(mmu->ledger, VX_CAUSE_MEM_DATA, ticks - base);
+}
+
+void vx_mmu_lane_count_lines(vx_mmu *mmu, vx_access access, uint64_t hits)
+{
+    if (hits == 0) return;
+    unsigned first = vx_caches_entry(mmu, access);
+    mmu->counts.cache_lookups[first] += hits;
+    mmu->counts.cache_hits[first] += hits;
 }

@@ -4,7 +4,7 @@
 
 /* One entry that no page has: its key is empty, and no tag is. */
 static const uint64_t no_entry[1];
-static const uint32_t no_guess[VX_TLB_GUESSES];
+static const uint32_t no_guess[VX_LINE_GUESSES];
 
 static void aim(vx_mmu_lane *lane, const vx_tlb_unit *unit, const vx_mmu_front *front)
 {
@@ -25,6 +25,18 @@ static void aim(vx_mmu_lane *lane, const vx_tlb_unit *unit, const vx_mmu_front *
     lane->size = (vx_page_size)(view->size_bits >> VX_TAG_SIZE_SHIFT);
 }
 
+static void aim_lines(const vx_mmu *mmu, vx_access access, vx_mmu_lane *lane)
+{
+    lane->lines = no_entry;
+    lane->line_stamps = NULL;
+    lane->line_guess = no_guess;
+    unsigned first = vx_caches_entry(mmu, access);
+    if (first == VX_CFG_CACHES || mmu->cache[first].array.policy != VX_REPLACE_LRU) return;
+    lane->lines = mmu->cache[first].array.keys;
+    lane->line_stamps = mmu->cache[first].array.stamps;
+    lane->line_guess = mmu->cache[first].guess;
+}
+
 void vx_lanes_aim(vx_mmu *mmu)
 {
     uint64_t want[VX_ACCESSES], need[VX_ACCESSES];
@@ -34,5 +46,6 @@ void vx_lanes_aim(vx_mmu *mmu)
         lane->want = want[access];
         lane->need = need[access];
         aim(lane, mmu->front.first[access], &mmu->front);
+        aim_lines(mmu, (vx_access)access, lane);
     }
 }

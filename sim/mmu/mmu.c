@@ -108,7 +108,7 @@ vx_status vx_mmu_init(vx_mmu **out, vx_arena *arena, const vx_cfg_cpu *cpu, vx_p
     mmu->cpu = cpu;
     mmu->memory = memory;
     mmu->ledger = ledger;
-#ifdef VX_MISS_AVX2
+#ifdef VX_HOST_AVX2
     mmu->simd = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 #endif
     vx_status status = check_costs(cpu, msg);
@@ -246,8 +246,10 @@ static void choose_instances(vx_mmu *mmu, const vx_mmu_control *control)
     bool lean = wide && !mmu->psc_physical.exists && !mmu->ntlb.exists && !control->guest_paging_verification;
     mmu->walk = vx_walk_instance(control->nested, control->paging);
     mmu->miss = vx_miss_instance(control->nested, lean);
-#ifdef VX_MISS_AVX2
+    mmu->cache_access = vx_caches_access;
+#ifdef VX_HOST_AVX2
     if (mmu->simd) mmu->miss = vx_miss_instance_avx2(control->nested, lean);
+    if (mmu->simd) mmu->cache_access = vx_caches_access_avx2;
 #endif
 }
 

@@ -43,6 +43,7 @@ typedef struct vx_walker_cache {
 
 typedef struct vx_data_cache {
     vx_setassoc array;
+    uint32_t *guess; /* VX_LINE_GUESSES slots, by low bits of the line number: where such a line was found last */
     bool exists;
     uint32_t hit_ticks;
 } vx_data_cache;
@@ -112,6 +113,7 @@ struct vx_mmu {
     vx_walk_setup setup;
     vx_walk_fn walk; /* the instances for the mode */
     vx_miss_fn miss;
+    uint32_t (*cache_access)(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
     bool simd; /* of those for a host with AVX2 */
     vx_walk_observer observer;
     void *observer_context;
@@ -172,8 +174,13 @@ void vx_tally_settle(vx_mmu *mmu);
 
 /* cache_hierarchy.c */
 vx_status vx_caches_init(vx_mmu *mmu, vx_arena *arena, vx_msg *msg);
+/* The level at which a reference's access enters, or VX_CFG_CACHES: nowhere. */
+unsigned vx_caches_entry(const vx_mmu *mmu, vx_access access);
+
+/* cache_access.c, and the same compiled for AVX2 */
 /* One access at a physical address, entering at level `first` (0 is L1D). Returns its latency and who answered. */
 uint32_t vx_caches_access(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
+uint32_t vx_caches_access_avx2(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
 
 /* invalidate.c */
 /* What faults drop by themselves; also reachable as operations. `linear`: the address was a linear address's

@@ -39,7 +39,7 @@ void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t 
     vx_walk_hit hit = VX_HIT_FIXED;
     uint32_t ticks = mmu->cpu->memory.caches == VX_CACHES_FIXED
                          ? mmu->cpu->memory.walk_access_ticks
-                         : vx_caches_access(mmu, at, mmu->cpu->memory.walk_entry_level - 1U, &hit);
+                         : mmu->cache_access(mmu, at, mmu->cpu->memory.walk_entry_level - 1U, &hit);
     ticks = exposed(mmu, ticks);
     walk->accesses++;
     mmu->counts.accesses[vx_grid_index(row)][vx_grid_index(column)]++;

@@ -27,7 +27,7 @@
 #define VX_TAG_OWNER (0xFFFFULL << VX_TAG_CONTEXT_SHIFT | VX_TAG_VALID)
 #define VX_TLB_FRAME 0x000FFFFFFFFFF000ULL
 
-enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES, VX_TLB_GUESSES = 512 };
+enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES, VX_TLB_GUESSES = 512, VX_LINE_GUESSES = 4096 };
 
 /* One array of a unit, looked at with one page size. */
 typedef struct vx_tlb_view {
@@ -63,6 +63,10 @@ typedef struct vx_mmu_lane {
     uint64_t want, need;  /* the access is allowed where ((value ^ want) & need) == 0 */
     uint32_t page_shift;
     vx_page_size size;
+    /* The data cache where the access enters, guessed in the same way. */
+    const uint64_t *lines;
+    uint64_t *line_stamps;
+    const uint32_t *line_guess;
 } vx_mmu_lane;
 
 /* The front of struct vx_mmu. */
@@ -158,6 +162,27 @@ static inline bool vx_mmu_lane_hit(const vx_mmu_lane *lane, uint64_t gva, uint64
     return hit;
 }
 
+/* A line of a data cache as a key. */
+static inline uint64_t vx_line_key(uint64_t line) { return line << 1 | 1; }
+
+/* The same where the reference also goes through the data caches and hits in the first: what neither costs anything nor
+ * changes more than both orders of use. False: nothing was changed. */
+static inline bool vx_mmu_lane_cached_hit(const vx_mmu_lane *lane, uint64_t gva, uint64_t stamp)
+{
+    uint64_t page = gva >> lane->page_shift;
+    uint32_t slot = lane->guess[page % VX_TLB_GUESSES];
+    uint64_t key = lane->keys[slot] ^ page << VX_TAG_PAGE_SHIFT, value = lane->values[slot];
+    uint64_t hpa = (value & VX_TLB_FRAME) | (gva & ((1ULL << lane->page_shift) - 1));
+    uint64_t line = hpa >> VX_LINE_SHIFT;
+    uint32_t line_slot = lane->line_guess[line % VX_LINE_GUESSES];
+    bool hit = ((key == lane->own) | (key == lane->global)) & (((value ^ lane->want) & lane->need) == 0) &
+               (lane->lines[line_slot] == vx_line_key(line));
+    if (!hit) return false;
+    lane->stamps[slot] = stamp;
+    lane->line_stamps[line_slot] = stamp;
+    return true;
+}
+
 static inline const vx_mmu_lane *vx_mmu_lanes(const vx_mmu *mmu)
 {
     return ((const vx_mmu_front *)(const void *)mmu)->lane;
@@ -172,6 +197,9 @@ static inline void vx_mmu_lane_count(vx_mmu *mmu, vx_access access, uint64_t hit
     vx_mmu_front *front = (vx_mmu_front *)(void *)mmu;
     front->first[access]->hits_by_page[front->lane[access].size] += hits;
 }
+
+/* Counts hits of a lane's data cache. */
+void vx_mmu_lane_count_lines(vx_mmu *mmu, vx_access access, uint64_t hits);
 
 /* Counts `count` further hits on the page of the access before this one, which must have been of the same kind: the
  * rest of a block of instructions. O(1). */
