@@ -52,7 +52,8 @@ static vx_status make(bench_records *all, const hot_path *path, vx_msg *msg)
         bool in_order = i < path->pages || path->pages == 0;
         uint64_t page = (in_order ? i : vx_random_below(&random, path->pages)) * path->stride;
         vx_record fetch = {.kind = VX_REC_FETCH, .addr = 0x400000, .arg = 4, .count = 1};
-        vx_record load = {.kind = VX_REC_LOAD, .addr = base + page * VX_PAGE_BYTES, .size = 8, .count = 1};
+        uint64_t line = page / path->stride % (VX_PAGE_BYTES / 64) * 64; /* not all in one set of the data caches */
+        vx_record load = {.kind = VX_REC_LOAD, .addr = base + page * VX_PAGE_BYTES + line, .size = 8, .count = 1};
         status = bench_records_put(all, &fetch, msg);
         if (status == VX_OK) status = bench_records_put(all, &load, msg);
     }
