@@ -77,7 +77,8 @@ static vx_status median_of(const speed_job *job, unsigned repeats, double *secon
 }
 
 /* `asked` 0: nothing. */
-static vx_status row(const speed_job *job, const char *name, double asked, unsigned repeats, speed_rows *rows, vx_msg *msg)
+static vx_status row(const speed_job *job, const char *name, double asked, unsigned repeats, speed_rows *rows,
+                     vx_msg *msg)
 {
     double seconds = 0;
     vx_status status = median_of(job, repeats, &seconds, msg);
@@ -153,11 +154,11 @@ vx_status speed_linear(const speed_options *o, speed_rows *rows, vx_msg *msg)
     char room[512], name[64];
     bench_records all = {0};
     speed_job job = {.path = speed_trace(o, room, sizeof room),
-               .scheme = "ept+vpid",
-               .from_memory = true,
-               .run = simulate,
-               .memory = &all,
-               .passes = 1};
+                     .scheme = "ept+vpid",
+                     .from_memory = true,
+                     .run = simulate,
+                     .memory = &all,
+                     .passes = 1};
     vx_status status = bench_records_read(&all, job.path, msg);
     /* The same stretch over and over: its first touches are a part of the first decade alone. */
     bench_records stretch = all;
