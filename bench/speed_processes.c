@@ -56,7 +56,7 @@ static vx_status median_of(const char *const *arguments, double (*figure)(const 
 {
     double all[SPEED_REPEATS_MAX];
     for (unsigned i = 0; i < repeats; i++) {
-        usage used;
+        usage used = {0};
         vx_status status = run(arguments, &used, msg);
         if (status != VX_OK) return status;
         all[i] = figure(&used);
