@@ -5,7 +5,9 @@
 #include "recorder.h"
 
 enum { APIC_FRAME = 0xFEE00, MARK_LEAF = 0x5658 };
-#define MSR_EFER 0xC0000080U /* SDM Vol. 4, table 2-2 */
+/* SDM Vol. 4, table 2-2 */
+#define MSR_APIC_BASE 0x1BU
+#define MSR_EFER 0xC0000080U
 
 static uint64_t low(uint64_t value, unsigned bytes) { return bytes >= 8 ? value : value & ((1ULL << (8 * bytes)) - 1); }
 
@@ -207,16 +209,36 @@ static void plain_event(vxr_recorder *r, const vxr_insn *insn)
     if (kind == REC_CLTS) r->caused = r->changed = true;
 }
 
-static bool may_flush(vxr_class class)
+/* Whether all that is known of linear pages may change (SDM Vol. 3A, 4.10.4.1). Few MSRs have a part in it. */
+static bool may_flush(const vxr_insn *insn)
 {
-    return class == VXR_CR_WRITE || class == VXR_INVLPG || class == VXR_INVPCID || class == VXR_LMSW ||
-           class == VXR_WRMSR || class == VXR_VMX || class == VXR_SVM;
+    unsigned number = insn->decoded.reg;
+    switch (insn->decoded.class) {
+    case VXR_CR_WRITE:
+        return number == 0 || number == 3 || number == 4;
+    case VXR_WRMSR:
+        return low(gpr(1), 4) == MSR_EFER || low(gpr(1), 4) == MSR_APIC_BASE;
+    case VXR_INVPCID:
+    case VXR_LMSW:
+    case VXR_VMX:
+    case VXR_SVM:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void invlpg(vxr_recorder *r, const vxr_insn *insn)
+{
+    uint64_t address = address_of(r, insn);
+    vxr_forget_frames_near(r, address);
+    put(r, REC_INVLPG, address, 0);
 }
 
 void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
 {
     const vxr_instruction *decoded = &insn->decoded;
-    if (may_flush(decoded->class)) vxr_forget_frames(r);
+    if (may_flush(insn)) vxr_forget_frames(r);
     switch (decoded->class) {
     case VXR_CR_WRITE:
         cr_write(r, insn);
@@ -233,7 +255,7 @@ void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
         r->caused = r->changed = true;
         break;
     case VXR_INVLPG:
-        put(r, REC_INVLPG, address_of(r, insn), 0);
+        invlpg(r, insn);
         break;
     case VXR_INVPCID:
         invpcid(r, insn);

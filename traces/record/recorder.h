@@ -164,6 +164,8 @@ static inline void vxr_cut(vxr_recorder *recorder)
 void vxr_take_control(vxr_recorder *recorder);
 /* The guest has emptied its TLB, or may have. */
 void vxr_forget_frames(vxr_recorder *recorder);
+/* It has emptied it of the page, however large, that holds this address. */
+void vxr_forget_frames_near(vxr_recorder *recorder, uint64_t address);
 /* The guest's mark. */
 void vxr_marked(vxr_recorder *recorder, uint64_t mark);
 /* Ends the recording. */

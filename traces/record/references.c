@@ -28,6 +28,15 @@ static bool run_to_reference(vxr_recorder *r, const vxr_insn *insn)
 
 void vxr_forget_frames(vxr_recorder *r) { memset(r->known, 0, sizeof r->known); }
 
+/* The largest page is of 1 GiB. */
+void vxr_forget_frames_near(vxr_recorder *r, uint64_t address)
+{
+    enum { LARGEST = 30 - 12 };
+    uint64_t page = (address & r->linear_mask) >> 12;
+    for (unsigned i = 0; i < FRAMES_KNOWN; i++)
+        if (r->known[i].page && ((r->known[i].page - 1) ^ page) >> LARGEST == 0) r->known[i] = (vxr_known_frame){0};
+}
+
 static vxr_known_frame *known_at(vxr_recorder *r, uint64_t address)
 {
     return &r->known[(address >> 12) % FRAMES_KNOWN];
@@ -123,9 +132,10 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
     const vxr_known_kind *kind = kind_of(r, info);
     bool store = kind->kind == REC_STORE;
     uint64_t gva = address & r->linear_mask, gpa = UINT64_MAX;
-    const vxr_known_frame *known = known_at(r, gva);
+    vxr_known_frame *known = known_at(r, gva);
     if (known->page == (gva >> 12) + 1 && !r->with_gpa) {
         gpa = known->frame << 12 | (gva & 4095);
+        if (!is_watched(r, gpa)) known->plain = known->page; /* a table that has gone */
     } else {
         const struct qemu_plugin_hwaddr *place = qemu_plugin_get_hwaddr(info, address);
         if (place && qemu_plugin_hwaddr_is_io(place)) {
