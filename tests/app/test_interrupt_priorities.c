@@ -187,6 +187,21 @@ static void a_window_opens_behind_handlers(void **state)
     assert_int_equal(intel.window, amd.window);
 }
 
+/* Xen before and after it knew EOIs by the qualification: whole exits of 7800 and 3000 cycles (Xen commit 77ec53b686).
+ */
+static void xen_before_and_after(void **state)
+{
+    (void)state;
+    enum { HARDWARE = 1009 };
+    guest_habits quiet = {.apic = "page", .hold = 1, .level = 15, .tick = 5100};
+    outcome before = run("nehalem", "xen-3.3", "ept", &quiet, NULL);
+    outcome after = run("nehalem", "xen-3.3-eoi", "ept", &quiet, NULL);
+    assert_true(before.access > 0 && before.access == before.interrupts);
+    assert_int_equal(before.access_software, before.access * (7800 - HARDWARE));
+    assert_int_equal(after.access_software, after.access * (3000 - HARDWARE));
+    assert_int_equal(before.exits, after.exits);
+}
+
 /* Software cycles of an EOI with the fast path: the row of APIC_ACCESS no longer counts. */
 static void eoi_fast_path(void **state)
 {
@@ -264,6 +279,7 @@ int main(void)
         cmocka_unit_test(one_interrupt_held_back),
         cmocka_unit_test(a_window_opens_behind_handlers),
         cmocka_unit_test(eoi_fast_path),
+        cmocka_unit_test(xen_before_and_after),
         cmocka_unit_test(nmis_reach_every_guest),
         cmocka_unit_test(agreements_save_what_hardware_would),
     };
