@@ -171,19 +171,34 @@ uint32_t vxr_stream_define(vxr_stream *stream, uint64_t address, const uint8_t *
 /* What is left of the running block, behind `ran` instructions, will not run. */
 void vxr_stream_cut(vxr_stream *stream, uint32_t ran);
 
+/* Whether a block and its references, as they mostly are, find room. */
+static inline bool vxr_stream_has_room(const vxr_stream *stream)
+{
+    return stream->at <= stream->step + STREAM_STEPS - STREAM_MARGIN;
+}
+
 /* `step`: STEP_BLOCK or STEP_AGAIN, and the number. */
 static inline void vxr_stream_block(vxr_stream *stream, uint64_t step)
 {
-    if (stream->at > stream->step + STREAM_STEPS - STREAM_MARGIN) vxr_stream_flush(stream, false);
+    if (!vxr_stream_has_room(stream)) vxr_stream_flush(stream, false);
     *stream->at++ = step;
 }
 
-/* `tag`: the low bits of a reference's step. */
+/* A reference, where that takes one step and no more; else false, and nothing is done. `tag`: the step's low bits. */
+static inline bool vxr_stream_put_reference(vxr_stream *stream, uint64_t gva, unsigned tag)
+{
+    bool narrow = (uint64_t)((int64_t)(gva << STEP_OPERAND) >> STEP_OPERAND) == gva;
+    if (!narrow || stream->at > stream->step + STREAM_STEPS - 2) return false;
+    *stream->at++ = gva << STEP_OPERAND | tag;
+    return true;
+}
+
+/* Any reference. */
 static inline void vxr_stream_reference(vxr_stream *stream, uint64_t gva, unsigned tag)
 {
     if (stream->at > stream->step + STREAM_STEPS - 2) vxr_stream_flush(stream, false);
-    if ((uint64_t)((int64_t)(gva << STEP_OPERAND) >> STEP_OPERAND) != gva)
-        *stream->at++ = gva >> 48 << STEP_OPERAND | STEP_WIDE;
+    if (vxr_stream_put_reference(stream, gva, tag)) return;
+    *stream->at++ = gva >> 48 << STEP_OPERAND | STEP_WIDE;
     *stream->at++ = gva << STEP_OPERAND | tag;
 }
 

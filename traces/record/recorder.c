@@ -264,18 +264,31 @@ void vxr_on_counted_block(unsigned vcpu, void *data)
         look_at_block(r, mark, vxr_block_of(r, mark));
 }
 
+static inline void tell_block(vxr_recorder *r, vxr_mark mark)
+{
+    begin_block(r, mark, 0);
+    vxr_stream_block(&r->stream, (mark & MARK_LOW) >> 1 << STEP_OPERAND | STEP_BLOCK);
+}
+
+/* Apart, for its calls would cost registers. */
+__attribute__((noinline)) static void tell_slowly(vxr_recorder *r, vxr_mark mark)
+{
+    if (needs_no_look(r, mark))
+        tell_block(r, mark);
+    else if (mark != r->rounds)
+        look_at_block(r, mark, vxr_block_of(r, mark));
+}
+
 /* A block that the stream has been told of. */
 void vxr_on_told_block(unsigned vcpu, void *data)
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
     vxr_mark mark = (vxr_mark)data;
-    if (needs_no_look(r, mark)) {
-        begin_block(r, mark, 0);
-        vxr_stream_block(&r->stream, (mark & MARK_LOW) >> 1 << STEP_OPERAND | STEP_BLOCK);
-    } else if (mark != r->rounds) {
-        look_at_block(r, mark, vxr_block_of(r, mark));
-    }
+    if (needs_no_look(r, mark) && vxr_stream_has_room(&r->stream))
+        tell_block(r, mark);
+    else
+        tell_slowly(r, mark);
 }
 
 /* A block that the stream had not been told of when QEMU translated it. */

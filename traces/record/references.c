@@ -71,9 +71,14 @@ static void learn_kind(vxr_known_kind *known, qemu_plugin_meminfo_t info)
                               (uint8_t)(STEP_REFERENCE | shift << 1 | store)};
 }
 
-static inline const vxr_known_kind *kind_of(vxr_recorder *r, qemu_plugin_meminfo_t info)
+static inline vxr_known_kind *kind_at(vxr_recorder *r, qemu_plugin_meminfo_t info)
 {
-    vxr_known_kind *known = &r->kinds[(info ^ info >> 8 ^ info >> 16) % KINDS_KNOWN];
+    return &r->kinds[(info ^ info >> 8 ^ info >> 16) % KINDS_KNOWN];
+}
+
+static const vxr_known_kind *kind_of(vxr_recorder *r, qemu_plugin_meminfo_t info)
+{
+    vxr_known_kind *known = kind_at(r, info);
     if (known->info != info + 1ULL) learn_kind(known, info);
     return known;
 }
@@ -155,10 +160,12 @@ static inline bool is_plain(vxr_recorder *r, uint64_t gva) { return known_at(r, 
 
 static inline bool is_running(const vxr_recorder *r, vxr_site site) { return !((site ^ r->running) & MARK_LOW); }
 
-/* What most references need: a step. */
-static inline void put_plain(vxr_recorder *r, vxr_site site, qemu_plugin_meminfo_t info, uint64_t gva)
+/* What most references need: a step. False where they need more. No calls, which would cost all of them registers. */
+static inline bool put_plain(vxr_recorder *r, vxr_site site, qemu_plugin_meminfo_t info, uint64_t gva)
 {
-    vxr_stream_reference(&r->stream, gva, tag_of((unsigned)(site >> SITE_INDEX), kind_of(r, info)));
+    const vxr_known_kind *kind = kind_at(r, info);
+    return is_running(r, site) && kind->info == info + 1ULL &&
+           vxr_stream_put_reference(&r->stream, gva, tag_of((unsigned)(site >> SITE_INDEX), kind));
 }
 
 /* A reference that is wanted, and may meet a device or a page table. */
@@ -167,9 +174,7 @@ static void on_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t add
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
     uint64_t gva = address & r->linear_mask;
-    if (is_plain(r, gva) && is_running(r, (vxr_site)data) && !r->with_gpa)
-        put_plain(r, (vxr_site)data, info, gva);
-    else
+    if (!is_plain(r, gva) || r->with_gpa || !put_plain(r, (vxr_site)data, info, gva))
         look_at_reference(r, (vxr_site)data, info, address);
 }
 
@@ -178,9 +183,7 @@ static void on_plain_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    if (is_running(r, (vxr_site)data))
-        put_plain(r, (vxr_site)data, info, address & r->linear_mask);
-    else
+    if (!put_plain(r, (vxr_site)data, info, address & r->linear_mask))
         look_at_reference(r, (vxr_site)data, info, address);
 }
 
