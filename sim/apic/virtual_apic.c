@@ -1,5 +1,5 @@
 /* The four virtualizations, evaluation and delivery of virtual interrupts: the pseudocode of SDM Vol. 3C 29.1.2
- * to 29.1.5, 29.2.1 and 29.2.2. PPR is computed, and pending interrupts are evaluated, where the manual says so and
+ * to 29.1.6, 29.2.1 and 29.2.2. PPR is computed, and pending interrupts are evaluated, where the manual says so and
  * nowhere else. */
 #include "virtual_apic_private.h"
 
@@ -39,6 +39,18 @@ void vapic_self_ipi_virtualization(vx_virtual_apic *v, uint8_t vector)
     vx_apic_vector_set(v->page, VX_APIC_IRR, vector);
     if (vector > v->rvi) v->rvi = vector;
     vapic_evaluate(v);
+}
+
+vx_posted *vapic_ipi_target(const vx_virtual_apic *v, uint8_t vector, uint32_t id)
+{
+    bool named = v->pid_table && vector >= 16 && id <= v->last_pid_index;
+    return named ? v->pid_table[id] : NULL;
+}
+
+void vapic_ipi_virtualization(const vx_virtual_apic *v, uint8_t vector, uint32_t id)
+{
+    vx_posted *target = vapic_ipi_target(v, vector, id);
+    if (vx_posted_post(target, vector)) v->notify(v->context, target);
 }
 
 vx_vapic_outcome vx_virtual_apic_enter(vx_virtual_apic *v)

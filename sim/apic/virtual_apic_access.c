@@ -30,13 +30,14 @@ static bool virtualized(const vx_virtual_apic *v, uint32_t offset, uint32_t byte
     if (bytes == 0 || offset % 16 + bytes > 4) return false; /* within the low 4 bytes of 16, so at most 4 */
     if (offset == VX_APIC_TPR) return true;
     if (on(v, VX_VAPIC_DELIVERY) && (offset == VX_APIC_EOI || offset == VX_APIC_ICR_LOW)) return true;
+    if (on(v, VX_VAPIC_IPIS) && offset == VX_APIC_ICR_LOW && registers == WRITABLE) return true;
     uint32_t slot = offset / 16;
     return on(v, VX_VAPIC_REGISTERS) && slot < 64 && (registers >> slot & 1);
 }
 
 /* ---- what follows a virtualized write: 29.1.2, 29.1.4, 29.4.3.2 ---- */
 
-typedef enum follow_up { FOLLOW_NOTHING, FOLLOW_TPR, FOLLOW_EOI, FOLLOW_SELF_IPI, FOLLOW_EXIT } follow_up;
+typedef enum follow_up { FOLLOW_NOTHING, FOLLOW_TPR, FOLLOW_EOI, FOLLOW_SELF_IPI, FOLLOW_IPI, FOLLOW_EXIT } follow_up;
 
 /* The interrupts that a processor sends to itself without software: fixed, edge, shorthand "self", vector from 16 up,
  * reserved bits and delivery status 0. */
@@ -46,12 +47,35 @@ static bool is_self_ipi(uint32_t icr)
     return !(icr & must_be_zero) && (icr >> 18 & 3) == 1 && (icr >> 4 & 0xF) != 0;
 }
 
+/* The interrupts that IPI virtualization sends: fixed, edge, physical, no shorthand; reserved bits, and bit 12, are 0.
+ */
+static bool is_virtual_ipi(uint32_t icr)
+{
+    const uint32_t must_be_zero =
+        0xFFF00000 | 3U << 18 | 3U << 16 | 1U << 15 | 1U << 13 | 1U << 12 | 1U << 11 | 7U << 8;
+    return !(icr & must_be_zero);
+}
+
+/* Of a command: to whom it goes is known, or software must see to it. */
+static follow_up follow_command(const vx_virtual_apic *v, uint32_t icr, uint32_t id)
+{
+    bool sends = on(v, VX_VAPIC_IPIS) && is_virtual_ipi(icr) && vapic_ipi_target(v, (uint8_t)icr, id);
+    return sends ? FOLLOW_IPI : FOLLOW_EXIT;
+}
+
+/* The virtual APIC ID in the upper half of the page's command; 0 where only decisions are asked for. */
+static uint32_t page_destination(const vx_virtual_apic *v)
+{
+    return v->page ? vx_apic_get(v->page, VX_APIC_ICR_HIGH) >> 24 : 0;
+}
+
 static follow_up follow_page_write(const vx_virtual_apic *v, uint32_t offset, uint32_t value)
 {
     bool delivery = on(v, VX_VAPIC_DELIVERY);
     if (offset == VX_APIC_TPR) return FOLLOW_TPR;
     if (offset == VX_APIC_EOI && delivery) return FOLLOW_EOI;
     if (offset == VX_APIC_ICR_LOW && delivery && is_self_ipi(value)) return FOLLOW_SELF_IPI;
+    if (offset == VX_APIC_ICR_LOW) return follow_command(v, value, page_destination(v));
     return offset / 16 == VX_APIC_ICR_HIGH / 16 ? FOLLOW_NOTHING : FOLLOW_EXIT;
 }
 
@@ -71,7 +95,8 @@ static vx_vapic_outcome outcome_of(const vx_virtual_apic *v, follow_up next, uin
     }
 }
 
-static void follow(vx_virtual_apic *v, follow_up next, uint32_t value)
+/* `id`: of an IPI. */
+static void follow(vx_virtual_apic *v, follow_up next, uint32_t value, uint32_t id)
 {
     switch (next) {
     case FOLLOW_TPR:
@@ -82,6 +107,9 @@ static void follow(vx_virtual_apic *v, follow_up next, uint32_t value)
         break;
     case FOLLOW_SELF_IPI:
         vapic_self_ipi_virtualization(v, (uint8_t)value);
+        break;
+    case FOLLOW_IPI:
+        vapic_ipi_virtualization(v, (uint8_t)value, id);
         break;
     default:
         break;
@@ -135,7 +163,7 @@ vx_vapic_outcome vx_virtual_apic_write(vx_virtual_apic *v, uint32_t offset, uint
         vx_apic_put(v->page, at, 0);
     else
         vx_apic_put(v->page, at, at == VX_APIC_ICR_HIGH ? becomes & 0xFF000000 : becomes);
-    follow(v, next, becomes);
+    follow(v, next, becomes, page_destination(v));
     return outcome;
 }
 
@@ -165,6 +193,10 @@ static bool special_wrmsr(const vx_virtual_apic *v, uint32_t offset, uint64_t va
     case VX_APIC_SELF_IPI:
         *next = value >> 4 & 0xF ? FOLLOW_SELF_IPI : FOLLOW_EXIT;
         return on(v, VX_VAPIC_DELIVERY);
+    case VX_APIC_ICR_LOW:
+        *legal = ~(0xFFF00000ULL | 3U << 16 | 1U << 13);
+        *next = follow_command(v, (uint32_t)value, (uint32_t)(value >> 32));
+        return on(v, VX_VAPIC_IPIS);
     default:
         return false;
     }
@@ -188,7 +220,7 @@ vx_vapic_outcome vx_virtual_apic_wrmsr(vx_virtual_apic *v, uint32_t msr, uint64_
     uint64_t legal;
     (void)special_wrmsr(v, vx_apic_offset(msr), value, &next, &legal);
     memcpy(v->page + vx_apic_offset(msr), &value, sizeof value);
-    follow(v, next, (uint32_t)value);
+    follow(v, next, (uint32_t)value, (uint32_t)(value >> 32));
     return outcome;
 }
 
@@ -206,7 +238,7 @@ vx_vapic_outcome vx_virtual_apic_set_cr8(vx_virtual_apic *v, uint8_t priority)
     if (!outcome.virtualized) return outcome;
     uint32_t tpr = (priority & 0xFU) << 4;
     vx_apic_put(v->page, VX_APIC_TPR, tpr);
-    follow(v, FOLLOW_TPR, tpr);
+    follow(v, FOLLOW_TPR, tpr, 0);
     return outcome;
 }
 

@@ -10,6 +10,9 @@ void vapic_evaluate(vx_virtual_apic *v);
 
 void vapic_tpr_virtualization(vx_virtual_apic *v);
 void vapic_eoi_virtualization(vx_virtual_apic *v);
+/* 29.1.6: the descriptor that an IPI to this virtual APIC ID is posted in; NULL: an APIC-write exit instead. */
+vx_posted *vapic_ipi_target(const vx_virtual_apic *v, uint8_t vector, uint32_t id);
+void vapic_ipi_virtualization(const vx_virtual_apic *v, uint8_t vector, uint32_t id);
 void vapic_self_ipi_virtualization(vx_virtual_apic *v, uint8_t vector);
 
 #endif

@@ -8,8 +8,8 @@
  * The structure is what a VM entry loads of the VMCS. Functions named `_exit_of_` say what an access will do and change
  * nothing; those without do it. A decision and its effect come out of the same table.
  *
- * NOT MODELLED: IPI virtualization (29.1.6); user interrupts (29.2.3); instructions with two accesses to the page;
- * fetches from it; guest-physical and physical accesses (29.4.6). */
+ * NOT MODELLED: the PID-pointer table as memory, with its reserved bits (29.1.6); user interrupts (29.2.3);
+ * instructions with two accesses to the page; fetches from it; guest-physical and physical accesses (29.4.6). */
 #ifndef VX_VIRTUAL_APIC_H
 #define VX_VIRTUAL_APIC_H
 
@@ -23,7 +23,15 @@ enum {
     VX_VAPIC_REGISTERS = 1 << 3, /* APIC-register virtualization */
     VX_VAPIC_DELIVERY = 1 << 4,  /* virtual-interrupt delivery */
     VX_VAPIC_WINDOW = 1 << 5,    /* interrupt-window exiting */
+    VX_VAPIC_IPIS = 1 << 6,      /* IPI virtualization */
 };
+
+enum { VX_POSTED_BYTES = 64 };
+
+/* A posted-interrupt descriptor, with the fields that VT-d names for agents besides the processor. */
+typedef struct vx_posted {
+    uint8_t bytes[VX_POSTED_BYTES]; /* PIR 255:0, ON 256, SN 257, NV 279:272, NDST 319:288 */
+} vx_posted;
 
 typedef struct vx_virtual_apic {
     uint8_t *page; /* virtual-APIC page; the caller's. NULL: where only decisions are asked for */
@@ -32,6 +40,12 @@ typedef struct vx_virtual_apic {
     uint64_t eoi_exit[4];  /* EOI-exit bitmap */
     uint8_t rvi, svi;      /* guest interrupt status */
     bool recognized;       /* a virtual interrupt waits for an instruction boundary that lets it in */
+    /* IPI virtualization: the descriptors that the PID-pointer table names, by virtual APIC ID (NULL: no valid entry),
+     * and its last index; and who carries a notification, NV to NDST. */
+    vx_posted *const *pid_table;
+    uint32_t last_pid_index;
+    void (*notify)(void *context, const vx_posted *posted);
+    void *context;
 } vx_virtual_apic;
 
 typedef enum vx_vapic_exit {
@@ -80,13 +94,6 @@ vx_vapic_outcome vx_virtual_apic_enter(vx_virtual_apic *v);
 uint8_t vx_virtual_apic_deliver(vx_virtual_apic *v);
 
 /* ---- posted interrupts, 29.6 ---- */
-
-enum { VX_POSTED_BYTES = 64 };
-
-/* A posted-interrupt descriptor, with the fields that VT-d names for agents besides the processor. */
-typedef struct vx_posted {
-    uint8_t bytes[VX_POSTED_BYTES]; /* PIR 255:0, ON 256, SN 257, NV 279:272, NDST 319:288 */
-} vx_posted;
 
 void vx_posted_init(vx_posted *posted, uint8_t notification_vector, uint32_t destination);
 bool vx_posted_outstanding(const vx_posted *posted);
