@@ -47,6 +47,14 @@ static const char *accesses_a_walk(const json_t *run, const char *unused, char t
     return text;
 }
 
+static const char *share(const json_t *run, const char *path, char text[REPORT_NUMBER])
+{
+    const json_t *value = report_at(run, path);
+    if (!json_is_number(value)) return report_figure(NULL, text);
+    snprintf(text, REPORT_NUMBER, "%.1f%%", 100.0 * json_number_value(value));
+    return text;
+}
+
 json_t *report_keys(const json_t *runs, const char *path)
 {
     json_t *keys = json_object();
@@ -73,8 +81,11 @@ static bool anything(const json_t *runs, report_row_figure figure, const char *k
 
 static void give(const row_list *list, const char *label, unsigned depth, report_row_figure figure, const char *key)
 {
-    report_row row = {
-        .label = label, .depth = depth, .figure = figure, .key = key, .quotient = figure == accesses_a_walk};
+    report_row row = {.label = label,
+                      .depth = depth,
+                      .figure = figure,
+                      .key = key,
+                      .quotient = figure == accesses_a_walk || figure == share};
     list->take(list->context, &row);
 }
 
@@ -112,7 +123,12 @@ bool report_rows(const json_t *runs, report_take_row take, void *context)
     give(&list, "accesses", 1, at_path, "walks.accesses");
     give(&list, "accesses a walk", 1, accesses_a_walk, NULL);
     give(&list, "exits", 0, at_path, "exits.total");
-    return give_each(&list, "exits.by_reason", of_reason);
+    if (!give_each(&list, "exits.by_reason", of_reason)) return false;
+    if (anything(runs, at_path, "exits.tpr.count")) {
+        give(&list, "about the task priority", 1, at_path, "exits.tpr.count");
+        give(&list, "share of cycles", 2, share, "derived.tpr_exit_share.value");
+    }
+    return true;
 }
 
 const char *report_half_width(const json_t *run, report_row_figure figure, const char *key, const char *between,

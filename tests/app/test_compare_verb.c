@@ -105,6 +105,20 @@ static void workers_change_nothing(void **state)
     free(one);
 }
 
+/* Of a guest that writes its task priority; of one that does not the rows are not there. */
+static void task_priority_has_its_share(void **state)
+{
+    (void)state;
+    const char *line = "compare --trace gen:random:bytes=4m,refs=20k --cpu penryn --schemes native,shadow-wp";
+    assert_int_equal(cli_line("%s", line), 0);
+    assert_null(strstr(cli_out, "about the task priority"));
+    const char *sets =
+        "--set vm.priority.apic=page --set vm.priority.raise_instructions=1000 --set vmm.apic.flexpriority=no";
+    assert_int_equal(cli_line("%s %s", line, sets), 0);
+    assert_non_null(strstr(cli_out, "\n  about the task priority"));
+    assert_non_null(strstr(cli_out, "\n    share of cycles"));
+}
+
 /* A chunk that is damaged in the middle of a run: the error is that of a run of its own. */
 static void one_decoding_fails_as_its_own_does(void **state)
 {
@@ -174,6 +188,7 @@ int main(void)
         cmocka_unit_test(runs_stand_in_the_order_asked_for),
         cmocka_unit_test(several_seeds),
         cmocka_unit_test(workers_change_nothing),
+        cmocka_unit_test(task_priority_has_its_share),
         cmocka_unit_test(one_decoding_fails_as_its_own_does),
         cmocka_unit_test(html_is_one_file),
         cmocka_unit_test(a_measured_host),
