@@ -87,6 +87,7 @@ static vx_tick begin_interrupt(io_guest *guest, vx_tick now)
         frames += nic->receive_ticks + payload_ticks(nic, frame);
     }
     frames += io_card_mapping_ticks(&guest->machine->card[guest->index]);
+    if (path->ops->taken_cost) ticks += path->ops->taken_cost(guest);
     return ticks + io_charge(guest, VX_CAUSE_GUEST_INSTRUCTIONS, frames);
 }
 
@@ -148,11 +149,18 @@ static vx_tick begin(io_guest *guest, io_action next, vx_tick now)
     }
 }
 
+static vx_tick model_timer(io_guest *guest, vx_tick now)
+{
+    const io_path_ops *ops = guest->machine->path->ops;
+    return ops->timer ? ops->timer(guest, now) : VX_TICK_NEVER;
+}
+
 static vx_tick rest(io_guest *guest, vx_tick now)
 {
     if (!guest->idle) guest->idle_since = now;
     guest->idle = true;
-    vx_tick timer = vx_endpoint_due(guest->stack);
+    vx_tick timer = vx_endpoint_due(guest->stack), model = model_timer(guest, now);
+    if (model < timer) timer = model;
     return guest->interrupt && guest->interrupt_at < timer ? guest->interrupt_at : timer;
 }
 
@@ -188,6 +196,7 @@ vx_tick io_guest_step(void *self, vx_tick now, vx_tick horizon)
     io_guest *guest = self;
     guest->machine->now = now;
     if (guest->action != IO_NOTHING && now < guest->due) return guest->due;
+    (void)model_timer(guest, now);
     if (guest->action != IO_NOTHING) finish(guest, now);
     io_action next = next_action(guest, now);
     if (next == IO_NOTHING) return rest(guest, now);

@@ -216,6 +216,8 @@ static vx_status build_ends(vx_io_machine *machine, vx_arena *arena, vx_msg *msg
         end.guest = false;
         if (!status) status = vx_endpoint_init(&machine->peers[g], arena, &end, msg);
     }
+    for (unsigned g = 0; g < config->guests && machine->path->ops->init; g++)
+        machine->path->ops->init(&machine->guest[g]);
     for (unsigned b = 0; b < machine->backends; b++) {
         machine->backend[b].machine = machine;
         machine->backend[b].index = b;

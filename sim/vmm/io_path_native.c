@@ -22,7 +22,12 @@ void io_direct_send(io_guest *guest, vx_tick now)
     card->mapped = 0; /* paid for already */
 }
 
-vx_tick io_direct_interrupt_cost(io_guest *guest) { return io_registers(guest, IO_ON_INTERRUPT); }
+/* Buffers are given back at once, and the rate of interrupts is the card's own (moderation_ns). */
+vx_tick io_direct_interrupt_cost(io_guest *guest)
+{
+    return io_registers(guest, IO_ON_INTERRUPT) + io_registers(guest, IO_ON_REFILL) +
+           io_registers(guest, IO_ON_COMPLETE);
+}
 
 /* Sent frames first, as e1000_clean does. */
 bool io_direct_take(io_guest *guest, vx_frame *frame, vx_tick now)

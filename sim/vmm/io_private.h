@@ -2,6 +2,8 @@
 #ifndef IO_PRIVATE_H
 #define IO_PRIVATE_H
 
+#include "io_driver.h"
+#include "io_e1000.h"
 #include "vx_copy_engine.h"
 #include "vx_io_machine.h"
 #include "vx_iommu_driver.h"
@@ -22,6 +24,8 @@ typedef struct io_path_ops {
     vx_tick (*interrupt_cost)(io_guest *guest);
     /* The next received frame for the guest's stack; false: there is none. */
     bool (*take)(io_guest *guest, vx_frame *frame, vx_tick now);
+    /* Beyond the stack's own work: of what the handler does when it has taken guest->batch (NULL: nothing more). */
+    vx_tick (*taken_cost)(io_guest *guest);
     /* More has come meanwhile, and the handler looks again before it ends (NULL: it does not). */
     bool (*more)(const io_guest *guest);
     /* The handler has taken all: unmask (NULL: there is nothing to do). */
@@ -29,8 +33,12 @@ typedef struct io_path_ops {
     /* The host's own work on the guest's processor (NULL: none). */
     vx_tick (*host_cost)(io_guest *guest);
     void (*host)(io_guest *guest, vx_tick now);
+    /* The device model's timer does what is due, and is next due at what is returned (NULL: there is none). */
+    vx_tick (*timer)(io_guest *guest, vx_tick now);
     /* The card's interrupt for this guest, back-end or queue has arrived, at `now` or `at` later. */
     void (*arrived)(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at);
+    /* Of what a guest has for itself, before its time begins (NULL: nothing). */
+    void (*init)(io_guest *guest);
 } io_path_ops;
 
 /* One way to virtualize the card. */
@@ -126,7 +134,11 @@ struct io_guest {
     vx_frame batch[IO_POLL_FRAMES]; /* that it is receiving */
     io_ring up;                     /* emulated, para: to the guest */
     io_ring down;                   /* para: to the back-end */
-    io_ring held;                   /* emulated: what the device model is working on */
+    io_ring held;                   /* emulated: what the device model is working on, */
+    unsigned working;               /* and how many of it its present work is for */
+    io_e1000 model;                 /* emulated: the card that the guest believes in */
+    io_driver driver;               /* and the guest's driver of it */
+    bool throttle;                  /* emulated: the driver is going to write ITR */
     vx_io_guest_counts counts;
 };
 
@@ -180,13 +192,6 @@ enum {
     IO_HOST_BASE = IO_TABLE_BYTES + (2 << 20), /* areas, a queue's after the other */
     IO_SOURCE_ID = 0x100
 };
-
-/* ---- the driver's register sequence (io_driver.c) ---- */
-
-/* Accesses of Linux's e1000 driver, by when it makes them. */
-typedef enum io_moment { IO_ON_SEND, IO_ON_INTERRUPT, IO_MOMENTS } io_moment;
-unsigned io_driver_reads(io_moment moment);
-unsigned io_driver_writes(io_moment moment);
 
 /* ---- interrupts (io_interrupts.c) ---- */
 

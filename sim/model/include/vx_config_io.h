@@ -90,6 +90,7 @@ typedef struct vx_cfg_nic {
     uint32_t map_ticks, unmap_ticks;    /* a buffer mapped for the card's DMA and unmapped, invalidation not included */
     uint32_t read_ticks, write_ticks;   /* one register access without a hypervisor */
     /* Cycles of the hypervisor: whole exits, hardware and software together. */
+    bool obeys_itr;         /* the device model keeps interrupts apart as the driver asks */
     uint32_t access_ticks;  /* emulated register access */
     uint32_t emulate_ticks; /* device model: a frame between guest memory and the host's NIC, beside the copy */
     uint32_t kick_ticks;    /* notification of the back-end by the guest */

@@ -44,6 +44,8 @@ static const vx_key driver[] = {
            "a register write without a hypervisor (posted)"),
 };
 static const vx_key hypervisor[] = {
+    SWITCH("obeys_itr", obeys_itr, 1, VX_NEED_SOURCE,
+           "device model: it keeps interrupts as far apart as the driver's throttling register asks"),
     NUMBER("access_ticks", access_ticks, "ticks", 0, TICKS_MAX, 6000, VX_NEED_SOURCE,
            "whole exit of one emulated register access"),
     NUMBER("emulate_ticks", emulate_ticks, "ticks", 0, TICKS_MAX, 5000, VX_NEED_SOURCE,
