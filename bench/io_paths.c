@@ -119,6 +119,7 @@ static bool sensitivities(unsigned ms)
         {"the stack's cost doubled", "penryn", "nic.driver.send_ticks=14000"},
         {"the device model's cost doubled", "penryn", "nic.hypervisor.emulate_ticks=8000"},
         {"the host's card without moderation", "penryn", "nic.card.moderation_ns=0"},
+        {"a device model that obeys ITR (QEMU since 2013)", "penryn", "nic.hypervisor.obeys_itr=yes"},
     };
     bool failed = false;
     printf("EMULATED: what it is sensitive to%*s Mbit/s  exits/frame\n", 22, "");

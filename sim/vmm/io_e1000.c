@@ -1,17 +1,17 @@
 /* The device model of a card of the 8254x family, as a hypervisor imitates it (Intel PCI/PCI-X Family of Gigabit
- * Ethernet Controllers Software Developer's Manual, chapters 3 and 13; the manual as QEMU's hw/net/e1000.c and Linux's
- * driver show it).
+ * Ethernet Controllers Software Developer's Manual, chapters 3 and 13, which was not at hand: by QEMU's hw/net/e1000.c
+ * and Linux's driver).
  *
  * A cause sets its bit in ICR; the line is high while a bit is set in both ICR and IMS. Reading ICR clears it
  * (13.4.17), IMC masks and IMS unmasks, which lets what is pending interrupt at once (13.4.20, 13.4.21). ITR keeps
- * rises of the line apart, in units of 256 ns (13.4.18); what comes earlier waits for a timer (QEMU: mit_timer, since
- * version 1.6). A new ITR counts from the next rise on, as QEMU's does. A write of TDT sends all up to the tail before
- * it returns (QEMU: start_xmit).
+ * rises of the line apart, in units of 256 ns (13.4.18); what comes earlier waits for a timer (QEMU: mit_timer, commit
+ * e9845f0985f0 of 2013). A new ITR counts from the next rise on, as QEMU's does. A write of TDT sends all up to the
+ * tail before it returns (QEMU: start_xmit).
  *
- * NOT MODELLED: set-up (CTRL, EEPROM, PHY, addresses, RCTL and TCTL: both directions are on), statistics, filters,
+ * NOT MODELLED: set-up (CTRL, EEPROM, PHY, addresses, RCTL and TCTL: both directions are on), statistics, filters;
  * TIDV, TADV, RDTR and RADV: delays of single causes, which Linux sets to 33 us at most, within the window of ITR;
- * QEMU's rule that a window lasts 128 us at least, which the manual does not have. Descriptors and buffers are
- * io_ring's and io_card's: the model counts them. */
+ * QEMU's rule that a window lasts 128 us at least (2015). Descriptors and buffers are io_ring's and io_card's: the
+ * model counts them. */
 #include "io_e1000.h"
 
 enum { DESCRIPTOR_BYTES = 16, ITR_NS = 256, LENGTH_BITS = 0xFFF80, LOW_16 = 0xFFFF };

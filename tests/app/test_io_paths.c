@@ -97,6 +97,33 @@ static void emulation_follows_the_exits_cost(void **state)
     assert_true(rate[0] / rate[1] > 1.6 && rate[0] / rate[1] < 2.1);
 }
 
+/* The emulated card's driver: TDT for a frame, five accesses for an interrupt, RDT for sixteen received frames at most,
+ * ITR where its rate changes. A device model that obeys ITR interrupts as often as the fastest rate of Linux's
+ * conservative mode allows, 20000 a second or 195 units. */
+static void accesses_follow_the_driver(void **state)
+{
+    (void)state;
+    enum { MS = 50, IN_PROGRESS = 100 };
+    for (unsigned i = 0; i < 4; i++) {
+        static const char *const sets[] = {"nic.hypervisor.obeys_itr=no", "nic.hypervisor.obeys_itr=yes"};
+        vx_io_path_options options = usual(&every_path[1], 1);
+        options.nic = "gbe-2008";
+        options.receive = i >= 2;
+        options.sets = &sets[i % 2];
+        options.set_count = 1;
+        options.milliseconds = MS;
+        json_t *made = run(&options);
+        const json_t *by_reason = json_object_get(json_object_get(made, "exits"), "by_reason");
+        double interrupts = value(made, "interrupts", "guests"), received = value(made, "frames", "to_memory");
+        double least = value(made, "frames", "on_wire") + 5 * interrupts, most = 1e6 * MS / (195 * 256) + 1;
+        double others = value(by_reason, "EPT_MISCONFIG", NULL) - least;
+        assert_true(others > received / 16 - IN_PROGRESS && others < received + interrupts + IN_PROGRESS);
+        assert_true(received > 100 && value(by_reason, "APIC_ACCESS", NULL) == interrupts);
+        assert_true(i % 2 ? interrupts <= most : interrupts > most / 8);
+        json_decref(made);
+    }
+}
+
 /* The back-end of a card that does not sort is one processor's work; with VMDq each queue has one. */
 static void sorting_spreads_receiving(void **state)
 {
@@ -337,6 +364,7 @@ int main(void)
         cmocka_unit_test(functions_share_the_wire),
         cmocka_unit_test(posted_interrupts_do_not_exit),
         cmocka_unit_test(emulation_follows_the_exits_cost),
+        cmocka_unit_test(accesses_follow_the_driver),
         cmocka_unit_test(sorting_spreads_receiving),
         cmocka_unit_test(losses_are_repaired),
         cmocka_unit_test(copies_are_offloaded),
