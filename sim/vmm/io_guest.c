@@ -149,6 +149,7 @@ static vx_tick begin(io_guest *guest, io_action next, vx_tick now)
     }
 }
 
+/* What the device model's timer was to do meanwhile; when it is next due. */
 static vx_tick model_timer(io_guest *guest, vx_tick now)
 {
     const io_path_ops *ops = guest->machine->path->ops;

@@ -1,8 +1,6 @@
 /* The device model of the 8254x card and Linux's driver of it: registers, throttling, the sequence of accesses. */
 #include "test_support.h"
 
-#include <string.h>
-
 #include "io_driver.h"
 #include "io_e1000.h"
 #include "vx_random.h"
@@ -283,10 +281,9 @@ static void accesses_follow_the_sequence(void **state)
     for (unsigned i = 0; i < IO_MOMENTS; i++) {
         char made[64] = "";
         const io_access *access;
-        for (unsigned n = 0; (access = io_driver_access(rows[i].moment, n)) != NULL; n++) {
-            strcat(made, access->write ? "+" : "-");
-            strcat(made, access->name);
-        }
+        size_t used = 0;
+        for (unsigned n = 0; (access = io_driver_access(rows[i].moment, n)) != NULL; n++)
+            used += (size_t)snprintf(made + used, sizeof made - used, "%c%s", access->write ? '+' : '-', access->name);
         assert_string_equal(made, rows[i].sequence);
         assert_int_equal(io_driver_reads(rows[i].moment), rows[i].reads);
         assert_int_equal(io_driver_writes(rows[i].moment), rows[i].writes);
