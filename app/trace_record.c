@@ -13,7 +13,7 @@
 #endif
 
 /* Recording is to be quick; `vexit trace pack` does the rest. Long chunks learn the guest's code less often. */
-enum { DEFAULT_FILTER_SETS = 16, SHOW_EVERY_MS = 200, RECORD_LEVEL = 3, RECORD_CHUNK = 1 << 23 };
+enum { DEFAULT_FILTER_SETS = 16, SHOW_EVERY_MS = 200, RECORD_LEVEL = 1, RECORD_CHUNK = 1 << 23 };
 
 /* ---- progress ---- */
 

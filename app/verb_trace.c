@@ -179,7 +179,7 @@ static const struct argp_option options[] = {
     {"set", OPTION_SET, "NAME=VALUE", 0, "gen: a parameter of the generator", 0},
     {"seed", OPTION_SEED, "N", 0, "gen, view, reach: seed of a generator (1)", 0},
     {"stream", OPTION_STREAM, "N", 0, "info, view, reach: the vCPU whose stream to read (0)", 0},
-    {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19; record: 3)", 0},
+    {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19; record: 1)", 0},
     {"whole-chunks", OPTION_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
     {"tier", OPTION_TIER, "F|S|E", 0, "record, pack: all references, those that miss a filter, or events only", 0},
     {"filter-sets", OPTION_FILTER_SETS, "N", 0, "record, pack: sets of tier S's filter (16)", 0},
