@@ -41,7 +41,8 @@ typedef struct io_options {
 
 static const struct argp_option option_list[] = {
     {"trace", KEY_TRACE, "TRACE", 0, "a .vxt file of kind dma, or gen:NAME:ARGUMENTS (nic, nvme, tenants)", 0},
-    {"chipset", KEY_CHIPSET, "MODEL", 0, "chipset model: a name (vexit model list chipset) or a file", 0},
+    {"chipset", KEY_CHIPSET, "MODEL", 0,
+     "chipset model: a name (vexit model list chipset) or a file (with --nic, default: that of the card's server)", 0},
     {"iommu", KEY_IOMMU, "POLICY,...", 0,
      "what the IOMMU's driver does: off, passthrough, deferred, strict (default: all but off); with --nic one, of path "
      "native (default: off)",
@@ -52,7 +53,8 @@ static const struct argp_option option_list[] = {
     {"seed", KEY_SEED, "N", 0, "seed of a generated trace, or of many-flows' messages (default: 1)", 0},
     {"whole-chunks", KEY_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
     {"nic", KEY_NIC, "MODEL", 0, "guests that use this card instead of a trace (vexit model list nic)", 1},
-    {"cpu", KEY_CPU, "MODEL", 0, "with --nic: CPU model of guests and back-end", 1},
+    {"cpu", KEY_CPU, "MODEL", 0, "with --nic: CPU model of guests and back-end (default: that of the card's server)",
+     1},
     {"path", KEY_PATH, "PATH,...", 0,
      "with --nic: native, emulated, para, vmdq, passthrough, sriov (default: all but vmdq and sriov)", 1},
     {"guests", KEY_GUESTS, "N", 0, "with --nic: guests, each with a processor of its own (default: 1)", 1},
@@ -231,9 +233,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
+        if (o->io.trace && !o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
         if (!o->io.trace == !o->guests.nic) argp_error(state, "one of --trace and --nic is needed");
-        if (o->guests.nic && !o->guests.cpu) argp_error(state, "no CPU given: --cpu MODEL");
         if (o->guests.nic && o->policy_given && o->io.policy_count != 1)
             argp_error(state, "--iommu: with --nic one policy");
         return 0;

@@ -280,14 +280,29 @@ static vx_status set_values(const vx_io_path_options *o, vx_model *const models[
     return status;
 }
 
+/* The CPU or the chipset that was asked for, or the card's. */
+static vx_status open_server(vx_model **model, vx_model_kind kind, const char *asked, const char *cards, vx_msg *msg)
+{
+    const char *what = kind == VX_MODEL_CPU ? "CPU" : "chipset";
+    if (!asked && !*cards) return vx_fail(msg, VX_ERR_INPUT, "no %s given, and the card's model names none", what);
+    return vx_model_open(model, kind, asked ? asked : cards, msg);
+}
+
+static vx_status open_models(const vx_io_path_options *options, vx_model **models, vx_msg *msg)
+{
+    vx_status status = vx_model_open(&models[2], VX_MODEL_NIC, options->nic, msg);
+    if (status) return status;
+    const vx_cfg_nic *nic = vx_model_nic(models[2]);
+    status = open_server(&models[0], VX_MODEL_CPU, options->cpu, nic->server_cpu, msg);
+    return status ? status : open_server(&models[1], VX_MODEL_CHIPSET, options->chipset, nic->server_chipset, msg);
+}
+
 vx_status vx_io_paths_document(json_t **document, const vx_io_path_options *options, vx_msg *msg)
 {
     vx_model *models[3] = {NULL};
     if (options->milliseconds < 1 || options->milliseconds > 1000000)
         return vx_fail(msg, VX_ERR_INPUT, "%u milliseconds: must be 1 to 1000000", options->milliseconds);
-    vx_status status = vx_model_open(&models[0], VX_MODEL_CPU, options->cpu, msg);
-    if (!status) status = vx_model_open(&models[1], VX_MODEL_CHIPSET, options->chipset, msg);
-    if (!status) status = vx_model_open(&models[2], VX_MODEL_NIC, options->nic, msg);
+    vx_status status = open_models(options, models, msg);
     if (!status) status = set_values(options, models, msg);
     if (!status) status = all_paths(options, models, document, msg);
     for (unsigned m = 0; m < 3; m++) vx_model_close(models[m]);

@@ -169,7 +169,8 @@ struct vx_clk_event; /* vx_clk.h */
 
 /* Guests that use a network card, once for each path (vx_io_machine.h), for some simulated time. */
 typedef struct vx_io_path_options {
-    const char *cpu, *chipset, *nic; /* model names or files; required */
+    const char *nic;           /* model name or file; required */
+    const char *cpu, *chipset; /* the same; NULL: those of the server that the card's model names */
     const vx_io_path *paths;
     unsigned path_count;
     unsigned guests; /* 1 to 64 */

@@ -85,6 +85,22 @@ static void guests_and_paths(void **state)
     assert_non_null(strstr(cli_out, "vmdq         para-virtual; the card sorts"));
 }
 
+/* Without --cpu and --chipset it is the server that the card's model names. */
+static void a_card_has_a_server(void **state)
+{
+    (void)state;
+    const char *line = "io --nic gbe-2008 --path emulated,para,passthrough,native --ms 20 --json -";
+    assert_int_equal(cli_line("%s", line), 0);
+    char *cards = strdup(cli_out);
+    assert_int_equal(cli_line("%s --cpu penryn --chipset intel-5520", line), 0);
+    assert_string_equal(cli_out, cards);
+    free(cards);
+    json_t *other = cli_document("io --nic gbe-2008 --path native --ms 20 --cpu nehalem");
+    assert_string_equal(cli_text(other, "/runs/0/cpu"), "nehalem");
+    assert_string_equal(cli_text(other, "/runs/0/chipset"), "intel-5520");
+    json_decref(other);
+}
+
 static void refusals(void **state)
 {
     (void)state;
@@ -94,7 +110,8 @@ static void refusals(void **state)
     } rows[] = {
         {"io --trace " LOG, "no chipset given", 2},
         {"io --chipset cascade-lake", "one of --trace and --nic", 2},
-        {"io --chipset intel-5520 --nic gbe-2008", "no CPU given", 2},
+        {"io --chipset intel-5520 --nic ./loose.xml", "no CPU given, and the card's model names none", 2},
+        {"io --cpu penryn --nic ./loose.xml", "no chipset given, and the card's model names none", 2},
         {"io --chipset intel-5520 --nic gbe-2009 --cpu penryn", "did you mean 'gbe-2008'", 2},
         {"io --chipset intel-5520 --nic gbe-2008 --cpu penryn --iommu strict,deferred", "with --nic one policy", 2},
         {"io --chipset intel-5520 --nic gbe-2008 --cpu penryn --iommu strict", "a policy is of path native alone", 2},
@@ -114,6 +131,9 @@ static void refusals(void **state)
         {"io --trace " LOG " --chipset cascade-lake --batch 0", "--batch", 2},
         {"io more", "unexpected argument", 2},
     };
+    static const char loose[] =
+        "<nic name='loose' title='a card without a server'><wire mbit='1000' assumed='yes'/></nic>";
+    cli_file("loose.xml", loose, strlen(loose));
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         int code = cli_line("%s", rows[i].line);
         if (code != rows[i].code || !strstr(cli_err, rows[i].says)) fail_msg("row %u: %d, %s", i, code, cli_err);
@@ -125,8 +145,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_recorded_log),   cmocka_unit_test(generated_rings), cmocka_unit_test(batches),
-        cmocka_unit_test(guests_and_paths), cmocka_unit_test(refusals),
+        cmocka_unit_test(a_recorded_log),   cmocka_unit_test(generated_rings),     cmocka_unit_test(batches),
+        cmocka_unit_test(guests_and_paths), cmocka_unit_test(a_card_has_a_server), cmocka_unit_test(refusals),
     };
     return cmocka_run_group_tests(tests, cli_begin, cli_end);
 }

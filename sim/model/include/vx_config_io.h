@@ -75,13 +75,14 @@ typedef enum vx_backend_home {
 typedef struct vx_cfg_nic {
     char name[VX_CFG_NAME];
     char title[64];
-    uint32_t mbit;             /* of the wire, each direction */
-    uint32_t tx_ring, rx_ring; /* descriptors of a queue */
-    uint32_t queues;           /* VMDq: queues that received frames are sorted into by address; 1: no sorting */
-    uint32_t functions;        /* SR-IOV virtual functions; 0: none */
-    uint32_t fifo_kib;         /* memory of the card for received frames */
-    uint32_t moderation_ns;    /* least time between two interrupts of a queue */
-    uint32_t wire_ns;          /* to the peer, one way, beside the bits' own time */
+    char server_cpu[VX_CFG_NAME], server_chipset[VX_CFG_NAME]; /* models of where it is put; "": nowhere */
+    uint32_t mbit;                                             /* of the wire, each direction */
+    uint32_t tx_ring, rx_ring;                                 /* descriptors of a queue */
+    uint32_t queues;        /* VMDq: queues that received frames are sorted into by address; 1: no sorting */
+    uint32_t functions;     /* SR-IOV virtual functions; 0: none */
+    uint32_t fifo_kib;      /* memory of the card for received frames */
+    uint32_t moderation_ns; /* least time between two interrupts of a queue */
+    uint32_t wire_ns;       /* to the peer, one way, beside the bits' own time */
     /* Cycles of the guest's (or native) stack and driver. */
     uint32_t send_ticks, receive_ticks; /* a frame through the stack, driver included, register accesses not */
     uint32_t ack_ticks;                 /* an acknowledgement without payload, sent */

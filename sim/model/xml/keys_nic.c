@@ -8,6 +8,11 @@ static const vx_key nic[] = {
     TEXT("name", name, VX_NEED_NAME, true, "the model's name"),
     TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
 };
+static const vx_key server[] = {
+    TEXT("cpu", server_cpu, VX_NEED_NOTHING, false,
+         "CPU model of the server it is put into where no other is asked for"),
+    TEXT("chipset", server_chipset, VX_NEED_NOTHING, false, "the same of the chipset"),
+};
 static const vx_key wire[] = {
     NEEDED_NUMBER("mbit", mbit, "Mbit/s", 1, 1000000, VX_NEED_SOURCE, "rate of the wire, each direction"),
     NUMBER("delay_ns", wire_ns, "ns", 0, NS_MAX, 10000, VX_NEED_SOURCE,
@@ -76,6 +81,7 @@ static const vx_key hypervisor[] = {
            "back-end or halted vCPU: from its notification until it runs"),
 };
 static const vx_key_group children[] = {
+    {.name = "server", .doc = "where the card is put", KEYS(server)},
     {.name = "wire", .doc = "the wire", KEYS(wire)},
     {.name = "card", .doc = "the card", KEYS(card)},
     {.name = "driver", .doc = "stack and driver of a guest or native system, cycles", KEYS(driver)},
