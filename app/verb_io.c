@@ -37,6 +37,7 @@ typedef struct io_options {
     vx_io_path_options guests;
     vx_io_path paths[VX_IO_PATHS];
     bool policy_given;
+    bool guests_given; /* an option of guests */
 } io_options;
 
 static const struct argp_option option_list[] = {
@@ -193,7 +194,10 @@ static error_t parse_guests(int key, char *arg, struct argp_state *state)
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     io_options *o = state->input;
-    if (parse_guests(key, arg, state) == 0) return 0;
+    if (parse_guests(key, arg, state) == 0) {
+        o->guests_given = true;
+        return 0;
+    }
     switch (key) {
     case KEY_TRACE:
         o->io.trace = arg;
@@ -235,6 +239,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->io.trace && !o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
         if (!o->io.trace == !o->guests.nic) argp_error(state, "one of --trace and --nic is needed");
+        if (!o->guests.nic && o->guests_given) argp_error(state, "options of guests need --nic");
         if (o->guests.nic && o->policy_given && o->io.policy_count != 1)
             argp_error(state, "--iommu: with --nic one policy");
         return 0;

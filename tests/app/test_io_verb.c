@@ -111,6 +111,9 @@ static void refusals(void **state)
         {"io --trace " LOG, "no chipset given", 2},
         {"io --chipset cascade-lake", "one of --trace and --nic", 2},
         {"io --chipset intel-5520 --nic ./loose.xml", "no CPU given, and the card's model names none", 2},
+        {"io --trace " LOG " --chipset cascade-lake --flows 3", "of guests need --nic", 2},
+        {"io --nic ./elsewhere.xml", "elsewhere.xml:1: nic.server.cpu: '/dev/zero' is not", 2},
+        {"io --nic gbe-2008 --set nic.server.cpu=nehalem", "a name cannot be set", 2},
         {"io --cpu penryn --nic ./loose.xml", "no chipset given, and the card's model names none", 2},
         {"io --chipset intel-5520 --nic gbe-2009 --cpu penryn", "did you mean 'gbe-2008'", 2},
         {"io --chipset intel-5520 --nic gbe-2008 --cpu penryn --iommu strict,deferred", "with --nic one policy", 2},
@@ -133,7 +136,9 @@ static void refusals(void **state)
     };
     static const char loose[] =
         "<nic name='loose' title='a card without a server'><wire mbit='1000' assumed='yes'/></nic>";
+    static const char elsewhere[] = "<nic name='elsewhere' title='a path for a name'><server cpu='/dev/zero'/></nic>";
     cli_file("loose.xml", loose, strlen(loose));
+    cli_file("elsewhere.xml", elsewhere, strlen(elsewhere));
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         int code = cli_line("%s", rows[i].line);
         if (code != rows[i].code || !strstr(cli_err, rows[i].says)) fail_msg("row %u: %d, %s", i, code, cli_err);

@@ -9,9 +9,8 @@ static const vx_key nic[] = {
     TEXT("title", title, VX_NEED_NOTHING, true, "what it is, for people"),
 };
 static const vx_key server[] = {
-    TEXT("cpu", server_cpu, VX_NEED_NOTHING, false,
-         "CPU model of the server it is put into where no other is asked for"),
-    TEXT("chipset", server_chipset, VX_NEED_NOTHING, false, "the same of the chipset"),
+    TEXT("cpu", server_cpu, VX_NEED_NAME, false, "CPU model of the server it is put into where no other is asked for"),
+    TEXT("chipset", server_chipset, VX_NEED_NAME, false, "the same of the chipset"),
 };
 static const vx_key wire[] = {
     NEEDED_NUMBER("mbit", mbit, "Mbit/s", 1, 1000000, VX_NEED_SOURCE, "rate of the wire, each direction"),
