@@ -10,10 +10,11 @@
 
 /* QEMU exports these to its plugins, as it does all its functions (it is linked with --export-dynamic). They are not
  * part of the plugin interface; version 1 of which has no registers and no version of which has physical memory. */
-static void (*read_memory)(uint64_t address, void *buffer, uint64_t bytes, bool is_write); /* cpu_physical_memory_rw */
-static void *(*get_cpu)(int index);                                                        /* qemu_get_cpu */
-static void (*dump_cpu)(void *cpu, FILE *to, int flags);                                   /* cpu_dump_state */
-static void (*flush_translations)(void *cpu);                                              /* tb_flush */
+static void (*read_memory)(uint64_t address, void *buffer, uint64_t bytes, bool is_write);  /* cpu_physical_memory_rw */
+static void *(*get_cpu)(int index);                                                         /* qemu_get_cpu */
+static void (*dump_cpu)(void *cpu, FILE *to, int flags);                                    /* cpu_dump_state */
+static void (*flush_translations)(void *cpu);                                               /* tb_flush */
+static void (*run_outside)(void *cpu, void (*function)(void *cpu, void *data), void *data); /* async_safe_run_on_cpu */
 static void (*request_shutdown)(int cause); /* qemu_system_shutdown_request */
 static void *cpu;
 static GByteArray *bytes_read;
@@ -88,6 +89,7 @@ bool vxr_guest_find(const char *target, const char **why)
     bool found = find("cpu_physical_memory_rw", &read_memory) && find("qemu_get_cpu", &get_cpu) &&
                  find("cpu_dump_state", &dump_cpu);
     find("tb_flush", &flush_translations);
+    find("async_safe_run_on_cpu", &run_outside);
     find("qemu_system_shutdown_request", &request_shutdown);
     bytes_read = g_byte_array_new();
     return found;
@@ -115,10 +117,18 @@ void vxr_read_gprs(uint64_t gpr[16])
 
 void vxr_read_physical(uint64_t gpa, void *to, size_t bytes) { read_memory(gpa, to, bytes, false); }
 
+static void flush(void *of, void *data)
+{
+    (void)data;
+    flush_translations(of);
+}
+
+/* With one processor tb_flush frees at once what the blocks that still run, one chained to the next, point to: their
+ * lists of callbacks for what helpers refer to. So it is left to QEMU's loop, where no block runs. */
 bool vxr_retranslate(void)
 {
-    if (!flush_translations || !cpu) return false;
-    flush_translations(cpu);
+    if (!flush_translations || !run_outside || !cpu) return false;
+    run_outside(cpu, flush, NULL); /* its data is a union of the size of a pointer */
     return true;
 }
 
