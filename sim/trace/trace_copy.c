@@ -1,5 +1,6 @@
 /* Copies a source, or all streams of a .vxt file, to a .vxt file. */
 #include "record_runs.h"
+#include "source_resume.h"
 #include "source_skip.h"
 #include "trace_filter.h"
 
@@ -142,6 +143,19 @@ static vx_status copy_streams(const char *from, const vx_trace_options *from_opt
     return VX_OK;
 }
 
+/* The part of a system trace behind `skip`. */
+static vx_status copy_resumed(const char *from, const vx_trace_options *reading, const char *path, uint64_t skip,
+                              uint64_t max, const vx_trace_write_options *options, vx_msg *msg)
+{
+    vx_source *whole, *part;
+    vx_status status = vx_trace_open(&whole, from, reading, msg);
+    if (!status) status = vx_source_resume(&part, whole, skip, msg);
+    if (status) return status;
+    status = vx_trace_copy(part, path, 0, max, options, NULL, msg);
+    vx_source_close(part);
+    return status;
+}
+
 vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options, const char *path,
                           uint64_t skip_instructions, uint64_t max_instructions, const vx_trace_write_options *options,
                           vx_msg *msg)
@@ -151,9 +165,13 @@ vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options
     vx_trace_writer *writer;
     vx_status status = vx_trace_info_read(from, &reading, &info, msg);
     if (status) return status;
-    if (skip_instructions && info.header.kind == VX_TRACE_SYSTEM)
+    if (skip_instructions && info.header.kind == VX_TRACE_SYSTEM) {
+        if (info.streams <= 1)
+            return copy_resumed(from, &reading, path, skip_instructions, max_instructions, options, msg);
         return vx_fail(msg, VX_ERR_INPUT,
-                       "%s: the start of a system trace cannot be cut off: it builds the page tables", from);
+                       "%s: the start of a system trace of %u streams cannot be cut off: each builds page tables", from,
+                       info.streams);
+    }
     if (skip_instructions || max_instructions || !info.complete) info.header.references = 0;
     status = retier(&info.header, options, msg);
     if (!status) status = vx_trace_writer_open(&writer, path, &info.header, options, msg);

@@ -100,7 +100,7 @@ static void all_streams_are_repacked(void **state)
     }
     vx_msg msg;
     assert_int_equal(vx_trace_repack(from, NULL, to, 1, 0, NULL, &msg), VX_ERR_INPUT);
-    assert_non_null(strstr(msg.text, "the start of a system trace cannot be cut off"));
+    assert_non_null(strstr(msg.text, "the start of a system trace of 2 streams cannot be cut off"));
 }
 
 static bool stop_at_once(void *context, const vx_trace_totals *written)

@@ -146,9 +146,9 @@ void vx_trace_writer_abandon(vx_trace_writer *writer);
 vx_status vx_trace_copy(vx_source *source, const char *path, uint64_t skip_instructions, uint64_t max_instructions,
                         const vx_trace_write_options *options, vx_trace_totals *totals, vx_msg *msg);
 
-/* Copies all streams of one .vxt file to another, each clipped as vx_trace_copy does. The start of a system trace
- * cannot be clipped: replay needs the page tables that it builds. `from_options`: whole_chunks alone counts; NULL is
- * fine. */
+/* Copies all streams of one .vxt file to another, each clipped as vx_trace_copy does. Where the start of a system
+ * trace is left out, the copy begins with the guest's state and its live page tables, as they are there; VX_ERR_INPUT
+ * where it has several streams. `from_options`: whole_chunks alone counts; NULL is fine. */
 vx_status vx_trace_repack(const char *from, const vx_trace_options *from_options, const char *path,
                           uint64_t skip_instructions, uint64_t max_instructions, const vx_trace_write_options *options,
                           vx_msg *msg);
