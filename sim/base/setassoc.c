@@ -15,7 +15,7 @@ const char *vx_replacement_name(vx_replacement policy)
 
 static bool power_of_two(uint32_t x) { return x != 0 && (x & (x - 1)) == 0; }
 
-static vx_status check_geometry(uint32_t entries, uint32_t ways, vx_replacement policy, vx_msg *msg)
+vx_status vx_setassoc_check(uint32_t entries, uint32_t ways, vx_replacement policy, vx_msg *msg)
 {
     if (entries == 0 || entries > entries_max)
         return vx_fail(msg, VX_ERR_INPUT, "%u entries: must be 1 to %u", entries, entries_max);
@@ -32,7 +32,7 @@ static vx_status check_geometry(uint32_t entries, uint32_t ways, vx_replacement 
 vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways, vx_replacement policy,
                            vx_msg *msg)
 {
-    vx_status status = check_geometry(entries, ways, policy, msg);
+    vx_status status = vx_setassoc_check(entries, ways, policy, msg);
     if (status != VX_OK) return status;
     vx_setassoc made = {.sets = entries / ways, .ways = ways, .policy = policy};
     made.keys = vx_arena_array(arena, entries, sizeof *made.keys);

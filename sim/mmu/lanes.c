@@ -31,7 +31,7 @@ static void aim_lines(const vx_mmu *mmu, vx_access access, vx_mmu_lane *lane)
     lane->line_stamps = NULL;
     lane->line_guess = no_guess;
     unsigned first = vx_caches_entry(mmu, access);
-    if (first == VX_CFG_CACHES || mmu->cache[first].array.policy != VX_REPLACE_LRU) return;
+    if (first == VX_CFG_CACHES || mmu->cache[first].listed || mmu->cache[first].array.policy != VX_REPLACE_LRU) return;
     lane->lines = mmu->cache[first].array.keys;
     lane->line_stamps = mmu->cache[first].array.stamps;
     lane->line_guess = mmu->cache[first].guess;

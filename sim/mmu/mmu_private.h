@@ -2,6 +2,7 @@
 #ifndef VX_MMU_PRIVATE_H
 #define VX_MMU_PRIVATE_H
 
+#include "cache_level.h"
 #include "ordinary.h"
 #include "rights.h"
 #include "tlb_context.h"
@@ -40,13 +41,6 @@ typedef struct vx_walker_cache {
     vx_setassoc array;
     bool exists;
 } vx_walker_cache;
-
-typedef struct vx_data_cache {
-    vx_setassoc array;
-    uint32_t *guess; /* VX_LINE_GUESSES slots, by low bits of the line number: where such a line was found last */
-    bool exists;
-    uint32_t hit_ticks;
-} vx_data_cache;
 
 /* The state that a load changes, ready for the walk. */
 typedef struct vx_walk_setup {
@@ -131,7 +125,7 @@ struct vx_mmu {
     vx_walker_cache psc_nested[VX_RADIX_LEVELS_MAX + 1]; /* guest-physical */
     vx_walker_cache psc_physical;
     vx_walker_cache ntlb;
-    vx_data_cache cache[VX_CFG_CACHES];
+    vx_cache_level cache[VX_CFG_CACHES];
 
     uint32_t exposure_num, exposure_den; /* exposed ticks = ticks x num / den, in lowest terms */
     uint64_t exposure_rest;              /* what rounding left over, carried to the next access */

@@ -263,6 +263,7 @@ static vx_cfg_cpu small_intel(void)
     cpu.tlb[0].array[1] = (vx_cfg_tlb_array){.entries = 4, .ways = 4, .pages = TEST_2M};
     cpu.tlb[2].array[0] = (vx_cfg_tlb_array){.entries = 96, .ways = 6, .pages = TEST_4K | TEST_2M};
     cpu.psc.guest_entries[2] = cpu.psc.nested_entries[2] = 4;
+    cpu.paging.physical_bits = 39; /* lines fit the tags of lists (cache_level.h) */
     cpu.memory.caches = VX_CACHES_WALKS;
     cpu.memory.level[1] = (vx_cfg_cache){.bytes = 2048, .ways = 4, .hit_ticks = 12};
     cpu.memory.level[2] = (vx_cfg_cache){.bytes = 16384, .ways = 8, .hit_ticks = 40};

@@ -364,7 +364,8 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     vx_cfg_cpu cpu = test_cpu_barcelona();
     cpu.memory.caches = VX_CACHES_ALL;
-    cpu.memory.level[1] = (vx_cfg_cache){.bytes = 1 << 20, .ways = 16, .hit_ticks = 10};
+    cpu.memory.level[1] = (vx_cfg_cache){.bytes = 1 << 20, .ways = 16, .hit_ticks = 10}; /* an array, and lists */
+    cpu.memory.level[2] = (vx_cfg_cache){.bytes = 4 << 20, .ways = 16, .hit_ticks = 30};
     for (uint64_t n = 1;; n++) {
         vx_msg msg;
         vx_mmu *mmu = NULL;

@@ -36,8 +36,11 @@ typedef struct vx_setassoc {
 
 #define VX_SETASSOC_NONE UINT32_MAX
 
-/* entries = sets x ways, 1 to 2^28; ways divides entries, entries / ways is a power of two. Memory comes from the
- * arena. VX_ERR_INPUT where the geometry breaks these rules. */
+/* VX_ERR_INPUT unless entries = sets x ways are 1 to 2^28, ways divide entries, entries / ways is a power of two, and
+ * the policy can have that many ways. */
+vx_status vx_setassoc_check(uint32_t entries, uint32_t ways, vx_replacement policy, vx_msg *msg);
+
+/* Memory comes from the arena. Statuses of vx_setassoc_check, and VX_ERR_NOMEM. */
 vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways, vx_replacement policy,
                            vx_msg *msg);
 
