@@ -126,10 +126,14 @@ vx_status vx_source_resume(vx_source **source, vx_source *inner, uint64_t skip, 
         return VX_OK;
     }
     resumed *self = calloc(1, sizeof *self);
-    vx_status status = self ? guest_image_init(&self->image, msg) : vx_fail_nomem(msg);
-    if (status) {
-        free(self);
+    if (!self) {
         vx_source_close(inner);
+        return vx_fail_nomem(msg);
+    }
+    vx_status status = guest_image_init(&self->image, msg);
+    if (status) {
+        vx_source_close(inner);
+        free(self);
         return status;
     }
     self->source = (vx_source){&resumed_ops, inner->header};

@@ -219,9 +219,12 @@ static void another_error_code(void **state)
 /* All that was recorded is what the tables explain, and nothing else faults. */
 static void recorded_traces_agree(void **state)
 {
-    static const char *const traces[] = {TRACE("linux-boot.vxt"), TRACE("linux-fork.vxt"), TRACE("tprstorm32.vxt")};
+    static const char *const traces[] = {TRACE("linux-boot.vxt"), TRACE("linux-fork.vxt"),
+                                         TRACE("linux32-pae-fork.vxt"), TRACE("linux32-fork.vxt"),
+                                         TRACE("tprstorm32.vxt")};
+    enum { TRACES = sizeof traces / sizeof *traces };
     (void)state;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < TRACES; i++) {
         vx_msg msg = {{0}};
         vx_status status;
         vx_sim *sim = open_run(0, traces[i], true, &status, &msg);
@@ -229,7 +232,7 @@ static void recorded_traces_agree(void **state)
         assert_int_equal(value(sim, "paging.unrecorded_faults"), 0);
         assert_int_equal(value(sim, "paging.unexplained_faults"), 0);
         assert_int_equal(value(sim, "paging.differing_faults"), 0);
-        assert_true(value(sim, "paging.guest_faults") > 0 || i == 2);
+        assert_true(value(sim, "paging.guest_faults") > 0 || i == TRACES - 1);
         vx_sim_close(sim);
     }
 }

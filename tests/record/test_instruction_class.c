@@ -226,10 +226,48 @@ static void stores(void **state)
         assert_int_equal(decode(64, rows[i].bytes, rows[i].size).may_store, rows[i].may_store);
 }
 
+/* For these the processor reads a descriptor. */
+static void segments(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned bits;
+        const char *bytes;
+        size_t size;
+        bool reads;
+    } rows[] = {
+#define ROW(bits, bytes, reads) {bits, bytes, sizeof bytes - 1, reads}
+        ROW(32, "\x8e\xe8", true),          /* mov %ax, %gs */
+        ROW(64, "\x8e\x2f", true),          /* mov (%rdi), %gs */
+        ROW(32, "\x8c\xe8", false),         /* mov %gs, %eax */
+        ROW(32, "\x07", true),              /* pop %es */
+        ROW(32, "\x58", false),             /* pop %eax */
+        ROW(64, "\x0f\xa9", true),          /* pop %gs */
+        ROW(64, "\x0f\xa8", false),         /* push %gs */
+        ROW(32, "\xc5\x07", true),          /* lds (%edi), %eax */
+        ROW(32, "\xc5\xf8\x77", false),     /* vzeroupper */
+        ROW(64, "\xc5\x07\x58\xc1", false), /* VEX, of the same bytes as LDS */
+        ROW(64, "\x0f\xb2\x27", true),      /* lss (%rdi), %esp */
+        ROW(64, "\x0f\x03\xc1", true),      /* lsl %ecx, %eax */
+        ROW(64, "\x0f\x00\xe0", true),      /* verr %ax */
+        ROW(64, "\x0f\x00\xd0", false),     /* lldt %ax: an event of its own */
+        ROW(64, "\xff\x1f", true),          /* lcall *(%rdi) */
+        ROW(64, "\xff\x17", false),         /* call *(%rdi) */
+        ROW(64, "\xcb", true),              /* lret */
+        ROW(64, "\xc3", false),             /* ret */
+        ROW(64, "\xff", false),
+        ROW(64, "\x0f", false)
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(decode(rows[i].bits, rows[i].bytes, rows[i].size).reads_descriptor, rows[i].reads);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(stores),    cmocka_unit_test(classes),
-                                       cmocka_unit_test(operands),  cmocka_unit_test(moves),
-                                       cmocka_unit_test(addresses), cmocka_unit_test(cut_instructions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(stores),          cmocka_unit_test(segments),
+                                       cmocka_unit_test(classes),         cmocka_unit_test(operands),
+                                       cmocka_unit_test(moves),           cmocka_unit_test(addresses),
+                                       cmocka_unit_test(cut_instructions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

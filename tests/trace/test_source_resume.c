@@ -87,8 +87,11 @@ static void expect_same(vx_source *a, vx_source *b)
     reading from = {.source = a}, other = {.source = b};
     for (size_t number = 0;; number++) {
         const vx_record *x = read_one(&from), *y = read_one(&other);
-        if (!x != !y) fail_msg("one ends before record %zu", number);
-        if (!x) break;
+        if (!x && !y) break;
+        if (!x || !y) {
+            fail_msg("one ends before record %zu", number);
+            return;
+        }
         bool event = x->kind != VX_REC_FETCH && x->kind != VX_REC_LOAD && x->kind != VX_REC_STORE;
         bool same = x->kind == y->kind && x->addr == y->addr && x->count == y->count && x->size == y->size;
         if (same && event && x->count)

@@ -34,5 +34,12 @@ record linux-disk disk,200
 record linux-udp-e1000 udp-e1000,500
 record linux-udp-virtio udp-virtio,500 --with-gpa
 rm -r "$SNAPSHOT"
+unset SNAPSHOT DEVICES
+export I386="$folder/i386" KERNEL_OPTIONS=mitigations=off
+"$here/linux32.sh" "$vexit" "$folder/linux32-pae-fork.raw.vxt" fork,20
+pack linux32-pae-fork
+PAE=no "$here/linux32.sh" "$vexit" "$folder/linux32-fork.raw.vxt" fork,20
+pack linux32-fork
+rm -r "$I386"
 "$here/tprstorm32.sh" "$vexit" "$folder/tprstorm32.raw.vxt"
 pack tprstorm32

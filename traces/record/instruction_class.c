@@ -202,6 +202,26 @@ static bool may_store(const uint8_t *bytes, size_t size, size_t at)
     return !in_rows(one_byte_loads, bytes[at]) && (at + 1 >= size || !group_loads(bytes[at], bytes[at + 1]));
 }
 
+/* MOV and POP to a segment register, LDS and the like, LAR, LSL, VERR, VERW, far transfers (SDM Vol. 2D, A.3). */
+static bool reads_descriptor(const uint8_t *bytes, size_t size, size_t at, unsigned bits)
+{
+    static const uint16_t one_byte_rows[16] = {
+        [0x0] = 0x0080, [0x1] = 0x8080, /* POP ES, SS, DS */
+        [0x8] = 0x4000, [0x9] = 0x0400, /* MOV to a segment register, CALL far */
+        [0xC] = 0x8C00, [0xE] = 0x0400  /* RET far, IRET, JMP far */
+    };
+    static const uint16_t two_byte_rows[16] = {[0x0] = 0x000C, [0xA] = 0x0202, [0xB] = 0x0034};
+    unsigned operation = at + 1 < size ? bytes[at + 1] >> 3 & 7U : 0;
+    if (bytes[at] == 0x0F) {
+        if (at + 1 >= size) return false;
+        bool group6 = bytes[at + 1] == 0 && at + 2 < size && (bytes[at + 2] >> 3 & 7U) >= 4;
+        return group6 || in_rows(two_byte_rows, bytes[at + 1]);
+    }
+    if (bytes[at] == 0xFF) return operation == 3 || operation == 5;
+    bool les_or_lds = (bytes[at] == 0xC4 || bytes[at] == 0xC5) && bits != 64 && at + 1 < size && bytes[at + 1] < 0xC0;
+    return les_or_lds || in_rows(one_byte_rows, bytes[at]);
+}
+
 vxr_instruction vxr_classify(const uint8_t *bytes, size_t size, unsigned bits)
 {
     vxr_instruction i = {.may_store = true};
@@ -227,6 +247,7 @@ vxr_instruction vxr_classify(const uint8_t *bytes, size_t size, unsigned bits)
     i.address_bytes = bits == 64 ? (address_prefix ? 4 : 8) : (bits == 16) != address_prefix ? 2 : 4;
     i.opcode = bytes[at];
     i.may_store = may_store(bytes, size, at);
+    i.reads_descriptor = reads_descriptor(bytes, size, at, bits);
     if (i.opcode == 0x0F)
         two_byte(&i, bytes, size, at + 1, operand_prefix, repeat);
     else

@@ -178,6 +178,15 @@ static void on_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t add
         look_at_reference(r, (vxr_site)data, info, address);
 }
 
+/* Of a user's instruction that reads a descriptor: that read is the processor's, with a supervisor's rights (SDM Vol.
+ * 3A, 4.6.1). It is no reference of the user's, and the user's rights would not do for it. */
+static void on_segment_load(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+    enum { TABLE_BYTES = 1 << 16 };
+    vxr_recorder *r = &vxr_the_recorder;
+    if ((address & r->linear_mask) - r->gdt >= TABLE_BYTES) on_reference(vcpu, info, address, data);
+}
+
 /* The same where it can meet neither a device nor a page table. */
 static void on_plain_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
 {
@@ -212,6 +221,7 @@ void vxr_watch_references(vxr_recorder *r, struct qemu_plugin_insn *from, const 
         call = watched || r->with_gpa ? on_reference : on_plain_reference;
     else if (watched)
         call = on_unwanted_reference;
+    if (block->full && block->cpl == 3 && insn->decoded.reads_descriptor) call = on_segment_load;
     vxr_site site = (mark & MARK_LOW) | (vxr_site)insn->index << SITE_INDEX;
     if (call) qemu_plugin_register_vcpu_mem_cb(from, call, registers, QEMU_PLUGIN_MEM_RW, (void *)site);
 }
