@@ -247,9 +247,11 @@ static void choose_instances(vx_mmu *mmu, const vx_mmu_control *control)
     mmu->walk = vx_walk_instance(control->nested, control->paging);
     mmu->miss = vx_miss_instance(control->nested, lean);
     mmu->cache_access = vx_caches_access;
+    mmu->cache_charge = vx_caches_charge;
 #ifdef VX_HOST_AVX2
     if (mmu->simd) mmu->miss = vx_miss_instance_avx2(control->nested, lean);
     if (mmu->simd) mmu->cache_access = vx_caches_access_avx2;
+    if (mmu->simd) mmu->cache_charge = vx_caches_charge_avx2;
 #endif
 }
 

@@ -61,13 +61,14 @@ typedef struct vx_walk_setup {
     uint64_t nested_page[VX_RADIX_LEVELS_MAX + 1];  /* bytes of its page */
 } vx_walk_setup;
 
-/* Accesses that all cost the same and that nobody observes are counted here alone while a walk runs: the grid, its
- * ticks and its skipped accesses follow from these when somebody asks (vx_mmu_counts_now). */
+/* Accesses that nobody observes are counted here alone while a walk runs: the grid and its skipped accesses follow from
+ * these when somebody asks (vx_mmu_counts_now), and its ticks where accesses all cost the same. */
 enum { VX_TALLY_LEVELS = 8 }; /* 0 to 5, and a power of two */
 typedef struct vx_walk_tally {
-    bool plain;                               /* fixed latencies without a remainder, no observer: so it may be */
-    uint8_t guest_top, nested_top;            /* at which the walks in it started */
-    uint32_t access_ticks;                    /* exposed ticks of an access */
+    bool plain;                    /* no observer; fixed latencies without a remainder, or data caches: so it may be */
+    bool cached;                   /* data caches: each access's ticks are added up as it is made */
+    uint8_t guest_top, nested_top; /* at which the walks in it started */
+    uint32_t access_ticks;         /* exposed ticks of an access; 0 where each has its own */
     uint64_t reads[VX_GRID][VX_TALLY_LEVELS]; /* by row and level of the second dimension, or VX_GUEST_COLUMN */
     /* By the level at which what a cache saved ends: from the top level down to it, of the second dimension in one row;
      * whole guest entries. */
@@ -108,6 +109,7 @@ struct vx_mmu {
     vx_walk_fn walk; /* the instances for the mode */
     vx_miss_fn miss;
     uint32_t (*cache_access)(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
+    uint32_t (*cache_charge)(vx_mmu *mmu, uint64_t hpa);
     bool simd; /* of those for a host with AVX2 */
     vx_walk_observer observer;
     void *observer_context;
@@ -159,6 +161,20 @@ vx_status vx_mmu_array_init(vx_mmu *mmu, vx_setassoc *array, vx_arena *arena, ui
 /* lanes.c: after whatever changed the current context, its rights, or which views are live. */
 void vx_lanes_aim(vx_mmu *mmu);
 
+/* Exposed ticks = ticks x walk_exposure / walkers. The remainder of the division is carried to the next access, so that
+ * nothing is lost over a run, and the same whole number goes to the grid and to the ledger. */
+static inline uint32_t vx_walk_exposed(vx_mmu *mmu, uint32_t ticks)
+{
+    uint64_t scaled = (uint64_t)ticks * mmu->exposure_num + mmu->exposure_rest;
+    if (mmu->exposure_den == 1) return (uint32_t)scaled;
+    if (mmu->exposure_den == 2) { /* two walkers: most processors, spared the division */
+        mmu->exposure_rest = scaled & 1;
+        return (uint32_t)(scaled >> 1);
+    }
+    mmu->exposure_rest = scaled % mmu->exposure_den;
+    return (uint32_t)(scaled / mmu->exposure_den);
+}
+
 /* walk_cost.c */
 void vx_walk_costs_init(vx_mmu *mmu);
 /* Whether accesses may be tallied: after a change of the observer. */
@@ -175,6 +191,9 @@ unsigned vx_caches_entry(const vx_mmu *mmu, vx_access access);
 /* One access at a physical address, entering at level `first` (0 is L1D). Returns its latency and who answered. */
 uint32_t vx_caches_access(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
 uint32_t vx_caches_access_avx2(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
+/* A walk's access, which enters where walks do. Returns what it exposes. */
+uint32_t vx_caches_charge(vx_mmu *mmu, uint64_t hpa);
+uint32_t vx_caches_charge_avx2(vx_mmu *mmu, uint64_t hpa);
 
 /* invalidate.c */
 /* What faults drop by themselves; also reachable as operations. `linear`: the address was a linear address's

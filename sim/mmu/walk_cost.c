@@ -3,20 +3,6 @@
 
 #include "walker.h"
 
-/* Exposed ticks = ticks x walk_exposure / walkers. The remainder of the division is carried to the next access, so that
- * nothing is lost over a run, and the same whole number goes to the grid and to the ledger. */
-static uint32_t exposed(vx_mmu *mmu, uint32_t ticks)
-{
-    uint64_t scaled = (uint64_t)ticks * mmu->exposure_num + mmu->exposure_rest;
-    if (mmu->exposure_den == 1) return (uint32_t)scaled;
-    if (mmu->exposure_den == 2) { /* two walkers: most processors, spared the division */
-        mmu->exposure_rest = scaled & 1;
-        return (uint32_t)(scaled >> 1);
-    }
-    mmu->exposure_rest = scaled % mmu->exposure_den;
-    return (uint32_t)(scaled / mmu->exposure_den);
-}
-
 static vx_cause cause_of(const vx_mmu *mmu, unsigned column)
 {
     if (column != VX_GUEST_COLUMN) return VX_CAUSE_WALK_NESTED;
@@ -40,7 +26,7 @@ void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t 
     uint32_t ticks = mmu->cpu->memory.caches == VX_CACHES_FIXED
                          ? mmu->cpu->memory.walk_access_ticks
                          : mmu->cache_access(mmu, at, mmu->cpu->memory.walk_entry_level - 1U, &hit);
-    ticks = exposed(mmu, ticks);
+    ticks = vx_walk_exposed(mmu, ticks);
     walk->accesses++;
     mmu->counts.accesses[vx_grid_index(row)][vx_grid_index(column)]++;
     charge(mmu, row, column, ticks);
@@ -57,7 +43,7 @@ void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit
                        uint64_t entry)
 {
     vx_mmu *mmu = walk->mmu;
-    ticks = exposed(mmu, ticks);
+    ticks = vx_walk_exposed(mmu, ticks);
     mmu->counts.skipped[vx_grid_index(row)][vx_grid_index(column)]++;
     charge(mmu, row, column, ticks);
     if (mmu->observer)
@@ -94,9 +80,11 @@ void vx_tally_aim(vx_mmu *mmu)
 {
     assert(mmu->exposure_den != 0); /* a model has a walker */
     const vx_cfg_cpu *cpu = mmu->cpu;
-    uint32_t ticks = cpu->memory.walk_access_ticks;
-    mmu->tally.plain = !mmu->observer && cpu->memory.caches == VX_CACHES_FIXED && whole(mmu, ticks) &&
-                       whole(mmu, cpu->psc.hit_ticks) && whole(mmu, cpu->ntlb.hit_ticks);
+    bool cached = cpu->memory.caches != VX_CACHES_FIXED;
+    uint32_t ticks = cached ? 0 : cpu->memory.walk_access_ticks;
+    bool constant = whole(mmu, ticks) && whole(mmu, cpu->psc.hit_ticks) && whole(mmu, cpu->ntlb.hit_ticks);
+    mmu->tally.plain = !mmu->observer && (cached || constant);
+    mmu->tally.cached = cached;
     mmu->tally.access_ticks = (uint32_t)((uint64_t)ticks * mmu->exposure_num / mmu->exposure_den);
 }
 
@@ -112,10 +100,11 @@ uint32_t vx_walk_settle(const vx_walk *walk)
 {
     vx_mmu *mmu = walk->mmu;
     uint32_t nested = walk->tallied[0], guest = walk->tallied[1];
-    uint64_t ticks = mmu->tally.access_ticks;
-    if (nested) vx_ledger_charge(mmu->ledger, VX_CAUSE_WALK_NESTED, nested * ticks);
-    if (guest) vx_ledger_charge(mmu->ledger, cause_of(mmu, VX_GUEST_COLUMN), guest * ticks);
-    mmu->charged_walk_ticks += (nested + guest) * ticks;
+    uint64_t each = mmu->tally.access_ticks;
+    uint64_t nested_ticks = nested * each + walk->ticks[0], guest_ticks = guest * each + walk->ticks[1];
+    vx_ledger_charge(mmu->ledger, VX_CAUSE_WALK_NESTED, nested_ticks);
+    vx_ledger_charge(mmu->ledger, cause_of(mmu, VX_GUEST_COLUMN), guest_ticks);
+    mmu->charged_walk_ticks += nested_ticks + guest_ticks;
     return walk->accesses + nested + guest;
 }
 
@@ -143,6 +132,7 @@ void vx_tally_settle(vx_mmu *mmu)
             mmu->counts.ticks[vx_grid_index(row)][vx_grid_index(column)] += reads * tally->access_ticks;
         }
     *tally = (vx_walk_tally){.plain = tally->plain,
+                             .cached = tally->cached,
                              .guest_top = tally->guest_top,
                              .nested_top = tally->nested_top,
                              .access_ticks = tally->access_ticks};

@@ -20,6 +20,7 @@ struct vx_walk {
     bool unverified;     /* a guest entry lies on a page without paging-write access */
     uint32_t accesses;   /* counted and charged one by one */
     uint32_t tallied[2]; /* of the second dimension [0], of the first [1]: charged when the walk ends */
+    uint64_t ticks[2];   /* of those that went through the data caches: the same */
     vx_mmu_fault fault;
 };
 
@@ -39,6 +40,13 @@ static inline unsigned vx_grid_index(unsigned level) { return 5 - level; }
 
 /* ---- walk_cost.c ---- */
 
+/* An access through the data caches, into the grid's ticks. Returns what it exposes. */
+static inline uint32_t vx_walk_through_caches(vx_mmu *mmu, unsigned row, unsigned column, uint64_t at)
+{
+    uint32_t ticks = mmu->cache_charge(mmu, at);
+    mmu->counts.ticks[vx_grid_index(row)][vx_grid_index(column)] += ticks;
+    return ticks;
+}
 /* One access to the hierarchy for the entry at `at`, with a cost of its own or an observer. */
 void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry);
 static inline void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry)
@@ -50,6 +58,7 @@ static inline void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, 
     }
     tally->reads[row][column]++;
     walk->tallied[column == VX_GUEST_COLUMN]++;
+    if (tally->cached) walk->ticks[column == VX_GUEST_COLUMN] += vx_walk_through_caches(walk->mmu, row, column, at);
 }
 /* The walk ends: charges what was tallied. Returns how many accesses it made. */
 uint32_t vx_walk_settle(const vx_walk *walk);
