@@ -99,33 +99,10 @@ static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access
            (!crossing || touch(v, next_page(record->addr), access, record, how, run, msg));
 }
 
-/* The access that a reference's record makes; others have none. */
-static const vx_access access_of[] = {
-    [VX_REC_FETCH] = VX_ACCESS_FETCH, [VX_REC_LOAD] = VX_ACCESS_LOAD, [VX_REC_STORE] = VX_ACCESS_STORE};
-
-/* Executes records from `at` on as long as each hits in its lane (and, `cached`, in its data cache: both cost nothing
- * beyond the instructions), touches one page, and needs nothing else; returns the first that does not. No branch but
- * the way out depends on a record's kind. */
-static inline __attribute__((always_inline)) size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at, bool cached)
+/* Counts the hits of `blocks` of instructions, and of data. */
+static inline __attribute__((always_inline)) void count_hits(vx_vcpu *v, uint64_t blocks, uint64_t instructions,
+                                                             uint64_t loads, uint64_t stores, bool cached)
 {
-    const vx_mmu_lane *lanes = vx_mmu_lanes(v->mmu);
-    const vx_record *first = batch->records + at, *end = batch->records + v->batch_end, *record = first;
-    uint64_t left = v->limit > v->instructions ? v->limit - v->instructions : 0;
-    uint64_t instructions = 0, blocks = 0, stores = 0, clock = vx_mmu_clock(v->mmu);
-    for (; record < end; record++) {
-        if (record->kind > VX_REC_STORE) break;
-        bool fetch = record->kind == VX_REC_FETCH;
-        if (instructions >= left && fetch) break;
-        if (crosses_page(record->addr, record->arg + record->size)) break; /* one of the two is 0 */
-        const vx_mmu_lane *lane = &lanes[access_of[record->kind]];
-        clock++;
-        if (!(cached ? vx_mmu_lane_cached_hit(lane, record->addr, clock) : vx_mmu_lane_hit(lane, record->addr, clock)))
-            break;
-        instructions += fetch ? record->count : 0;
-        blocks += fetch;
-        stores += record->kind == VX_REC_STORE;
-    }
-    uint64_t loads = (uint64_t)(record - first) - blocks - stores;
     v->instructions += instructions;
     v->fetches += instructions;
     v->loads += loads;
@@ -133,13 +110,82 @@ static inline __attribute__((always_inline)) size_t hits(vx_vcpu *v, const vx_ba
     vx_mmu_lane_count(v->mmu, VX_ACCESS_FETCH, instructions);
     vx_mmu_lane_count(v->mmu, VX_ACCESS_LOAD, loads);
     vx_mmu_lane_count(v->mmu, VX_ACCESS_STORE, stores);
-    if (cached) {
-        vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_FETCH, blocks);
-        vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_LOAD, loads);
-        vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_STORE, stores);
+    if (!cached) return;
+    vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_FETCH, blocks);
+    vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_LOAD, loads);
+    vx_mmu_lane_count_lines(v->mmu, VX_ACCESS_STORE, stores);
+}
+
+/* Executes records from `record` on as long as each hits in its lane (and, `cached`, in its data cache: both cost
+ * nothing beyond the instructions), touches one page, and needs nothing else; returns the first that does not. No
+ * branch but the way out depends on a record's kind. Ends at *limit instructions or before, for loads and stores count
+ * as instructions there: *limit is what is left of it, 0 where another reason ended it. */
+static inline __attribute__((always_inline)) const vx_record *
+some_hits(vx_vcpu *v, const vx_record *record, const vx_record *end, uint64_t *limit, bool cached, bool all_4k)
+{
+    /* Loads in the low half, stores in the high one. */
+    static const uint64_t tally_of[VX_LANES] = {[VX_REC_LOAD] = 1, [VX_REC_STORE] = 1ULL << 32};
+    const vx_mmu_front *front = vx_mmu_front_of(v->mmu);
+    vx_lane_row *rows = front->rows;
+    const vx_record *first = record;
+    uint64_t salt = front->salt, most = *limit, counts = 0, tally = 0, clock = vx_mmu_clock(v->mmu);
+    for (; record < end && counts < most; record++) {
+        uint64_t kind = record->kind;
+        if (kind > VX_REC_STORE) break;
+        /* One of `arg` and `size` is 0. */
+        uint64_t last = record->addr + record->arg + record->size - 1;
+        if (!all_4k && crosses_page(record->addr, record->arg + record->size)) break;
+        unsigned page_shift = all_4k ? VX_PAGE_SHIFT : front->lane[kind].page_shift;
+        const vx_lane_row *row = vx_lane_row_of(rows, page_shift, record->addr);
+        if (!vx_lane_hit(row, salt, kind, page_shift, last)) break;
+        clock++;
+        if (cached) {
+            uint64_t *line = vx_lane_find_line(&front->lane[kind], row->stamp[kind], page_shift, record->addr);
+            if (!line) break;
+            *line = clock;
+        }
+        *row->stamp[kind] = clock;
+        counts += record->count;
+        tally += tally_of[kind];
     }
+    uint64_t loads = (uint32_t)tally, stores = tally >> 32, instructions = counts - loads - stores;
+    count_hits(v, (uint64_t)(record - first) - loads - stores, instructions, loads, stores, cached);
     vx_mmu_set_clock(v->mmu, clock);
+    *limit = counts < most || instructions >= most ? 0 : most - instructions;
+    return record;
+}
+
+static inline __attribute__((always_inline)) size_t hits(vx_vcpu *v, const vx_batch *batch, size_t at, bool cached,
+                                                         bool all_4k)
+{
+    const vx_record *record = batch->records + at, *end = batch->records + v->batch_end;
+    uint64_t limit = v->limit > v->instructions ? v->limit - v->instructions : 0;
+    while (limit && record != end) record = some_hits(v, record, end, &limit, cached, all_4k);
     return (size_t)(record - batch->records);
+}
+
+/* Instances of the loop of hits. */
+static __attribute__((noinline)) size_t hits_4k(vx_vcpu *v, const vx_batch *batch, size_t at)
+{
+    return hits(v, batch, at, false, true);
+}
+static __attribute__((noinline)) size_t hits_any(vx_vcpu *v, const vx_batch *batch, size_t at)
+{
+    return hits(v, batch, at, false, false);
+}
+static __attribute__((noinline)) size_t cached_hits_4k(vx_vcpu *v, const vx_batch *batch, size_t at)
+{
+    return hits(v, batch, at, true, true);
+}
+static __attribute__((noinline)) size_t cached_hits_any(vx_vcpu *v, const vx_batch *batch, size_t at)
+{
+    return hits(v, batch, at, true, false);
+}
+
+static inline size_t pass_hits(vx_vcpu *v, const vx_batch *batch, size_t at, bool cached)
+{
+    if (vx_mmu_front_of(v->mmu)->lanes_4k) return cached ? cached_hits_4k(v, batch, at) : hits_4k(v, batch, at);
+    return cached ? cached_hits_any(v, batch, at) : hits_any(v, batch, at);
 }
 
 /* Why the loop ended. LIMIT also stands for the end of the batch. */
@@ -151,7 +197,7 @@ static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, con
     size_t at = run->position;
     loop_end end = LOOP_LIMIT;
     for (; at < v->batch_end; at++) {
-        if (translated && how != WATCH_ALL) at = hits(v, batch, at, how == WATCH_CACHES);
+        if (translated && how != WATCH_ALL) at = pass_hits(v, batch, at, how == WATCH_CACHES);
         if (at == v->batch_end) break;
         const vx_record *record = &batch->records[at];
         bool fine;

@@ -3,7 +3,7 @@
  * the row drops what must go, but for INVLPG, whose paging-structure entries go for all addresses as the SDM says. */
 #include <string.h>
 
-#include "walker.h"
+#include "tlb.h"
 
 /* Which VPIDs (AMD: ASIDs), PCIDs and EP4TAs a row is about. For EP4TAs ALL includes linear mappings, which have none;
  * COMBINED does not. */
@@ -119,14 +119,15 @@ static bool covers(uint64_t tag, uint64_t value, uint64_t gva)
     return vx_same_page(vx_tag_prefix(tag) << own, gva, page > own ? page : own);
 }
 
-static uint64_t drop_from_slots(vx_setassoc *array, uint32_t first, uint32_t end, const drop_state *drop)
+static uint64_t drop_from_slots(const vx_tlb *tlb, vx_setassoc *array, uint32_t first, uint32_t end,
+                                const drop_state *drop)
 {
     uint64_t dropped = 0;
     for (uint32_t slot = first; slot < end; slot++) {
         uint64_t tag = array->keys[slot];
         if (drop->marks[vx_tag_context(tag)] != LINEAR_GOES) continue;
         if (drop->rule->one_address && !covers(tag, array->values[slot], drop->given->gva.v)) continue;
-        vx_setassoc_drop(array, slot);
+        vx_tlb_drop(tlb, array, slot);
         dropped++;
     }
     return dropped;
@@ -139,13 +140,13 @@ static uint64_t drop_from_tlb(vx_tlb *tlb, const drop_state *drop)
     uint64_t dropped = 0;
     if (!drop->rule->one_address || tlb->holds_pieces) {
         for (unsigned i = 0; i < tlb->config->array_count; i++)
-            dropped += drop_from_slots(&tlb->array[i], 0, tlb->array[i].sets * tlb->array[i].ways, drop);
+            dropped += drop_from_slots(tlb, &tlb->array[i], 0, tlb->array[i].sets * tlb->array[i].ways, drop);
         return dropped;
     }
     for (unsigned i = 0; i < tlb->unit.live_count; i++) {
         const vx_tlb_view *view = &tlb->unit.live[i];
         uint32_t first = ((uint32_t)(drop->given->gva.v >> view->page_shift) & view->set_mask) * view->array->ways;
-        dropped += drop_from_slots(view->array, first, first + view->array->ways, drop);
+        dropped += drop_from_slots(tlb, view->array, first, first + view->array->ways, drop);
     }
     return dropped;
 }

@@ -116,6 +116,7 @@ vx_status vx_mmu_init(vx_mmu **out, vx_arena *arena, const vx_cfg_cpu *cpu, vx_p
     if (status == VX_OK) status = init_tlbs(mmu, arena, msg);
     if (status == VX_OK) status = init_walker_caches(mmu, arena, msg);
     if (status == VX_OK) status = vx_caches_init(mmu, arena, msg);
+    if (status == VX_OK) status = vx_lanes_init(mmu, arena, msg);
     if (status == VX_OK) status = init_contexts(mmu, arena, msg);
     if (status != VX_OK) return status;
     vx_mmu_load(mmu, &(vx_mmu_control){.paging = VX_PAGING_NONE});
@@ -139,6 +140,7 @@ static void clean_contexts(vx_mmu *mmu)
     for (uint32_t id = 1; id < mmu->contexts.capacity; id++) kept += mmu->context_marks[id];
     if (kept + 4 >= mmu->contexts.capacity) {
         for (unsigned i = 0; i < mmu->array_count; i++) vx_setassoc_clear(mmu->arrays[i]);
+        vx_lanes_forget_all(mmu);
         memset(mmu->context_marks, 0, mmu->contexts.capacity);
     }
     vx_contexts_retain(&mmu->contexts, mmu->context_marks);

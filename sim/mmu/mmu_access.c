@@ -32,7 +32,9 @@ vx_mmu_result vx_mmu_access_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx
 {
     vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
     vx_tlb_count(first, in_first);
-    return mmu->miss(mmu, gva, access, in_first, translation, fault);
+    vx_mmu_result result = mmu->miss(mmu, gva, access, in_first, translation, fault);
+    if (result == VX_MMU_DONE) vx_lanes_learn(&mmu->front, &first->unit, gva.v);
+    return result;
 }
 
 vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,

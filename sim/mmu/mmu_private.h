@@ -97,6 +97,21 @@ typedef vx_mmu_result (*vx_miss_fn)(vx_mmu *mmu, vx_gva gva, vx_access access, v
 typedef uint64_t vx_expected;
 enum { VX_EXPECTED = 4096, VX_EXPECTED_SHIFT = 21 };
 
+/* A state of the lanes, as far as what they remember rests on it, and its salt; 0: none. */
+typedef struct vx_lane_state {
+    uint64_t owner, global_owner;
+    uint64_t rights; /* of all lanes */
+    uint64_t views;  /* how many views were live */
+    uint64_t salt;
+} vx_lane_state;
+
+/* The latest states: lanes.c. */
+enum { VX_LANE_STATES = 8, VX_LANE_SALT_MAX = (1 << (64 - VX_LANE_SALT_SHIFT)) - 1 };
+typedef struct vx_lane_states {
+    vx_lane_state of[VX_LANE_STATES];
+    uint64_t last; /* the last number given */
+} vx_lane_states;
+
 struct vx_mmu {
     vx_mmu_front front; /* first: vx_mmu_hit.h */
     const vx_cfg_cpu *cpu;
@@ -114,6 +129,8 @@ struct vx_mmu {
     vx_walk_observer observer;
     void *observer_context;
 
+    vx_lane_states lane_states;
+    unsigned views_live; /* of all units */
     vx_contexts contexts;
     uint8_t *context_marks;             /* scratch, one a context */
     vx_setassoc *arrays[VX_ARRAYS_MAX]; /* every array with tags */
@@ -158,8 +175,12 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva);
 vx_status vx_mmu_array_init(vx_mmu *mmu, vx_setassoc *array, vx_arena *arena, uint32_t entries, uint32_t ways,
                             vx_replacement policy, vx_msg *msg);
 
-/* lanes.c: after whatever changed the current context, its rights, or which views are live. */
+/* lanes.c. Init: once the data caches are there. */
+vx_status vx_lanes_init(vx_mmu *mmu, vx_arena *arena, vx_msg *msg);
+/* After whatever changed the current context, its rights, or which views are live. */
 void vx_lanes_aim(vx_mmu *mmu);
+/* After first-level arrays were emptied as a whole. */
+void vx_lanes_forget_all(vx_mmu *mmu);
 
 /* Exposed ticks = ticks x walk_exposure / walkers. The remainder of the division is carried to the next access, so that
  * nothing is lost over a run, and the same whole number goes to the grid and to the ledger. */

@@ -5,7 +5,7 @@
  * 2M: an Intel second level for 4K pages holds no part of large ones, and AMD documents 1G pages held as 2M.
  *
  * NOT MODELLED: skewed arrays (Zen), coalesced entries (Zen 2 and later), prefetched translations. */
-#include "mmu_private.h"
+#include "tlb.h"
 
 static bool holds(const vx_cfg_tlb_array *array, vx_page_size size)
 {
@@ -100,7 +100,7 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
         for (;;) {
             uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
             if (slot == VX_SETASSOC_NONE) break;
-            vx_setassoc_drop(view->array, slot);
+            vx_tlb_drop(tlb, view->array, slot);
         }
     }
 }
@@ -115,5 +115,6 @@ void vx_tlb_make_live(vx_tlb *tlb, unsigned index)
     unit->live[at] = tlb->view[index];
     unit->live_count++;
     tlb->view_live[index] = 1;
+    tlb->mmu->views_live++;
     vx_lanes_aim(tlb->mmu);
 }

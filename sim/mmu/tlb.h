@@ -25,6 +25,18 @@ VX_INLINE vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uin
     return found;
 }
 
+/* Lanes remember slots of first-level units. */
+VX_INLINE void vx_tlb_forget(const vx_tlb *tlb, const vx_setassoc *array, uint32_t slot)
+{
+    if (tlb->config->level != VX_TLB_L2) vx_lanes_forget(&tlb->mmu->front, array->keys[slot]);
+}
+
+VX_INLINE void vx_tlb_drop(const vx_tlb *tlb, vx_setassoc *array, uint32_t slot)
+{
+    vx_tlb_forget(tlb, array, slot);
+    vx_setassoc_drop(array, slot);
+}
+
 /* The view that an address of this size belongs to. */
 VX_INLINE const vx_tlb_view *vx_tlb_view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
 {
@@ -43,10 +55,14 @@ VX_INLINE void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size
     const vx_tlb_view *view = vx_tlb_view_for(tlb, gva, held);
     uint64_t page = gva >> view->page_shift;
     uint64_t value = (hpa & VX_TLB_FRAME & ~((1ULL << view->page_shift) - 1)) | flags;
-    view->guess[page % VX_TLB_GUESSES] = vx_setassoc_insert_absent(
-        view->array, (uint32_t)page & view->set_mask, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value);
+    uint32_t slot = vx_setassoc_victim(view->array, (uint32_t)page & view->set_mask);
+    vx_tlb_forget(tlb, view->array, slot);
+    vx_setassoc_put(view->array, slot, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value);
+    view->guess[page % VX_TLB_GUESSES] = slot;
     tlb->holds_pieces |= vx_page_shift(vx_value_guest_page(value)) > view->page_shift;
     vx_tlb_unit_remember(&tlb->unit, value, held);
+    tlb->unit.last_slot = slot;
+    tlb->unit.last_in_lane = view->guess == tlb->unit.live[0].guess;
     tlb->counts->fills_by_page[held]++;
 }
 

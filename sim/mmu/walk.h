@@ -294,7 +294,7 @@ VX_INLINE bool is_shadow_stack_of(const vx_walk *walk, const guest_place *place,
 VX_INLINE bool allowed_by_tables(const vx_walk *walk, const guest_place *place, const guest_entry *entry)
 {
     if (walk->shadow_stack) return is_shadow_stack_of(walk, place, entry);
-    const vx_mmu_lane *lane = &walk->mmu->front.lane[walk->access];
+    const vx_mmu_lane *lane = &walk->mmu->front.lane[vx_lane_of(walk->access)];
     return !((place->flags ^ lane->want) & lane->need & (VX_TLB_W | VX_TLB_U | VX_TLB_NX));
 }
 

@@ -156,7 +156,7 @@ static void close_twin(twin *t)
 /* The hit of a reference in the level where it enters, as the run loop makes it: false, nothing was changed. */
 static bool hit_in_loop(twin *t, vx_access access, uint64_t line)
 {
-    const vx_mmu_lane *lane = &vx_mmu_lanes(t->world.mmu)[access];
+    const vx_mmu_lane *lane = &vx_mmu_front_of(t->world.mmu)->lane[vx_lane_of(access)];
     uint32_t slot = lane->line_guess[line % VX_LINE_GUESSES];
     if (lane->lines[slot] != vx_line_key(line)) return false;
     uint64_t clock = vx_mmu_clock(t->world.mmu) + 1;

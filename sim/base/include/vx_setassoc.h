@@ -148,17 +148,29 @@ static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t
 /* PLRU: the same. */
 uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
 
+/* The slot that an insertion into the set takes. */
+static inline __attribute__((always_inline)) uint32_t vx_setassoc_victim(const vx_setassoc *array, uint32_t set)
+{
+    if (array->policy != VX_REPLACE_LRU) return vx_setassoc_plru_victim(array, set);
+    if (array->ways == 4) return set * 4 + vx_setassoc_lru_of_4(array->stamps + set * 4);
+    return vx_setassoc_lru_victim(array, set);
+}
+
+/* Puts key and value into a slot, as the most recently used of its set. */
+static inline __attribute__((always_inline)) void vx_setassoc_put(vx_setassoc *array, uint32_t slot, uint64_t key,
+                                                                  uint64_t value)
+{
+    array->keys[slot] = key;
+    array->values[slot] = value;
+    vx_setassoc_touch(array, slot);
+}
+
 /* vx_setassoc_insert of a key that the set is known not to hold (a lookup has just missed). */
 static inline __attribute__((always_inline)) uint32_t vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set,
                                                                                 uint64_t key, uint64_t value)
 {
-    bool lru = array->policy == VX_REPLACE_LRU;
-    uint32_t slot = lru && array->ways == 4 ? set * 4 + vx_setassoc_lru_of_4(array->stamps + set * 4)
-                    : lru                   ? vx_setassoc_lru_victim(array, set)
-                                            : vx_setassoc_plru_victim(array, set);
-    array->keys[slot] = key;
-    array->values[slot] = value;
-    vx_setassoc_touch(array, slot);
+    uint32_t slot = vx_setassoc_victim(array, set);
+    vx_setassoc_put(array, slot, key, value);
     return slot;
 }
 

@@ -1,11 +1,13 @@
 /* The first-level TLB hit, inline: what a replay does for nearly every reference.
  *
- * Cost of a hit: a guess of the slot by the page's low bits, a compare of its key (two while global pages are on) and
- * of its rights, a stamp. A wrong guess costs a search of the set in each array and page size that holds anything.
- * Nothing is allocated, nothing called (tree-PLRU calls one function).
+ * A loop over records asks its lanes first: a lane remembers, by low bits of the page number, which slot of the array
+ * holds a page with the rights that its kind of access needs. One compare says that it does; the reference then only
+ * stamps the slot, so that replacement sees every use. What a lane does not know is searched for: a guess of the slot,
+ * or of the set in each array and page size that holds anything.
  *
- * A guess is a hint and no state: the slot's key says whether it is right, so whatever fills, drops or replaces entries
- * need not know of it. Each hit stamps its entry, so that replacement sees every use.
+ * What a lane remembers holds until the slot is filled anew or emptied (whoever does that calls vx_lanes_forget), and
+ * only for the context and the rights for which it was found: these are numbered, and the number, the salt, is a part
+ * of what is compared (lanes.c). A guess is a hint and no state: the slot's key says whether it is right.
  *
  * The structs below are the front of `struct vx_mmu`; only this room writes them. */
 #ifndef VX_MMU_HIT_H
@@ -17,6 +19,7 @@
 #include "vx_addr.h"
 #include "vx_config.h"
 #include "vx_mmu.h"
+#include "vx_record.h"
 #include "vx_setassoc.h"
 
 /* Layout of a tag: sim/mmu/tlb_tag.h. */
@@ -47,31 +50,52 @@ typedef struct vx_tlb_unit {
     uint64_t last_mask;  /* ~(bytes - 1) of the page */
     uint64_t last_value; /* frame and rights */
     uint64_t last_owner; /* tag bits of whose it is; after a search that found it */
+    uint32_t last_slot;
+    bool last_in_lane; /* it is in the first of the live views */
     uint8_t last_size;
     uint8_t live_count;
     uint64_t hits_by_page[VX_PAGE_SIZES];
     vx_tlb_view live[VX_TLB_LIVE_MAX]; /* the views that were ever filled, in order of page size */
 } vx_tlb_unit;
 
-/* One kind of access: what a guess in the first of its unit's live views needs, side by side. Where there is no such
- * view, or it does not keep stamps, nothing is ever found here. */
+/* A lane is one kind of access: where and how the first of its unit's live views is searched. It has the number of the
+ * record kind that makes the access, so that a loop over records needs no table. */
+enum { VX_LANES = 4, VX_LANE_ROWS = 1024 };
+_Static_assert(VX_REC_FETCH < 4 && VX_REC_LOAD < 4 && VX_REC_STORE < 4, "each has a lane");
+
+static inline unsigned vx_lane_of(vx_access access)
+{
+    return access == VX_ACCESS_FETCH ? VX_REC_FETCH : access == VX_ACCESS_LOAD ? VX_REC_LOAD : VX_REC_STORE;
+}
+
+/* Where there is no such view, or it does not keep stamps, nothing is ever remembered for the lane. */
 typedef struct vx_mmu_lane {
-    const uint64_t *keys, *values;
-    uint64_t *stamps;
-    const uint32_t *guess;
     uint64_t own, global; /* tag bits but for the page number: of the current context, of its global translations */
     uint64_t want, need;  /* the access is allowed where ((value ^ want) & need) == 0 */
+    const uint64_t *values;
+    uint64_t *stamps; /* NULL: see above */
+    uint64_t *hits;   /* its unit's count of them */
     uint32_t page_shift;
-    vx_page_size size;
-    /* The data cache where the access enters, guessed in the same way. */
+    /* The data cache where the access enters; a line's slot is guessed. */
     const uint64_t *lines;
     uint64_t *line_stamps;
     const uint32_t *line_guess;
 } vx_mmu_lane;
 
+/* What the lanes remember of pages whose numbers have the same low bits: a cache line of the host. */
+typedef struct vx_lane_row {
+    uint64_t page[VX_LANES];   /* number of a page of the lane's size, and the salt; 0: nothing, for no salt is 0 */
+    uint64_t *stamp[VX_LANES]; /* of its slot */
+} vx_lane_row;
+
+#define VX_LANE_SALT_SHIFT 52 /* above any page number */
+
 /* The front of struct vx_mmu. */
 typedef struct vx_mmu_front {
-    vx_mmu_lane lane[VX_ACCESSES];
+    vx_mmu_lane lane[VX_LANES];
+    vx_lane_row *rows;               /* VX_LANE_ROWS, by low bits of the page number */
+    uint64_t salt;                   /* of the lanes as they are */
+    bool lanes_4k;                   /* all of them are of 4K pages */
     uint64_t clock;                  /* the last stamp of all first-level arrays */
     vx_tlb_unit *first[VX_ACCESSES]; /* the first-level unit of each kind of access */
     uint64_t owner;                  /* tag bits of the current context ... */
@@ -114,7 +138,7 @@ static inline vx_hpa vx_tlb_unit_last_hpa(const vx_tlb_unit *unit, uint64_t gva)
 static inline __attribute__((always_inline)) vx_tlb_found
 vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva, vx_access access)
 {
-    const vx_mmu_lane *lane = &front->lane[access];
+    const vx_mmu_lane *lane = &front->lane[vx_lane_of(access)];
     for (unsigned i = 0; i < unit->live_count; i++) {
         const vx_tlb_view *view = &unit->live[i];
         uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
@@ -124,9 +148,48 @@ vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva, v
         vx_setassoc_touch(view->array, slot);
         vx_tlb_unit_remember(unit, value, (vx_page_size)(view->size_bits >> VX_TAG_SIZE_SHIFT));
         unit->last_owner = view->array->keys[slot] & VX_TAG_OWNER;
+        unit->last_slot = slot;
+        unit->last_in_lane = i == 0;
         return VX_TLB_HIT;
     }
     return VX_TLB_MISS;
+}
+
+/* The row of a page that an address lies in. */
+static inline vx_lane_row *vx_lane_row_of(vx_lane_row *rows, unsigned page_shift, uint64_t gva)
+{
+    return &rows[(gva >> page_shift) % VX_LANE_ROWS];
+}
+
+static inline void vx_lane_learn(const vx_mmu_front *front, const vx_tlb_unit *unit, vx_lane_row *row, uint64_t page,
+                                 vx_access access)
+{
+    unsigned number = vx_lane_of(access);
+    const vx_mmu_lane *lane = &front->lane[number];
+    if (front->first[access] != unit || (unit->last_value ^ lane->want) & lane->need) return;
+    row->page[number] = page;
+    row->stamp[number] = unit->live[0].array->stamps + unit->last_slot;
+}
+
+/* What was found or filled last, in the view where lanes look: remembered in each lane of the unit that it serves. */
+static inline void vx_lanes_learn(const vx_mmu_front *front, const vx_tlb_unit *unit, uint64_t gva)
+{
+    const vx_tlb_view *view = &unit->live[0];
+    if (!unit->last_in_lane || !view->array->stamps) return;
+    vx_lane_row *row = vx_lane_row_of(front->rows, view->page_shift, gva);
+    uint64_t page = gva >> view->page_shift | front->salt;
+    vx_lane_learn(front, unit, row, page, VX_ACCESS_LOAD);
+    vx_lane_learn(front, unit, row, page, VX_ACCESS_STORE);
+    vx_lane_learn(front, unit, row, page, VX_ACCESS_FETCH);
+}
+
+/* To be called when a slot of a first-level array, which held `key`, is about to hold something else, or nothing. */
+static inline void vx_lanes_forget(const vx_mmu_front *front, uint64_t key)
+{
+    uint64_t page = key >> VX_TAG_PAGE_SHIFT;
+    vx_lane_row *row = &front->rows[page % VX_LANE_ROWS];
+    for (unsigned lane = 0; lane < VX_LANES; lane++)
+        row->page[lane] = (row->page[lane] ^ page) << VX_TAG_PAGE_SHIFT ? row->page[lane] : 0; /* whatever its salt */
 }
 
 /* HIT: the first-level TLB translates the (canonical) address for this access; counted, and *hpa is the address.
@@ -138,6 +201,7 @@ static inline vx_tlb_found vx_mmu_search(vx_mmu *mmu, uint64_t gva, vx_access ac
     vx_tlb_found found = vx_tlb_unit_search(unit, front, gva, access);
     if (found != VX_TLB_HIT) return found;
     unit->hits_by_page[unit->last_size]++;
+    vx_lanes_learn(front, unit, gva);
     *hpa = vx_tlb_unit_last_hpa(unit, gva);
     return VX_TLB_HIT;
 }
@@ -148,54 +212,40 @@ static inline bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hp
     return vx_mmu_search(mmu, gva, access, hpa) == VX_TLB_HIT;
 }
 
-/* The same for a loop that needs no addresses and counts by itself (vx_mmu_lane_count): true for most of what
- * vx_mmu_hit is true for. `stamp` exceeds every earlier one; the loop keeps the clock between vx_mmu_clock and
- * vx_mmu_set_clock. */
-static inline bool vx_mmu_lane_hit(const vx_mmu_lane *lane, uint64_t gva, uint64_t stamp)
+/* ---- for a loop that needs no addresses and counts by itself (vx_mmu_lane_count) ---- */
+
+static inline const vx_mmu_front *vx_mmu_front_of(const vx_mmu *mmu) { return (const vx_mmu_front *)(const void *)mmu; }
+
+/* Whether a reference hits in its lane, from the first byte, which chose the row, to the `last`: true for most of what
+ * vx_mmu_hit is true for. The caller sets *row->stamp[lane]. Crossing into the next page is no hit: that page's number
+ * belongs into another row. Where the lane's pages are larger than 4K the caller looks out for crossings. */
+static inline bool vx_lane_hit(const vx_lane_row *row, uint64_t salt, uint64_t lane, unsigned page_shift, uint64_t last)
 {
-    uint64_t page = gva >> lane->page_shift;
-    uint32_t slot = lane->guess[page % VX_TLB_GUESSES];
-    uint64_t key = lane->keys[slot] ^ page << VX_TAG_PAGE_SHIFT;
-    /* One branch, which is predicted well; each condition alone would not be. */
-    bool hit = ((key == lane->own) | (key == lane->global)) & (((lane->values[slot] ^ lane->want) & lane->need) == 0);
-    if (hit) lane->stamps[slot] = stamp;
-    return hit;
+    return row->page[lane] == (last >> page_shift | salt);
 }
 
 /* A line of a data cache as a key. */
 static inline uint64_t vx_line_key(uint64_t line) { return line << 1 | 1; }
 
-/* The same where the reference also goes through the data caches and hits in the first: what neither costs anything nor
- * changes more than both orders of use. False: nothing was changed. */
-static inline bool vx_mmu_lane_cached_hit(const vx_mmu_lane *lane, uint64_t gva, uint64_t stamp)
+/* The stamp of the line where a reference that hits in its lane also hits in the first data cache, else NULL: then it
+ * costs nothing there, and changes no more than the order of use. */
+static inline uint64_t *vx_lane_find_line(const vx_mmu_lane *lane, const uint64_t *stamp, unsigned page_shift,
+                                          uint64_t gva)
 {
-    uint64_t page = gva >> lane->page_shift;
-    uint32_t slot = lane->guess[page % VX_TLB_GUESSES];
-    uint64_t key = lane->keys[slot] ^ page << VX_TAG_PAGE_SHIFT, value = lane->values[slot];
-    uint64_t hpa = (value & VX_TLB_FRAME) | (gva & ((1ULL << lane->page_shift) - 1));
-    uint64_t line = hpa >> VX_LINE_SHIFT;
-    uint32_t line_slot = lane->line_guess[line % VX_LINE_GUESSES];
-    bool hit = ((key == lane->own) | (key == lane->global)) & (((value ^ lane->want) & lane->need) == 0) &
-               (lane->lines[line_slot] == vx_line_key(line));
-    if (!hit) return false;
-    lane->stamps[slot] = stamp;
-    lane->line_stamps[line_slot] = stamp;
-    return true;
+    uint64_t value = lane->values[stamp - lane->stamps];
+    uint64_t line = ((value & VX_TLB_FRAME) | (gva & ((1ULL << page_shift) - 1))) >> VX_LINE_SHIFT;
+    uint32_t slot = lane->line_guess[line % VX_LINE_GUESSES];
+    return lane->lines[slot] == vx_line_key(line) ? &lane->line_stamps[slot] : NULL;
 }
 
-static inline const vx_mmu_lane *vx_mmu_lanes(const vx_mmu *mmu)
-{
-    return ((const vx_mmu_front *)(const void *)mmu)->lane;
-}
-
+/* Each stamp exceeds every earlier one: the loop keeps the clock between these two. */
 static inline uint64_t vx_mmu_clock(const vx_mmu *mmu) { return ((const vx_mmu_front *)(const void *)mmu)->clock; }
 static inline void vx_mmu_set_clock(vx_mmu *mmu, uint64_t clock) { ((vx_mmu_front *)(void *)mmu)->clock = clock; }
 
 /* Counts hits of a lane. */
-static inline void vx_mmu_lane_count(vx_mmu *mmu, vx_access access, uint64_t hits)
+static inline void vx_mmu_lane_count(const vx_mmu *mmu, vx_access access, uint64_t hits)
 {
-    vx_mmu_front *front = (vx_mmu_front *)(void *)mmu;
-    front->first[access]->hits_by_page[front->lane[access].size] += hits;
+    *vx_mmu_front_of(mmu)->lane[vx_lane_of(access)].hits += hits;
 }
 
 /* Counts hits of a lane's data cache. */
