@@ -226,7 +226,7 @@ vx_status record_qemu_start(record_qemu *qemu, const record_plan *plan, vx_msg *
     if (pipe(ends) != 0) return vx_fail(msg, VX_ERR_IO, "no pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     fcntl(ends[1], F_SETPIPE_SZ, PIPE_BYTES); /* faster; the default does too */
-    if (plan->tier != VX_TIER_EVENTS) record_share_open(&share, &qemu->pipe);
+    record_share_open(&share, &qemu->pipe);
     status = plugin_option(plan, qemu, plugin, ends[1], &share, option, sizeof option, msg);
     pid_t pid = status ? -1 : fork();
     if (pid == 0) become_qemu(plan, program, option);

@@ -16,8 +16,13 @@ enum {
     STEP_CUT = 0x8001,
     STEP_EVENT = 0x8002,
     STEP_WIDE = 0x8003,
-    STEP_DEFINE = 0x8004
+    STEP_DEFINE = 0x8004,
+    STEP_SKIPPED = 0x8005,
+    STEP_SMALL_EVENT = 0x8006,
+    STEP_EVENT_SIZE = 8,
+    STEP_EVENT_ADDRESS = 16
 };
+enum { SKIPPED_WORDS = 4 }; /* the instructions, and fetches, loads and stores: none */
 
 /* One step more may make two runs. */
 enum { RUNS_ROOM = STEP_RUNS_MAX + 1, ADDRESSES_ROOM = RUNS_ROOM * PIECE_REFERENCES };
@@ -29,7 +34,8 @@ vx_status step_runs_init(step_runs *self, vx_msg *msg)
     if (status) return status;
     self->runs = malloc(RUNS_ROOM * sizeof *self->runs);
     self->addresses = malloc(ADDRESSES_ROOM * sizeof *self->addresses);
-    if (self->runs && self->addresses) return VX_OK;
+    self->events = malloc(RUNS_ROOM * sizeof *self->events);
+    if (self->runs && self->addresses && self->events) return VX_OK;
     step_runs_fini(self);
     return vx_fail_nomem(msg);
 }
@@ -39,15 +45,18 @@ void step_runs_fini(step_runs *self)
     block_shapes_fini(&self->shapes);
     free(self->runs);
     free(self->addresses);
+    free(self->events);
 }
 
 void step_runs_frame(step_runs *self, const uint64_t *steps, uint32_t step_count, const vx_record *events,
-                     uint32_t event_count)
+                     uint32_t event_count, uint64_t *payload, uint32_t words)
 {
     self->step = steps;
     self->steps_end = steps + step_count;
     self->event = events;
     self->events_end = events + event_count;
+    self->spare = payload ? payload + words : NULL;
+    self->words = words;
 }
 
 static bool is_reference(uint64_t step) { return !(step & 0xC000); }
@@ -180,6 +189,35 @@ static vx_status define(step_runs *self, const char **why)
     return status;
 }
 
+static void put_event(step_runs *self, const vx_record *event)
+{
+    self->runs[self->count++] = 0;
+    self->events[self->event_count++] = *event;
+}
+
+/* Instructions that have run unrecorded, as the trace has them. */
+static void put_skipped(step_runs *self, uint64_t instructions)
+{
+    uint64_t *words = self->spare + self->event_count * SKIPPED_WORDS;
+    words[0] = instructions;
+    words[1] = words[2] = words[3] = 0;
+    put_event(self, &(vx_record){.arg = self->words + (uint32_t)self->event_count * SKIPPED_WORDS,
+                                 .count = SKIPPED_WORDS,
+                                 .kind = VX_REC_SKIPPED});
+}
+
+/* An event that its step says all about. */
+static bool put_small_event(step_runs *self, uint64_t operand)
+{
+    const vx_record event = {.addr = operand >> STEP_EVENT_ADDRESS,
+                             .size = operand >> STEP_EVENT_SIZE & UINT8_MAX,
+                             .kind = operand & UINT8_MAX};
+    bool reference = event.kind == VX_REC_FETCH || event.kind == VX_REC_LOAD || event.kind == VX_REC_STORE;
+    if (reference || !vx_record_valid(&event, 0)) return false;
+    put_event(self, &event);
+    return true;
+}
+
 /* A step that is no reference. */
 static vx_status take(step_runs *self, const char **why)
 {
@@ -201,8 +239,14 @@ static vx_status take(step_runs *self, const char **why)
     case STEP_EVENT:
         *why = "an event without a record";
         if (self->event == self->events_end) return VX_ERR_INPUT;
-        self->event++;
-        self->runs[self->count++] = 0;
+        put_event(self, self->event++);
+        break;
+    case STEP_SKIPPED:
+        put_skipped(self, operand);
+        break;
+    case STEP_SMALL_EVENT:
+        *why = "an event without its payload";
+        if (!put_small_event(self, operand)) return VX_ERR_INPUT;
         break;
     case STEP_WIDE:
         return put_wide(self, why);
@@ -230,8 +274,7 @@ static vx_status put_next(step_runs *self, const char **why)
 
 vx_status step_runs_next(step_runs *self, vxt_runs *runs, const char **why)
 {
-    const vx_record *events = self->event;
-    self->count = self->address_count = 0;
+    self->count = self->address_count = self->event_count = 0;
     block_shapes_tidy(&self->shapes);
     while (self->step < self->steps_end && self->count < STEP_RUNS_MAX) {
         vx_status status = put_next(self, why);
@@ -246,6 +289,6 @@ vx_status step_runs_next(step_runs *self, vxt_runs *runs, const char **why)
                        .shaping = self->shapes.shaping,
                        .records = self->shapes.records,
                        .addresses = self->addresses,
-                       .events = events};
+                       .events = self->events};
     return VX_OK;
 }

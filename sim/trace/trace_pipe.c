@@ -123,7 +123,7 @@ static vx_status read_frame(pipe_source *self, vx_msg *msg)
         if (!is_frame(&frame, &self->from)) return refuse(self, "no frame", msg);
         if (!reserve(&self->steps, &self->step_room, frame.steps, sizeof *self->steps) ||
             !reserve(&self->records, &self->record_room, frame.records, sizeof *self->records) ||
-            !reserve(&self->payload, &self->word_room, frame.words, sizeof *self->payload))
+            !reserve(&self->payload, &self->word_room, frame.words + STEP_RUNS_WORDS, sizeof *self->payload))
             return vx_fail_nomem(msg);
         self->ended = !read_steps(self, &frame) ||
                       !read_whole(self, self->records, frame.records * sizeof *self->records) ||
@@ -133,7 +133,7 @@ static vx_status read_frame(pipe_source *self, vx_msg *msg)
         if (!events_valid(self)) return refuse(self, "a frame with an invalid record", msg);
         self->ended = self->complete = (frame.flags & FRAME_END) != 0;
     }
-    step_runs_frame(&self->reader, self->steps, frame.steps, self->records, frame.records);
+    step_runs_frame(&self->reader, self->steps, frame.steps, self->records, frame.records, self->payload, frame.words);
     return VX_OK;
 }
 
@@ -145,7 +145,7 @@ static vx_status next_of_frame(pipe_source *self, vxt_runs *runs, vx_msg *msg)
     if (status == VX_ERR_NOMEM) return vx_fail_nomem(msg);
     if (status) return refuse(self, why, msg);
     runs->payload = self->payload;
-    runs->words = self->frame.words;
+    runs->words = self->frame.words + STEP_RUNS_WORDS;
     return VX_OK;
 }
 

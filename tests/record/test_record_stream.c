@@ -87,6 +87,21 @@ static void put_event(vx_random *random, const code *block, uint32_t *next, uint
     expect((vx_record){.addr = ran, .count = 1, .kind = VX_REC_WRMSR});
 }
 
+/* Some are too large for a step. */
+static void put_small_event(vx_random *random, const code *block, uint32_t *next, uint32_t ran)
+{
+    bool vectored = vx_random_below(random, 2);
+    vx_record event = {.kind = vectored ? VX_REC_INTERRUPT : VX_REC_INVLPG};
+    if (vectored)
+        event.size = (uint8_t)vx_random_below(random, 256);
+    else
+        event.addr = vx_random_u64(random) >> vx_random_below(random, 64);
+    stream.ran = ran;
+    vxr_stream_small_event(&stream, event.kind, event.addr, event.size);
+    expect_fetches(block, next, ran);
+    expect(event);
+}
+
 /* An exception: instructions behind the one that it hit have not run, whatever refers to memory in their name. */
 static void cut_off(vx_random *random, const code *block, uint32_t *next, uint32_t ran)
 {
@@ -108,6 +123,7 @@ static void run_block(vx_random *random, const code *block)
         while (count-- > 0) put_reference(random, block, &next, i, usual);
         if (usual) continue;
         if (vx_random_below(random, 9) == 0) put_event(random, block, &next, i + 1);
+        if (vx_random_below(random, 9) == 0) put_small_event(random, block, &next, i + 1);
         if (next <= i && vx_random_below(random, 30) == 0) {
             cut_off(random, block, &next, i);
             break;
@@ -231,6 +247,57 @@ static void what_ran_comes_back_through_shared_memory(void **state)
     munmap(slots, SLOTS * slot_bytes);
 }
 
+/* Without references instructions are counted: what ran between two events is one record. */
+static void events_alone_come_back(void **state)
+{
+    (void)state;
+    enum { EVENTS = 40000 };
+    const uint64_t first[STATE_WORDS] = {0};
+    vx_random random;
+    vx_msg msg = {""};
+    vx_random_init(&random, vx_test_seed(), "events alone");
+    int fd = memfd_create("pipe", 0);
+    assert_true(fd >= 0);
+    vxr_stream_init(&stream, fd, false);
+    stream.on = true;
+    static uint64_t skipped[EVENTS + 1];
+    vxr_stream_event(&stream, REC_STATE, 0, 0, first, STATE_WORDS);
+    for (unsigned i = 0; i < EVENTS; i++) {
+        skipped[i] = vx_random_below(&random, 4) ? vx_random_u64(&random) >> (24 + vx_random_below(&random, 40)) : 0;
+        if (i == EVENTS / 2) skipped[i] = 1ULL << 48; /* more than a step holds */
+        stream.instructions += skipped[i];
+        if (vx_random_below(&random, 2))
+            vxr_stream_small_event(&stream, REC_MARK, i, 0);
+        else
+            vxr_stream_event(&stream, REC_WRMSR, i, 0, &skipped[i], 1);
+    }
+    stream.instructions += skipped[EVENTS] = 7;
+    vxr_stream_flush(&stream, true);
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    vx_source *source = open_pipe(fd);
+    uint64_t instructions = 0, expected_instructions = 0;
+    unsigned events = 0;
+    vx_batch batch;
+    do {
+        if (vx_source_next(source, &batch, &msg)) fail_msg("%s", msg.text);
+        for (size_t i = 0; i < batch.count; i++) {
+            const vx_record *record = &batch.records[i];
+            assert_true(vx_record_valid(record, batch.words));
+            if (record->kind == VX_REC_SKIPPED) instructions += batch.payload[record->arg];
+            if (record->kind != VX_REC_MARK && record->kind != VX_REC_WRMSR) continue;
+            assert_int_equal(record->addr, events);
+            if (record->kind == VX_REC_WRMSR) assert_int_equal(batch.payload[record->arg], skipped[events]);
+            expected_instructions += skipped[events++];
+            assert_int_equal(instructions, expected_instructions);
+        }
+    } while (batch.count);
+    assert_int_equal(events, EVENTS);
+    assert_int_equal(instructions, expected_instructions + 7);
+    assert_true(vx_trace_pipe_complete(source));
+    vx_source_close(source);
+    close(fd);
+}
+
 /* The writer takes runs, where readers take records: what it makes of them is the same. */
 static void a_file_of_it_is_the_same(void **state)
 {
@@ -269,8 +336,8 @@ static void a_file_of_it_is_the_same(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(what_ran_comes_back),
-                                       cmocka_unit_test(what_ran_comes_back_through_shared_memory),
-                                       cmocka_unit_test(a_file_of_it_is_the_same)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_ran_comes_back), cmocka_unit_test(what_ran_comes_back_through_shared_memory),
+        cmocka_unit_test(events_alone_come_back), cmocka_unit_test(a_file_of_it_is_the_same)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

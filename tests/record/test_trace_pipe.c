@@ -15,7 +15,16 @@ typedef struct frame {
 
 /* Steps (traces/record/record_stream.h). */
 #define STEP(tag, operand) ((uint64_t)(operand) << 16 | (tag))
-enum { MAGIC = 0x32525856, BLOCK = 0x4000, RAN = 0x8000, CUT = 0x8001, EVENT = 0x8002, WIDE = 0x8003, DEFINE = 0x8004 };
+enum {
+    MAGIC = 0x32525856,
+    BLOCK = 0x4000,
+    RAN = 0x8000,
+    CUT = 0x8001,
+    EVENT = 0x8002,
+    WIDE = 0x8003,
+    DEFINE = 0x8004,
+    SMALL_EVENT = 0x8006
+};
 enum { LOAD8 = 3 << 1, END = 1 };
 
 /* What goes into the pipe. */
@@ -231,7 +240,10 @@ static void hostile_steps(void **state)
 {
     (void)state;
     REFUSE("no step", 0xC000);
-    REFUSE("no step", 0x8005);
+    REFUSE("no step", 0x8007);
+    REFUSE("without its payload", STEP(SMALL_EVENT, VX_REC_WRMSR));
+    REFUSE("without its payload", STEP(SMALL_EVENT, VX_REC_LOAD | 8 << 8));
+    REFUSE("without its payload", STEP(SMALL_EVENT, 0xFF));
     REFUSE("an event without a record", EVENT);
     REFUSE("not told of", STEP(BLOCK, 1));
     REFUSE("not told of", STEP(BLOCK, 0xFFFFFFFFFFFF));

@@ -99,11 +99,17 @@ static void put_ran(vxr_stream *stream)
     stream->ran = 0;
 }
 
+/* Room for one event of `words` payload words, and the step before it. */
+static void reserve_event(vxr_stream *stream, unsigned words)
+{
+    if (stream->records == STREAM_RECORDS || stream->words + words > STREAM_WORDS) send_frame(stream, 0);
+    reserve_steps(stream, 2);
+}
+
 static vxr_record *put_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size, const uint64_t *words,
                              unsigned count)
 {
-    if (stream->records == STREAM_RECORDS || stream->words + count > STREAM_WORDS) send_frame(stream, 0);
-    reserve_steps(stream, 2);
+    reserve_event(stream, count);
     put_ran(stream);
     put_step(stream, STEP_EVENT, 0);
     vxr_record *record = &stream->record[stream->records++];
@@ -113,21 +119,35 @@ static vxr_record *put_event(vxr_stream *stream, unsigned kind, uint64_t addr, u
     return record;
 }
 
+static void put_small_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size)
+{
+    if (addr > UINT32_MAX) {
+        put_event(stream, kind, addr, size, NULL, 0);
+        return;
+    }
+    reserve_steps(stream, 2);
+    put_ran(stream);
+    put_step(stream, STEP_SMALL_EVENT, kind | (uint64_t)(uint8_t)size << STEP_EVENT_SIZE | addr << STEP_EVENT_ADDRESS);
+}
+
 static void put_skipped(vxr_stream *stream)
 {
+    const uint64_t most = UINT64_MAX >> STEP_OPERAND;
     uint64_t now = stream->instructions - stream->ahead;
-    if (stream->references || stream->told == now) return;
-    const uint64_t words[4] = {now - stream->told, 0, 0, 0};
-    put_event(stream, REC_SKIPPED, 0, 0, words, 4);
-    stream->told = now;
+    while (!stream->references && stream->told != now) {
+        uint64_t count = now - stream->told < most ? now - stream->told : most;
+        reserve_steps(stream, 1);
+        put_step(stream, STEP_SKIPPED, count);
+        stream->told += count;
+    }
 }
 
 static void put_runs(vxr_stream *stream)
 {
     if (!stream->pauses && !stream->rdtscs) return;
     put_skipped(stream);
-    if (stream->rdtscs) put_event(stream, REC_RDTSC, stream->rdtscs, 0, NULL, 0);
-    if (stream->pauses) put_event(stream, REC_PAUSE, stream->pauses, 0, NULL, 0);
+    if (stream->rdtscs) put_small_event(stream, REC_RDTSC, stream->rdtscs, 0);
+    if (stream->pauses) put_small_event(stream, REC_PAUSE, stream->pauses, 0);
     stream->rdtscs = stream->pauses = 0;
 }
 
@@ -151,11 +171,19 @@ vxr_record *vxr_stream_event(vxr_stream *stream, unsigned kind, uint64_t addr, u
     return put_event(stream, kind, addr, size, words, count);
 }
 
+void vxr_stream_small_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size)
+{
+    if (!stream->on) return;
+    put_runs(stream);
+    put_skipped(stream);
+    put_small_event(stream, kind, addr, size);
+}
+
 void vxr_stream_run(vxr_stream *stream, unsigned kind)
 {
     if (!stream->on) return;
     if (stream->references) {
-        put_event(stream, kind, 1, 0, NULL, 0);
+        put_small_event(stream, kind, 1, 0);
         return;
     }
     uint64_t now = stream->instructions - stream->ahead;

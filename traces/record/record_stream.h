@@ -4,7 +4,8 @@
  *
  * A step is 8 bytes, and says what ran: which block of code began, and what its instructions referred to. What a block
  * consists of is told once, when QEMU translates it; the reader makes fetches, loads and stores of both. Events are
- * records of Vexit's trace format (docs/trace-format.md), and a step says where each belongs.
+ * records of Vexit's trace format (docs/trace-format.md), and a step says where each belongs; where they are small, it
+ * is all there is of them.
  *
  * Steps are nearly all of what leaves. Where the reader shares memory they stay there, and the header says in which of
  * its slots; the reader gives a slot back by a byte with its number. */
@@ -112,7 +113,13 @@ enum {
     STEP_WIDE = 0x8003,  /* bits 63:48 of the next reference's address */
     /* A block that may run from now on: numbered from 0 in the order told. Operand: instructions. Behind it 8 bytes
      * with the first one's linear address, then the instructions' bytes, 4 bits each, 16 in 8 bytes. */
-    STEP_DEFINE = 0x8004
+    STEP_DEFINE = 0x8004,
+    STEP_SKIPPED = 0x8005, /* without references: so many instructions have run that no step stands for */
+    /* An event without payload. Operand: its kind, from STEP_EVENT_SIZE on its size, from STEP_EVENT_ADDRESS on its
+     * addr, which has no more than 32 bits. */
+    STEP_SMALL_EVENT = 0x8006,
+    STEP_EVENT_SIZE = 8,
+    STEP_EVENT_ADDRESS = 16
 };
 
 enum { STREAM_STEPS = 1 << 15, STREAM_RECORDS = 1 << 14, STREAM_WORDS = 1 << 15, STREAM_MARGIN = 4096 };
@@ -161,6 +168,9 @@ static inline void vxr_stream_breathe(vxr_stream *stream)
  * the next call of breathe or flush. */
 vxr_record *vxr_stream_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size, const uint64_t *words,
                              unsigned count);
+
+/* The same without payload: mostly a step alone. */
+void vxr_stream_small_event(vxr_stream *stream, unsigned kind, uint64_t addr, unsigned size);
 
 /* One PAUSE or RDTSC: without references between them, runs of both become one record each. */
 void vxr_stream_run(vxr_stream *stream, unsigned kind);
