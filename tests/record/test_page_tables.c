@@ -56,8 +56,10 @@ static const char *told(void)
 {
     static char text[64];
     size_t used = 0;
-    for (uint32_t i = 0; i < stream.records && used < sizeof text - 1; i++) {
-        unsigned kind = stream.record[i].kind;
+    const vxr_record *record = stream.record;
+    for (const uint64_t *step = stream.step; step < stream.at && used < sizeof text - 1; step++) {
+        bool small = (uint16_t)*step == STEP_SMALL_EVENT;
+        unsigned kind = small ? *step >> STEP_OPERAND & 0xFF : (record++)->kind;
         text[used++] = kind == REC_PT_PAGE_NEW    ? 'N'
                        : kind == REC_PT_PAGE_GONE ? 'G'
                        : kind == REC_PT_STORE     ? 'S'

@@ -55,7 +55,7 @@ void vxr_arrived(vxr_recorder *r, int vector)
     vxr_cut(r);
     r->cpl = 0;
     if (is_interrupt) {
-        vxr_stream_event(&r->stream, REC_INTERRUPT, 0, (unsigned)vector, NULL, 0);
+        vxr_stream_small_event(&r->stream, REC_INTERRUPT, 0, (unsigned)vector);
         return;
     }
     uint64_t cr2 = vector == PAGE_FAULT ? vxr_register(REG_CR2) : 0;

@@ -181,6 +181,7 @@ static const uint16_t one_byte_loads[16] = {
 };
 static const uint16_t two_byte_loads[16] = {
     [0x4] = 0xFFFF, /* CMOVcc */
+    [0x6] = 0xFFFF, /* MOVD, MOVQ, MOVDQA and MOVDQU to a register, PUNPCK, PACK, PCMPGT */
     [0xA] = 0x8008, /* BT, IMUL */
     [0xB] = 0xF0C0  /* MOVZX, BSF, BSR, MOVSX */
 };

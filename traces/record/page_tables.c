@@ -15,7 +15,9 @@ bool vxr_tables_init(vxr_tables *tables, const vxr_control *control, const vxr_r
     return tables->live != NULL;
 }
 
-static unsigned entry_bytes(const vxr_tables *tables) { return vxr_paging_of(tables->control) == PAGING_32BIT ? 4 : 8; }
+static void take_paging(vxr_tables *tables) { tables->paging = vxr_paging_of(tables->control); }
+
+static unsigned entry_bytes(const vxr_tables *tables) { return tables->paging == PAGING_32BIT ? 4 : 8; }
 
 static uint64_t entry_at(const uint8_t *page, unsigned offset, unsigned bytes)
 {
@@ -27,7 +29,7 @@ static uint64_t entry_at(const uint8_t *page, unsigned offset, unsigned bytes)
 /* The frame of the table that an entry of `level` names; false where it names none. */
 static bool names_table(const vxr_tables *tables, uint64_t entry, unsigned level, uint64_t *frame)
 {
-    vxr_paging paging = vxr_paging_of(tables->control);
+    vxr_paging paging = tables->paging;
     if (level < 2 || !(entry & 1)) return false;
     bool may_be_large = level == 3 ? paging >= PAGING_4LEVEL : level == 2;
     if (level == 2 && paging == PAGING_32BIT) may_be_large = tables->control->cr4 & CR4_PSE;
@@ -86,7 +88,7 @@ static void unlink_table(vxr_tables *tables, uint64_t frame)
     if (!table || --table->links > 0) return;
     unsigned bytes = entry_bytes(tables);
     tables->live[frame] = NULL;
-    vxr_stream_event(tables->stream, REC_PT_PAGE_GONE, frame << 12, 0, NULL, 0);
+    vxr_stream_small_event(tables->stream, REC_PT_PAGE_GONE, frame << 12, 0);
     for (unsigned offset = 0; table->level > 1 && offset < 4096; offset += bytes) {
         uint64_t child;
         if (names_table(tables, entry_at(table->entries, offset, bytes), table->level, &child))
@@ -129,6 +131,7 @@ bool vxr_tables_refilled(vxr_tables *tables, uint64_t gpa)
 {
     uint64_t frame = gpa >> 12;
     vxr_table *table = tables->live[frame];
+    take_paging(tables);
     if (!table->root || is_current(tables, frame)) return false;
     drop_root(tables, table);
     return !tables->live[frame]; /* another table may name it too */
@@ -162,7 +165,8 @@ static void load_root(vxr_tables *tables, uint64_t gpa, unsigned level, unsigned
 
 void vxr_tables_load(vxr_tables *tables, uint64_t cr3)
 {
-    vxr_paging paging = vxr_paging_of(tables->control);
+    take_paging(tables);
+    vxr_paging paging = tables->paging;
     memset(tables->current, 0, sizeof tables->current);
     if (paging == PAGING_NONE) return;
     if (paging != PAGING_PAE) {
@@ -180,7 +184,7 @@ void vxr_tables_restart(vxr_tables *tables)
 {
     for (uint64_t frame = 0; frame < tables->frames; frame++) {
         if (!tables->live[frame]) continue;
-        vxr_stream_event(tables->stream, REC_PT_PAGE_GONE, frame << 12, 0, NULL, 0);
+        vxr_stream_small_event(tables->stream, REC_PT_PAGE_GONE, frame << 12, 0);
         free(tables->live[frame]);
         tables->live[frame] = NULL;
     }
@@ -190,6 +194,7 @@ void vxr_tables_restart(vxr_tables *tables)
 
 void vxr_tables_tell(vxr_tables *tables)
 {
+    take_paging(tables);
     for (uint64_t frame = 0; frame < tables->frames; frame++) {
         const vxr_table *table = tables->live[frame];
         if (!table) continue;
@@ -222,6 +227,7 @@ static void put_store(vxr_tables *tables, uint64_t gpa, unsigned bytes, uint64_t
 void vxr_tables_stored(vxr_tables *tables, uint64_t gpa, unsigned bytes, uint64_t gva)
 {
     enum { STORE_ENTRIES_MAX = 17 }; /* 64 bytes, 4-byte entries, not aligned */
+    take_paging(tables);
     vxr_table *table = tables->live[gpa >> 12];
     unsigned width = entry_bytes(tables), gone_count = 0;
     uint64_t frame = gpa >> 12, gone[STORE_ENTRIES_MAX];

@@ -23,7 +23,8 @@ typedef struct vxr_tables {
     const vxr_control *control;
     const vxr_ram *ram;
     vxr_stream *stream;
-    vxr_table **live; /* by frame number; NULL: holds no table */
+    vxr_paging paging; /* the control state's when it was last looked at */
+    vxr_table **live;  /* by frame number; NULL: holds no table */
     uint64_t frames;
     vxr_table **roots;
     uint32_t root_count, root_room;

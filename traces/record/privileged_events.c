@@ -17,7 +17,7 @@ static uint64_t edx_eax(void) { return gpr(2) << 32 | low(gpr(0), 4); }
 
 static void put(vxr_recorder *r, unsigned kind, uint64_t addr, unsigned size)
 {
-    vxr_stream_event(&r->stream, kind, addr, size, NULL, 0);
+    vxr_stream_small_event(&r->stream, kind, addr, size);
 }
 
 static vxr_record *put_words(vxr_recorder *r, unsigned kind, uint64_t addr, unsigned size, uint64_t first,
@@ -37,6 +37,7 @@ void vxr_await(vxr_recorder *r, vxr_awaited what, unsigned number, unsigned byte
     r->awaited_high = false;
     r->awaited_place = place;
     r->awaited_flushes = r->stream.flushes;
+    vxr_look(r);
 }
 
 void vxr_take_awaited(vxr_recorder *r)
@@ -74,6 +75,19 @@ static uint64_t operand_of(const vxr_recorder *r, const vxr_insn *insn, unsigned
 
 /* ---- control state ---- */
 
+/* The control state is to be read again once the instruction is done. */
+static void change_control(vxr_recorder *r)
+{
+    r->caused = r->changed = true;
+    vxr_look(r);
+}
+
+static void change_privilege(vxr_recorder *r, unsigned cpl)
+{
+    r->cpl = cpl;
+    vxr_look(r);
+}
+
 static void cr_write(vxr_recorder *r, const vxr_insn *insn)
 {
     unsigned number = insn->decoded.reg;
@@ -88,7 +102,7 @@ static void cr_write(vxr_recorder *r, const vxr_insn *insn)
         vxr_read_physical(value & 0xFFFFFFE0U, r->control.pdpte, sizeof r->control.pdpte);
         vxr_stream_event(&r->stream, REC_PDPTE_LOAD, 0, 0, r->control.pdpte, 4);
     }
-    r->caused = r->changed = number == 0 || number == 4;
+    if (number == 0 || number == 4) change_control(r);
 }
 
 static void cr_read(vxr_recorder *r, const vxr_insn *insn)
@@ -103,7 +117,7 @@ static void wrmsr(vxr_recorder *r)
     uint64_t msr = low(gpr(1), 4), value = edx_eax();
     if (msr == MSR_EFER) {
         put(r, REC_EFER_LOAD, value, 0);
-        r->caused = r->changed = true;
+        change_control(r);
     } else {
         put_words(r, REC_WRMSR, msr, 0, value, 0, 1);
     }
@@ -134,7 +148,10 @@ static void descriptor_table(vxr_recorder *r, const vxr_insn *insn)
         if (!vxr_read_linear(&r->control, &r->ram, address_of(r, insn), operand, bytes)) return;
         memcpy(&value, operand + 2, bytes - 2);
         if (insn->decoded.operand_bytes == 2 && bytes == 6) value &= 0xFFFFFF;
-        if (which == LIDT) vxr_gates_set(&r->gates, value, operand[0] | (uint32_t)operand[1] << 8);
+        if (which == LIDT) {
+            vxr_gates_set(&r->gates, value, operand[0] | (uint32_t)operand[1] << 8);
+            vxr_look(r);
+        }
         if (which == LGDT) r->gdt = value;
         r->bits_known = 0;
     } else if (which == LLDT || which == LTR) {
@@ -204,9 +221,9 @@ static void plain_event(vxr_recorder *r, const vxr_insn *insn)
         [VXR_VMMCALL] = REC_VMMCALL, [VXR_CLTS] = REC_CLTS};
     unsigned kind = kinds[insn->decoded.class];
     if (kind) put(r, kind, 0, 0);
-    if (kind == REC_SYSCALL || kind == REC_SYSENTER) r->cpl = 0;
-    if (kind == REC_SYSRET || kind == REC_SYSEXIT) r->cpl = 3;
-    if (kind == REC_CLTS) r->caused = r->changed = true;
+    if (kind == REC_SYSCALL || kind == REC_SYSENTER) change_privilege(r, 0);
+    if (kind == REC_SYSRET || kind == REC_SYSEXIT) change_privilege(r, 3);
+    if (kind == REC_CLTS) change_control(r);
 }
 
 /* Whether all that is known of linear pages may change (SDM Vol. 3A, 4.10.4.1). Few MSRs have a part in it. */
@@ -252,7 +269,7 @@ void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
         break;
     case VXR_LMSW:
         put(r, REC_LMSW, operand_of(r, insn, 2), 0);
-        r->caused = r->changed = true;
+        change_control(r);
         break;
     case VXR_INVLPG:
         invlpg(r, insn);
@@ -296,7 +313,7 @@ void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
     case VXR_INT_N:
         put(r, REC_INT_N, 0, (unsigned)decoded->immediate);
         r->software_vector = (int)decoded->immediate;
-        if (r->control.cr0 & CR0_PE) r->cpl = 0;
+        change_privilege(r, r->control.cr0 & CR0_PE ? 0 : r->cpl);
         break;
     case VXR_VMCALL:
         put(r, REC_VMCALL, gpr(0), 0);

@@ -21,7 +21,7 @@ VXR_EXPORT int qemu_plugin_version = VXR_API;
 /* Before the first block. */
 static const vxr_block nothing_ran;
 
-vxr_recorder vxr_the_recorder = {.calm = CALM_LOOK, .limit = UINT64_MAX};
+vxr_recorder vxr_the_recorder = {.calm = LOOK};
 
 /* ---- instructions ---- */
 
@@ -104,6 +104,11 @@ static void attach(vxr_recorder *r)
     vxr_tables_restart(&r->tables);
 }
 
+/* Instructions are counted so that the count's sign goes when there are as many as asked for: adding to it tells. */
+static uint64_t first_count(uint64_t max) { return max && max < 1ULL << 63 ? 0 - max : 1ULL << 63; }
+
+static bool is_at_limit(const vxr_recorder *r) { return !(r->stream.instructions >> 63); }
+
 static void begin(vxr_recorder *r, const vxr_block *block)
 {
     r->begun = true;
@@ -113,12 +118,11 @@ static void begin(vxr_recorder *r, const vxr_block *block)
     r->cpl = block->cpl;
     r->stream.on = true;
     r->stream.at = r->stream.step;
-    r->stream.instructions = r->stream.told = 0;
+    r->stream.instructions = r->stream.told = first_count(r->max);
     r->stream.ran = r->stream.ahead = 0;
-    if (r->max) r->limit = r->max;
     put_state(r);
     vxr_tables_tell(&r->tables);
-    if (r->by_region) vxr_stream_event(&r->stream, REC_MARK, r->region, 0, NULL, 0);
+    if (r->by_region) vxr_stream_small_event(&r->stream, REC_MARK, r->region, 0);
 }
 
 void vxr_end(vxr_recorder *r)
@@ -134,31 +138,24 @@ void vxr_end(vxr_recorder *r)
 void vxr_marked(vxr_recorder *r, uint64_t mark)
 {
     if (r->begun) {
-        vxr_stream_event(&r->stream, REC_MARK, mark, 0, NULL, 0);
+        vxr_stream_small_event(&r->stream, REC_MARK, mark, 0);
         if (r->by_region && (!r->until || mark == r->until)) vxr_end(r);
         return;
     }
     if (!r->by_region || mark != r->region || r->armed) return;
     r->armed = true;
+    vxr_look(r);
     if (r->want_references) vxr_retranslate();
 }
 
 /* ---- callbacks while the guest runs ---- */
-
-/* Its instructions count from here on; what does not run is taken off (vxr_cut). */
-static inline void begin_block(vxr_recorder *r, vxr_mark mark, uint32_t next)
-{
-    r->stream.instructions += (mark >> MARK_COUNT & COUNT_MAX) - next;
-    r->running = mark;
-    r->next = next;
-}
 
 /* Few bits for the epoch: where it has come so far that one returns, the old blocks must go first. */
 static bool is_fresh(const vxr_recorder *r) { return r->gates.epoch - r->fresh < CALM_EPOCHS; }
 
 unsigned vxr_calm_of(const vxr_recorder *r, const vxr_block *block)
 {
-    bool user = block->cpl == 3, special = block->vector >= 0 || block->insn[block->count - 1].decoded.repeated;
+    bool user = block->cpl == 3, special = block->vector >= 0 || block->repeats;
     if (special || (block->cpl != 0 && !user) || !is_fresh(r)) return CALM_NEVER;
     return 1 + r->gates.epoch % CALM_EPOCHS * 2 + user;
 }
@@ -204,10 +201,7 @@ static void on_flush(qemu_plugin_id_t id)
     vxr_the_recorder.fresh = vxr_the_recorder.gates.epoch;
 }
 
-static bool is_over(const vxr_recorder *r)
-{
-    return r->stream.broken || (r->begun && r->max && r->stream.instructions >= r->max);
-}
+static bool is_over(const vxr_recorder *r) { return r->stream.broken || (r->begun && is_at_limit(r)); }
 
 __attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_mark mark, vxr_block *block)
 {
@@ -226,7 +220,7 @@ __attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_mark ma
     }
     if (block->cpl != r->cpl) {
         r->cpl = block->cpl;
-        vxr_stream_event(&r->stream, REC_CPL, 0, r->cpl, NULL, 0);
+        vxr_stream_small_event(&r->stream, REC_CPL, 0, r->cpl);
     }
     if (r->stream.on && r->want_references && !block->told && !vxr_tell_of_block(r, block)) {
         vxr_end(r);
@@ -235,21 +229,35 @@ __attribute__((noinline)) static void look_at_block(vxr_recorder *r, vxr_mark ma
     /* Each round of a REP instruction is a block's first instruction to QEMU; to the processor they are one. */
     bool again = repeated && repeated->address == block->address && block->insn[0].decoded.repeated;
     vxr_mark now = vxr_mark_of(r, block);
-    begin_block(r, now, again ? 1 : 0);
+    r->next = again ? 1 : 0;
+    r->running = now;
+    r->stream.instructions += block->count - r->next;
     r->stream.ran = 0;
     if (block->told)
         vxr_stream_block(&r->stream, (uint64_t)block->number << STEP_OPERAND | (again ? STEP_AGAIN : STEP_BLOCK));
-    const vxr_insn *last = &block->insn[block->count - 1];
-    r->repeated = last->decoded.repeated && (block->count > 1 || again || block->insn == last) ? last : NULL;
+    r->repeated = block->repeats ? &block->insn[block->count - 1] : NULL;
     r->rounds = r->repeated && block->count == 1 ? mark : 0;
-    unsigned calm = r->armed || r->repeated || r->gates.stale ? CALM_LOOK : (unsigned)(now >> MARK_CALM);
-    r->calm = calm == CALM_NEVER ? CALM_LOOK : calm;
+    bool calm = !(r->armed || r->repeated || r->gates.stale || is_at_limit(r)) && now >> MARK_CALM != CALM_NEVER;
+    r->calm = calm ? now >> MARK_CALM << MARK_CALM : LOOK;
 }
 
-/* What begins runs as often as anything: most blocks need no look. */
-static inline bool needs_no_look(const vxr_recorder *r, vxr_mark mark)
+/* What begins runs as often as anything, and most blocks need no look. Where that is so, what is left of the mark
+ * without the recorder's calm is the number of instructions. They count from here on; what does not run is taken off
+ * (vxr_cut). */
+static inline bool begin_calmly(vxr_recorder *r, vxr_mark mark)
 {
-    return mark >> MARK_CALM == r->calm && r->stream.instructions < r->limit;
+    vxr_mark count = (mark ^ r->calm) >> MARK_COUNT;
+    if (count > COUNT_MAX) return false;
+    r->running = mark;
+    r->next = 0;
+    r->stream.instructions += count;
+    if (is_at_limit(r)) vxr_look(r);
+    return true;
+}
+
+__attribute__((noinline)) static void begin_slowly(vxr_recorder *r, vxr_mark mark)
+{
+    if (mark != r->rounds) look_at_block(r, mark, vxr_block_of(r, mark));
 }
 
 /* A block of a recording without references. */
@@ -258,25 +266,18 @@ void vxr_on_counted_block(unsigned vcpu, void *data)
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
     vxr_mark mark = (vxr_mark)data;
-    if (needs_no_look(r, mark))
-        begin_block(r, mark, 0);
-    else if (mark != r->rounds)
-        look_at_block(r, mark, vxr_block_of(r, mark));
+    if (!begin_calmly(r, mark)) begin_slowly(r, mark);
 }
 
-static inline void tell_block(vxr_recorder *r, vxr_mark mark)
-{
-    begin_block(r, mark, 0);
-    vxr_stream_block(&r->stream, (mark & MARK_LOW) >> 1 << STEP_OPERAND | STEP_BLOCK);
-}
+static inline uint64_t block_step(vxr_mark mark) { return (mark & MARK_LOW) >> 1 << STEP_OPERAND | STEP_BLOCK; }
 
 /* Apart, for its calls would cost registers. */
 __attribute__((noinline)) static void tell_slowly(vxr_recorder *r, vxr_mark mark)
 {
-    if (needs_no_look(r, mark))
-        tell_block(r, mark);
-    else if (mark != r->rounds)
-        look_at_block(r, mark, vxr_block_of(r, mark));
+    if (begin_calmly(r, mark))
+        vxr_stream_block(&r->stream, block_step(mark));
+    else
+        begin_slowly(r, mark);
 }
 
 /* A block that the stream has been told of. */
@@ -285,8 +286,8 @@ void vxr_on_told_block(unsigned vcpu, void *data)
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
     vxr_mark mark = (vxr_mark)data;
-    if (needs_no_look(r, mark) && vxr_stream_has_room(&r->stream))
-        tell_block(r, mark);
+    if (vxr_stream_has_room(&r->stream) && begin_calmly(r, mark))
+        *r->stream.at++ = block_step(mark);
     else
         tell_slowly(r, mark);
 }
@@ -312,7 +313,6 @@ void vxr_on_privileged(unsigned vcpu, void *data)
     vxr_run_to(r, insn->index + 1U);
     vxr_stream_breathe(&r->stream);
     if (!again || !insn->decoded.repeated) vxr_privileged(r, insn);
-    vxr_look(r);
 }
 
 /* The instruction behind one whose result is awaited is about to run. */
@@ -422,6 +422,8 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
     if (!vxr_guest_find(info->target_name, &why)) return refuse("this QEMU cannot be used: ", why);
     vxr_stream_init(&r->stream, r->fd, r->want_references);
     if (r->memory >= 0 && !share_memory(r)) return refuse("cannot share memory with `vexit`", "");
+    r->stream.instructions = r->stream.told = first_count(0);
+    vxr_forget_frames(r);
     vxr_gates_init(&r->gates, &r->control, &r->ram);
     if (!vxr_tables_init(&r->tables, &r->control, &r->ram, &r->stream)) return refuse("out of memory", "");
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu);

@@ -30,6 +30,7 @@ struct vxr_block {
     uint16_t count;
     uint8_t cpl;
     bool full;       /* all its references call back */
+    bool repeats;    /* ends with a REP instruction */
     bool told;       /* the stream has been told of it, as */
     uint32_t number; /* this one */
     vxr_insn *insn;
@@ -39,24 +40,26 @@ struct vxr_block {
  * Low, where no address of a process has bits: the block's address; or, where the stream has been told of the block,
  * twice its number and one. Above: how many instructions it has, and its calm. That is what the recorder's must be for
  * the block to need no look: CALM_NEVER for the handlers of gates and what ends with a REP instruction, else of the
- * gates' epoch and the privilege level. */
+ * gates' epoch and the privilege level. The recorder's has no other bits. */
 typedef uintptr_t vxr_mark;
 enum { MARK_COUNT = 48, MARK_CALM = 58, COUNT_MAX = (1 << 10) - 1 };
 enum { CALM_NEVER = 0, CALM_EPOCHS = 31, CALM_LOOK = 63 }; /* LOOK: the recorder's, where the next block needs one */
 #define MARK_LOW (((vxr_mark)1 << MARK_COUNT) - 1)
+#define LOOK ((vxr_mark)CALM_LOOK << MARK_CALM)
 
 /* What QEMU hands over with a reference: the low part of its block's mark, and above it which instruction makes it. */
 typedef uintptr_t vxr_site;
 enum { SITE_INDEX = 48 };
 
-/* Frames of the RAM pages that have been referred to, by linear page: asking QEMU each time is slow. Emptied when
- * the guest empties its TLB, or may. */
+/* Frames of the RAM pages that have been referred to, by linear page as QEMU has it: asking QEMU each time is slow.
+ * Emptied when the guest empties its TLB, or may. PAGE_NONE: none. */
 enum { FRAMES_KNOWN = 1024 };
-typedef struct vxr_known_frame {
-    uint64_t page;  /* + 1; 0: none */
-    uint64_t plain; /* the same where the frame holds no page table and no gates: stores to it need no look */
-    uint64_t frame;
-} vxr_known_frame;
+#define PAGE_NONE UINT64_MAX
+typedef struct vxr_known_frames {
+    uint64_t plain[FRAMES_KNOWN]; /* the page where its frame holds no page table and no gates: stores need no look */
+    uint64_t page[FRAMES_KNOWN];
+    uint64_t frame[FRAMES_KNOWN];
+} vxr_known_frames;
 
 /* What QEMU's description of a reference says, by the description: asking QEMU is a call each. */
 enum { KINDS_KNOWN = 256 };
@@ -99,15 +102,14 @@ typedef struct vxr_recorder {
     uint32_t next;    /* its first instruction not yet told, references aside; its count: the rest will not run */
     vxr_block **told; /* the blocks that the stream has been told of, by number */
     uint32_t told_room;
-    unsigned calm;   /* blocks that have the same begin without a look */
-    unsigned fresh;  /* the epoch of the gates when QEMU last forgot its translations */
+    vxr_mark calm;   /* blocks that have the same begin without a look */
     vxr_mark rounds; /* begins without a look too: a further round of the REP instruction that it is; 0: none */
-    uint64_t limit;  /* of instructions: a block that begins behind them is looked at */
+    unsigned fresh;  /* the epoch of the gates when QEMU last forgot its translations */
     const vxr_insn *repeated; /* the REP instruction whose round was the last thing that ran */
     int software_vector;      /* of an INT n that has not arrived yet; -1: none */
 
     uint64_t linear_mask;
-    vxr_known_frame known[FRAMES_KNOWN];
+    vxr_known_frames known;
     vxr_known_kind kinds[KINDS_KNOWN];
     vxr_pool blocks, insns;
 
@@ -145,7 +147,7 @@ static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
 /* The next block that begins is to be looked at. */
 static inline void vxr_look(vxr_recorder *recorder)
 {
-    recorder->calm = CALM_LOOK;
+    recorder->calm = LOOK;
     recorder->rounds = 0;
 }
 

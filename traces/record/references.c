@@ -26,21 +26,22 @@ static bool run_to_reference(vxr_recorder *r, const vxr_insn *insn)
 
 /* ---- what is known of pages and of QEMU's descriptions ---- */
 
-void vxr_forget_frames(vxr_recorder *r) { memset(r->known, 0, sizeof r->known); }
+void vxr_forget_frames(vxr_recorder *r)
+{
+    memset(r->known.plain, 0xFF, sizeof r->known.plain);
+    memset(r->known.page, 0xFF, sizeof r->known.page);
+}
 
 /* The largest page is of 1 GiB. */
 void vxr_forget_frames_near(vxr_recorder *r, uint64_t address)
 {
     enum { LARGEST = 30 - 12 };
-    uint64_t page = (address & r->linear_mask) >> 12;
+    uint64_t mask = r->linear_mask >> 12 >> LARGEST << LARGEST;
     for (unsigned i = 0; i < FRAMES_KNOWN; i++)
-        if (r->known[i].page && ((r->known[i].page - 1) ^ page) >> LARGEST == 0) r->known[i] = (vxr_known_frame){0};
+        if (((r->known.page[i] ^ address >> 12) & mask) == 0) r->known.plain[i] = r->known.page[i] = PAGE_NONE;
 }
 
-static vxr_known_frame *known_at(vxr_recorder *r, uint64_t address)
-{
-    return &r->known[(address >> 12) % FRAMES_KNOWN];
-}
+static inline unsigned place_of(uint64_t address) { return (unsigned)(address >> 12) % FRAMES_KNOWN; }
 
 /* Whether stores to this RAM need a look. */
 static bool is_watched(const vxr_recorder *r, uint64_t gpa)
@@ -52,15 +53,17 @@ static bool is_watched(const vxr_recorder *r, uint64_t gpa)
 static void know(vxr_recorder *r, uint64_t address, uint64_t gpa)
 {
     if (gpa >= 0xA0000 && gpa < 0x100000) return;
-    uint64_t page = (address >> 12) + 1;
-    *known_at(r, address) = (vxr_known_frame){page, is_watched(r, gpa) ? 0 : page, gpa >> 12};
+    unsigned place = place_of(address);
+    r->known.page[place] = address >> 12;
+    r->known.plain[place] = is_watched(r, gpa) ? PAGE_NONE : address >> 12;
+    r->known.frame[place] = gpa >> 12;
 }
 
 /* Further pages have come to hold tables. */
 static void look_through_known(vxr_recorder *r)
 {
     for (unsigned i = 0; i < FRAMES_KNOWN; i++)
-        if (r->known[i].plain && is_watched(r, r->known[i].frame << 12)) r->known[i].plain = 0;
+        if (r->known.plain[i] != PAGE_NONE && is_watched(r, r->known.frame[i] << 12)) r->known.plain[i] = PAGE_NONE;
 }
 
 static void learn_kind(vxr_known_kind *known, qemu_plugin_meminfo_t info)
@@ -124,7 +127,7 @@ static void put_reference(vxr_recorder *r, const vxr_insn *insn, const vxr_known
     bool runs = insn->block == vxr_running(r), with_gpa = r->with_gpa && gpa != UINT64_MAX;
     if (!r->stream.references) return;
     if ((!runs || with_gpa) && !run_to_reference(r, insn)) return;
-    if (with_gpa) vxr_stream_event(&r->stream, REC_GPA, gpa, 0, NULL, 0);
+    if (with_gpa) vxr_stream_small_event(&r->stream, REC_GPA, gpa, 0);
     vxr_stream_reference(&r->stream, gva, tag_of(runs ? insn->index : r->next - 1, kind));
 }
 
@@ -137,26 +140,29 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
     const vxr_known_kind *kind = kind_of(r, info);
     bool store = kind->kind == REC_STORE;
     uint64_t gva = address & r->linear_mask, gpa = UINT64_MAX;
-    vxr_known_frame *known = known_at(r, gva);
-    if (known->page == (gva >> 12) + 1 && !r->with_gpa) {
-        gpa = known->frame << 12 | (gva & 4095);
-        if (!is_watched(r, gpa)) known->plain = known->page; /* a table that has gone */
+    unsigned place = place_of(address);
+    if (r->known.page[place] == address >> 12 && !r->with_gpa) {
+        gpa = r->known.frame[place] << 12 | (gva & 4095);
+        if (!is_watched(r, gpa)) r->known.plain[place] = address >> 12; /* a table that has gone */
     } else {
-        const struct qemu_plugin_hwaddr *place = qemu_plugin_get_hwaddr(info, address);
-        if (place && qemu_plugin_hwaddr_is_io(place)) {
+        const struct qemu_plugin_hwaddr *physical = qemu_plugin_get_hwaddr(info, address);
+        if (physical && qemu_plugin_hwaddr_is_io(physical)) {
             run_to_reference(r, insn);
             vxr_device_access(r, insn, gva, kind->bytes, store);
             vxr_look(r);
             return;
         }
-        if (place) gpa = ram_address(r, place);
-        if (gpa != UINT64_MAX) know(r, gva, gpa);
+        if (physical) gpa = ram_address(r, physical);
+        if (gpa != UINT64_MAX) know(r, address, gpa);
     }
     if (store && gpa != UINT64_MAX && take_watched(r, insn, gva, kind->bytes, gpa)) return;
     put_reference(r, insn, kind, gva, gpa);
 }
 
-static inline bool is_plain(vxr_recorder *r, uint64_t gva) { return known_at(r, gva)->plain == (gva >> 12) + 1; }
+static inline bool is_plain(const vxr_recorder *r, uint64_t address)
+{
+    return r->known.plain[place_of(address)] == address >> 12;
+}
 
 static inline bool is_running(const vxr_recorder *r, vxr_site site) { return !((site ^ r->running) & MARK_LOW); }
 
@@ -173,8 +179,7 @@ static void on_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t add
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    uint64_t gva = address & r->linear_mask;
-    if (!is_plain(r, gva) || r->with_gpa || !put_plain(r, (vxr_site)data, info, gva))
+    if (!is_plain(r, address) || r->with_gpa || !put_plain(r, (vxr_site)data, info, address & r->linear_mask))
         look_at_reference(r, (vxr_site)data, info, address);
 }
 
@@ -201,7 +206,7 @@ static void on_unwanted_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uin
 {
     (void)vcpu;
     vxr_recorder *r = &vxr_the_recorder;
-    if (!is_plain(r, address & r->linear_mask)) look_at_reference(r, (vxr_site)data, info, address);
+    if (!is_plain(r, address)) look_at_reference(r, (vxr_site)data, info, address);
 }
 
 /* ---- translation ---- */

@@ -74,6 +74,7 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
         insn->decoded = vxr_classify(insn->bytes, insn->size, bits);
         address += insn->size;
     }
+    block->repeats = insns[count - 1].decoded.repeated;
     return block;
 }
 
