@@ -47,6 +47,39 @@ vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries
     return VX_OK;
 }
 
+/* All ways are empty: the lowest comes last. */
+static void clear_lists(vx_setassoc *array)
+{
+    uint64_t list = 0;
+    for (uint32_t way = 0; way < array->ways; way++) list |= (uint64_t)way << 4 * (array->ways - 1 - way);
+    for (uint32_t set = 0; set < array->sets; set++) array->lists[set] = list;
+}
+
+vx_status vx_setassoc_keep_lists(vx_setassoc *array, vx_arena *arena, vx_msg *msg)
+{
+    if (array->policy != VX_REPLACE_LRU || array->ways > VX_SETASSOC_LISTED_MAX) return VX_OK;
+    uint64_t *lists = vx_arena_array(arena, array->sets, sizeof *lists);
+    if (!lists) return vx_fail_nomem(msg);
+    array->lists = lists;
+    array->stamps = NULL;
+    clear_lists(array);
+    return VX_OK;
+}
+
+void vx_setassoc_list_drop(vx_setassoc *array, uint32_t slot)
+{
+    uint32_t set = slot / array->ways, way = slot % array->ways, place = array->ways - 1;
+    const uint64_t *keys = array->keys + set * array->ways;
+    uint64_t list = array->lists[set];
+    vx_setassoc_list_touch(&list, way);
+    for (; place > 0; place--) {
+        uint64_t last = list >> 4 * place & 15;
+        if (keys[last] || last > way) break;
+    }
+    uint64_t up_to_place = (16ULL << 4 * place) - 1; /* 64 bits in all: the shift leaves nothing of the 16 */
+    array->lists[set] = (list & ~up_to_place) | (list & up_to_place) >> 4 | (uint64_t)way << 4 * place;
+}
+
 void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock) { array->clock = clock; }
 
 /* Node n has the children 2n and 2n + 1; the ways are the leaves, from node `ways` on. */
@@ -70,22 +103,19 @@ uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set)
     return set * array->ways + (node - array->ways);
 }
 
-static uint32_t choose_slot(const vx_setassoc *array, uint32_t set, uint64_t key)
-{
-    uint32_t slot = vx_setassoc_find(array, set, key);
-    if (slot != VX_SETASSOC_NONE) return slot;
-    if (array->policy == VX_REPLACE_LRU) return vx_setassoc_lru_victim(array, set);
-    return vx_setassoc_plru_victim(array, set);
-}
-
 uint32_t vx_setassoc_insert(vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value, uint64_t *evicted_key)
 {
     assert(key != 0 && set < array->sets);
-    uint32_t slot = choose_slot(array, set, key);
-    if (evicted_key) *evicted_key = array->keys[slot] == key ? 0 : array->keys[slot];
+    uint32_t slot = vx_setassoc_find(array, set, key);
+    bool held = slot != VX_SETASSOC_NONE;
+    if (!held) slot = vx_setassoc_victim(array, set);
+    if (evicted_key) *evicted_key = held ? 0 : array->keys[slot];
     array->keys[slot] = key;
     array->values[slot] = value;
-    vx_setassoc_touch(array, slot);
+    if (array->lists && !held)
+        vx_setassoc_list_turn(&array->lists[set], array->ways);
+    else
+        vx_setassoc_touch_in(array, set, slot);
     return slot;
 }
 
@@ -108,6 +138,7 @@ uint64_t vx_setassoc_clear(vx_setassoc *array)
     for (uint32_t slot = 0; slot < entries; slot++) held += array->keys[slot] != 0;
     memset(array->keys, 0, entries * sizeof *array->keys);
     if (array->stamps) memset(array->stamps, 0, entries * sizeof *array->stamps);
+    if (array->lists) clear_lists(array);
     /* Trees may stay: a set is full again, and so each of its nodes was set anew, before its tree is asked. */
     return held;
 }

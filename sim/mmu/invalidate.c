@@ -156,8 +156,10 @@ static void drop_prefixes(vx_walker_cache *cache, const uint8_t *marks, uint8_t 
                           unsigned shift)
 {
     if (!cache->exists) return;
-    for (uint32_t slot = 0; slot < cache->array.sets * cache->array.ways; slot++) {
-        uint64_t tag = cache->array.keys[slot];
+    const uint64_t *keys = cache->array.keys;
+    uint32_t slots = cache->array.sets * cache->array.ways;
+    for (uint32_t slot = 0; slot < slots; slot++) {
+        uint64_t tag = keys[slot];
         if (marks[vx_tag_context(tag)] != marked) continue;
         if (shift < 64 && !vx_same_page(vx_tag_prefix(tag) << shift, address, shift)) continue;
         vx_setassoc_drop(&cache->array, slot);

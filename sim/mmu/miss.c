@@ -2,28 +2,25 @@
  * theirs. */
 #include "miss.h"
 
-static vx_mmu_result any(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                         vx_mmu_translation *translation, vx_mmu_fault *fault)
-{
-    return vx_missed(mmu, gva, access, in_first, translation, fault, (vx_walk_mode){0});
-}
+#define INSTANCE(name, ...)                                                                                            \
+    static vx_mmu_result name(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,                        \
+                              vx_mmu_translation *translation, vx_mmu_fault *fault)                                    \
+    {                                                                                                                  \
+        return vx_missed(mmu, gva, access, in_first, translation, fault, (vx_walk_mode){__VA_ARGS__});                 \
+    }
 
-static vx_mmu_result lean_one(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                              vx_mmu_translation *translation, vx_mmu_fault *fault)
-{
-    const vx_walk_mode mode = {VX_NESTED_NONE, .wide = true, .lean = true};
-    return vx_missed(mmu, gva, access, in_first, translation, fault, mode);
-}
+INSTANCE(any, 0)
+INSTANCE(lean_one, .nested = VX_NESTED_NONE, .wide = true, .lean = true)
+INSTANCE(lean_ept, .nested = VX_NESTED_EPT, .wide = true, .lean = true)
+INSTANCE(straight_one, .nested = VX_NESTED_NONE, .straight = true)
+INSTANCE(straight_ept, .nested = VX_NESTED_EPT, .straight = true)
+INSTANCE(cached_one, .nested = VX_NESTED_NONE, .straight = true, .cached = true)
+INSTANCE(cached_ept, .nested = VX_NESTED_EPT, .straight = true, .cached = true)
 
-static vx_mmu_result lean_ept(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                              vx_mmu_translation *translation, vx_mmu_fault *fault)
+vx_miss_fn vx_miss_instance(vx_miss_kind kind, bool two, bool cached)
 {
-    const vx_walk_mode mode = {VX_NESTED_EPT, .wide = true, .lean = true};
-    return vx_missed(mmu, gva, access, in_first, translation, fault, mode);
-}
-
-vx_miss_fn vx_miss_instance(vx_nested_kind nested, bool lean)
-{
-    if (!lean || nested == VX_NESTED_NPT) return any;
-    return nested == VX_NESTED_EPT ? lean_ept : lean_one;
+    if (kind == VX_MISS_ANY) return any;
+    if (kind == VX_MISS_LEAN) return two ? lean_ept : lean_one;
+    if (cached) return two ? cached_ept : cached_one;
+    return two ? straight_ept : straight_one;
 }

@@ -2,24 +2,32 @@
 #ifndef VX_MISS_H
 #define VX_MISS_H
 
+#include "straight.h"
 #include "tlb.h"
-#include "walk.h"
 
-VX_INLINE void vx_count_walk(vx_mmu *mmu, const vx_walk *walk, vx_mmu_result result)
+/* Ends a walk that came to a result. A fault that rests on remembered entries is looked for again in memory before it
+ * is raised: hardware may also fault and drop them (SDM Vol. 3A, 4.10.4.3, optional invalidation), but a replayed guest
+ * has no handler for a fault that its recording did not see. The accesses of both attempts count. */
+VX_INLINE vx_mmu_result vx_walk_end(vx_walk *walk, uint64_t gva, vx_mmu_result result, vx_walk_leaf *leaf,
+                                    vx_mmu_fault *fault)
 {
-    uint32_t accesses = vx_walk_settle(walk);
-    mmu->counts.walks++;
-    if (result != VX_MMU_DONE) mmu->counts.walks_aborted++;
-    mmu->counts.walk_accesses += accesses;
-    vx_histogram_add(&mmu->counts.per_walk, accesses);
+    vx_mmu *mmu = walk->mmu;
+    if (result != VX_MMU_DONE && walk->remembered) {
+        walk->caches = false;
+        walk->begun = NULL;
+        walk->fault = (vx_mmu_fault){.gva = {gva}};
+        result = mmu->walk(walk, gva, leaf);
+    }
+    vx_count_walk(walk, result);
+    if (result != VX_MMU_DONE) *fault = walk->fault;
+    return result;
 }
 
-/* A fault that rests on remembered entries is looked for again in memory before it is raised: hardware may also fault
- * and drop them (SDM Vol. 3A, 4.10.4.3, optional invalidation), but a replayed guest has no handler for a fault that
- * its recording did not see. The accesses of both attempts count. */
+/* A walk of a linear address. */
 VX_INLINE vx_mmu_result vx_walk_linear(vx_mmu *mmu, uint64_t gva, vx_access access, bool shadow_stack,
                                        vx_walk_leaf *leaf, vx_mmu_fault *fault, vx_walk_mode mode)
 {
+    if (mode.straight) return vx_straight_walk(mmu, gva, access, leaf, fault, mode);
     /* Guest-paging verification looks at the nested leaf of each guest entry, which nothing remembers. */
     vx_walk walk = {.mmu = mmu,
                     .access = access,
@@ -28,14 +36,7 @@ VX_INLINE vx_mmu_result vx_walk_linear(vx_mmu *mmu, uint64_t gva, vx_access acce
                     .shadow_stack = shadow_stack,
                     .fault = {.gva = {gva}}};
     vx_mmu_result result = mode.lean ? vx_walk_tables(&walk, gva, leaf, mode) : mmu->walk(&walk, gva, leaf);
-    if (result != VX_MMU_DONE && walk.remembered) {
-        walk.caches = false;
-        walk.fault = (vx_mmu_fault){.gva = {gva}};
-        result = mmu->walk(&walk, gva, leaf);
-    }
-    vx_count_walk(mmu, &walk, result);
-    if (result != VX_MMU_DONE) *fault = walk.fault;
-    return result;
+    return vx_walk_end(&walk, gva, result, leaf, fault);
 }
 
 VX_INLINE void vx_fill(vx_mmu *mmu, vx_tlb *tlb, uint64_t gva, const vx_walk_leaf *leaf, bool replaces)

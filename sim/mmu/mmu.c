@@ -18,7 +18,8 @@ static vx_status init_walker_cache(vx_mmu *mmu, vx_walker_cache *cache, vx_arena
 {
     if (entries == 0) return VX_OK;
     cache->exists = true;
-    return vx_mmu_array_init(mmu, &cache->array, arena, entries, ways, policy, msg);
+    vx_status status = vx_mmu_array_init(mmu, &cache->array, arena, entries, ways, policy, msg);
+    return status == VX_OK ? vx_setassoc_keep_lists(&cache->array, arena, msg) : status;
 }
 
 static vx_status init_walker_caches(vx_mmu *mmu, vx_arena *arena, vx_msg *msg)
@@ -216,6 +217,7 @@ static void load_nested_dimension(vx_mmu *mmu, const vx_mmu_control *control)
     setup->table_writes = setup->nested_flags;
     setup->nested_accessed = npt ? VX_PTE_A : VX_EPT_A;
     setup->nested_dirty = npt ? VX_PTE_D : VX_EPT_D;
+    setup->nested_needs = setup->nested_flags ? setup->nested_dirty : 0;
     vx_ordinary_nested(setup->nested, control, &setup->nested_reserved, setup->nested_flags, &setup->nested_ordinary);
     for (unsigned level = 1; level <= setup->nested_top; level++) {
         if (setup->nested->page[level] < 0) continue;
@@ -242,16 +244,25 @@ static bool same_but_for_cpl(const vx_mmu_control *a, const vx_mmu_control *b)
 }
 
 /* Lean: nothing but prefix caches may answer, and they always may. */
-static void choose_instances(vx_mmu *mmu, const vx_mmu_control *control)
+static vx_miss_kind miss_kind(const vx_mmu *mmu, const vx_mmu_control *control)
 {
     bool wide = control->paging == VX_PAGING_4LEVEL || control->paging == VX_PAGING_5LEVEL;
-    bool lean = wide && !mmu->psc_physical.exists && !mmu->ntlb.exists && !control->guest_paging_verification;
+    bool lean = wide && control->nested != VX_NESTED_NPT && !mmu->psc_physical.exists && !mmu->ntlb.exists &&
+                !control->guest_paging_verification;
+    if (!lean) return VX_MISS_ANY;
+    return vx_straight_fits(mmu) ? VX_MISS_STRAIGHT : VX_MISS_LEAN;
+}
+
+static void choose_instances(vx_mmu *mmu, const vx_mmu_control *control)
+{
+    vx_miss_kind kind = miss_kind(mmu, control);
+    bool two = control->nested != VX_NESTED_NONE;
     mmu->walk = vx_walk_instance(control->nested, control->paging);
-    mmu->miss = vx_miss_instance(control->nested, lean);
+    mmu->miss = vx_miss_instance(kind, two, mmu->tally.cached);
     mmu->cache_access = vx_caches_access;
     mmu->cache_charge = vx_caches_charge;
 #ifdef VX_HOST_AVX2
-    if (mmu->simd) mmu->miss = vx_miss_instance_avx2(control->nested, lean);
+    if (mmu->simd) mmu->miss = vx_miss_instance_avx2(kind, two, mmu->tally.cached);
     if (mmu->simd) mmu->cache_access = vx_caches_access_avx2;
     if (mmu->simd) mmu->cache_charge = vx_caches_charge_avx2;
 #endif
@@ -291,4 +302,5 @@ void vx_mmu_observe(vx_mmu *mmu, vx_walk_observer observer, void *context)
     mmu->observer = observer;
     mmu->observer_context = context;
     vx_tally_aim(mmu);
+    choose_instances(mmu, &mmu->control);
 }

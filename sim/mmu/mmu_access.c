@@ -69,7 +69,7 @@ vx_mmu_result vx_mmu_access_gpa(vx_mmu *mmu, vx_gpa gpa, vx_access access, vx_hp
         again = result != VX_MMU_DONE && walk.remembered;
         walk.caches = false;
     }
-    vx_count_walk(mmu, &walk, result);
+    vx_count_walk(&walk, result);
     mmu->counts.gpa_walks++;
     if (result == VX_MMU_DONE) {
         hpa->v = leaf.hpa;

@@ -51,6 +51,7 @@ typedef struct vx_walk_setup {
     bool table_writes; /* reading a guest table entry is a write to its page */
     bool nested_flags; /* A and D flags of the nested tables are kept */
     uint64_t nested_accessed, nested_dirty;
+    uint64_t nested_needs;         /* flags of a leaf that is written to: its D where it is kept */
     uint64_t nested_present;       /* an entry of the nested tables is present where it has any of these bits */
     uint64_t paging_write_bit;     /* EPT: VX_EPT_PAGING_WRITE where its control is 1 */
     uint8_t user_execute_bit;      /* EPT: the bit that lets user-mode linear addresses execute, 2 or 10 */
@@ -63,7 +64,10 @@ typedef struct vx_walk_setup {
 
 /* Accesses that nobody observes are counted here alone while a walk runs: the grid and its skipped accesses follow from
  * these when somebody asks (vx_mmu_counts_now), and its ticks where accesses all cost the same. */
-enum { VX_TALLY_LEVELS = 8 }; /* 0 to 5, and a power of two */
+enum {
+    VX_TALLY_LEVELS = 8,   /* 0 to 5, and a power of two */
+    VX_TALLY_ACCESSES = 25 /* of a walk with 4 + 4 levels, at most 24 */
+};
 typedef struct vx_walk_tally {
     bool plain;                    /* no observer; fixed latencies without a remainder, or data caches: so it may be */
     bool cached;                   /* data caches: each access's ticks are added up as it is made */
@@ -74,6 +78,10 @@ typedef struct vx_walk_tally {
      * whole guest entries. */
     uint64_t nested_saved[VX_GRID][VX_TALLY_LEVELS];
     uint64_t guest_saved[VX_TALLY_LEVELS];
+    /* Straight walks (straight.h): the nested walks of all guest rows above an entry of this level, each of which ended
+     * at level 1; walks by how many accesses they made. */
+    uint64_t rows_saved[VX_TALLY_LEVELS];
+    uint64_t walks[VX_TALLY_ACCESSES];
 } vx_walk_tally;
 
 typedef struct vx_walk vx_walk;

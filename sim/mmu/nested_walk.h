@@ -12,13 +12,6 @@
 /* Read, write, fetch in both modes: what entries allow together, where none withholds anything. */
 enum { VX_ALLOWED_ALL = VX_USE_READ | VX_USE_WRITE | VX_USE_FETCH | VX_USE_FETCH_USER };
 
-/* Where a walk stands: about to read the entry of `level` in `table`. */
-typedef struct vx_nested_place {
-    unsigned level;
-    uint64_t table;
-    uint64_t allowed; /* by the entries so far */
-} vx_nested_place;
-
 VX_INLINE void vx_nested_skip(vx_walk *walk, unsigned row, unsigned end, vx_walk_hit hit, uint32_t ticks)
 {
     if (__builtin_expect(walk->mmu->tally.plain && ticks == 0, 1)) {
@@ -120,7 +113,12 @@ VX_INLINE vx_mmu_result vx_nested_descend(vx_walk *walk, uint64_t gpa, unsigned 
     bool writes = (use & (VX_USE_WRITE | VX_USE_PAGING_WRITE)) != 0;
     uint64_t leaf_needs = setup->nested_flags && writes ? setup->nested_dirty : 0;
     vx_nested_place place = {.level = setup->nested_top, .table = mmu->control.nested_root, .allowed = VX_ALLOWED_ALL};
-    if ((mode.lean || walk->caches) && mmu->cpu->psc.kind == VX_PSC_PREFIX) vx_nested_resume(walk, gpa, row, &place);
+    if (!mode.lean && walk->nested_begun.level) {
+        place = walk->nested_begun;
+        walk->nested_begun.level = 0;
+    } else if ((mode.lean || walk->caches) && mmu->cpu->psc.kind == VX_PSC_PREFIX) {
+        vx_nested_resume(walk, gpa, row, &place);
+    }
     for (;;) {
         uint64_t at = place.table + vx_wide_offset(place.level, gpa);
         if (place.level == 1) vx_expect_learn(mmu->expected_nested, gpa, place.table);

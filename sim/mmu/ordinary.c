@@ -30,9 +30,11 @@ void vx_ordinary_guest(const vx_radix *format, const vx_mmu_control *control, co
     bool large = control->paging != VX_PAGING_32BIT || control->pse;
     for (unsigned level = 2; level <= format->top; level++) {
         if (format->bits[level] == 2) continue; /* PAE's top entries have no A flag */
-        uint64_t clear = reserved->table[level] | (large && may_be_large(format, level) ? format->large : 0);
-        set(&ordinary->table, level, VX_PTE_P | VX_PTE_A, clear);
+        bool page = large && may_be_large(format, level);
+        set(&ordinary->table, level, VX_PTE_P | VX_PTE_A, reserved->table[level] | (page ? format->large : 0));
+        if (page) set(&ordinary->leaf, level, VX_PTE_P | VX_PTE_A | format->large, reserved->leaf[level]);
     }
+    set(&ordinary->leaf, 1, VX_PTE_P | VX_PTE_A, reserved->leaf[1]);
 }
 
 void vx_ordinary_nested(const vx_radix *format, const vx_mmu_control *control, const vx_reserved_bits *reserved,

@@ -12,7 +12,7 @@ typedef struct vx_ordinary_kind {
 
 typedef struct vx_ordinary {
     vx_ordinary_kind table; /* names a table; A is set where it is kept */
-    vx_ordinary_kind leaf;  /* second dimension: maps a page; A is set where it is kept, D may be clear */
+    vx_ordinary_kind leaf;  /* maps a page; A is set where it is kept, D may be clear */
 } vx_ordinary;
 
 static inline bool vx_is_ordinary(const vx_ordinary_kind *kind, unsigned level, uint64_t entry)
@@ -20,7 +20,7 @@ static inline bool vx_is_ordinary(const vx_ordinary_kind *kind, unsigned level, 
     return (entry & kind->mask[level]) == kind->want[level];
 }
 
-/* First dimension: entries that name tables. Rights are no part of it. */
+/* First dimension. Rights are no part of it. */
 void vx_ordinary_guest(const vx_radix *format, const vx_mmu_control *control, const vx_reserved_bits *reserved,
                        vx_ordinary *ordinary);
 

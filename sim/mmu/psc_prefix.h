@@ -46,9 +46,10 @@ static inline __attribute__((always_inline)) bool vx_psc_prefix_find(vx_mmu *mmu
         if (!caches[level].exists) continue;
         any = true;
         uint64_t prefix = address >> vx_psc_prefix_shift(format, level);
-        uint32_t slot = vx_setassoc_find(array, vx_psc_prefix_set(array, prefix), vx_tag_make(prefix, owner));
+        uint32_t set = vx_psc_prefix_set(array, prefix);
+        uint32_t slot = vx_setassoc_find(array, set, vx_tag_make(prefix, owner));
         if (slot == VX_SETASSOC_NONE) continue;
-        vx_setassoc_touch(array, slot);
+        vx_setassoc_touch_in(array, set, slot);
         uint64_t value = array->values[slot];
         *entry = (vx_psc_entry){.level = level,
                                 .table = value & VX_ENTRY_ADDRESS,

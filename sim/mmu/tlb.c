@@ -81,8 +81,10 @@ vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tl
         const vx_cfg_tlb_array *array = &config->array[i];
         vx_status status =
             vx_mmu_array_init(mmu, &tlb->array[i], arena, array->entries, array->ways, array->replacement, msg);
+        if (status == VX_OK && config->level == VX_TLB_L2) /* asked only after misses, and filled at most of them */
+            status = vx_setassoc_keep_lists(&tlb->array[i], arena, msg);
         if (status != VX_OK) return status;
-        vx_setassoc_share_clock(&tlb->array[i], &mmu->front.clock);
+        if (config->level != VX_TLB_L2) vx_setassoc_share_clock(&tlb->array[i], &mmu->front.clock);
     }
     for (unsigned size = 0; size < VX_PAGE_SIZES; size++) {
         tlb->installs_as[size] = install_size(config, (vx_page_size)size);

@@ -37,6 +37,16 @@ VX_INLINE void vx_tlb_drop(const vx_tlb *tlb, vx_setassoc *array, uint32_t slot)
     vx_setassoc_drop(array, slot);
 }
 
+/* Fills a slot of the set. */
+VX_INLINE uint32_t vx_tlb_put(const vx_tlb *tlb, vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
+{
+    if (array->lists) return vx_setassoc_insert_listed(array, array->ways, set, key, value); /* no lane looks there */
+    uint32_t slot = vx_setassoc_victim(array, set);
+    vx_tlb_forget(tlb, array, slot);
+    vx_setassoc_put(array, set, slot, key, value);
+    return slot;
+}
+
 /* The view that an address of this size belongs to. */
 VX_INLINE const vx_tlb_view *vx_tlb_view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
 {
@@ -55,9 +65,8 @@ VX_INLINE void vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size
     const vx_tlb_view *view = vx_tlb_view_for(tlb, gva, held);
     uint64_t page = gva >> view->page_shift;
     uint64_t value = (hpa & VX_TLB_FRAME & ~((1ULL << view->page_shift) - 1)) | flags;
-    uint32_t slot = vx_setassoc_victim(view->array, (uint32_t)page & view->set_mask);
-    vx_tlb_forget(tlb, view->array, slot);
-    vx_setassoc_put(view->array, slot, page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value);
+    uint32_t slot = vx_tlb_put(tlb, view->array, (uint32_t)page & view->set_mask,
+                               page << VX_TAG_PAGE_SHIFT | view->size_bits | owner, value);
     view->guess[page % VX_TLB_GUESSES] = slot;
     tlb->holds_pieces |= vx_page_shift(vx_value_guest_page(value)) > view->page_shift;
     vx_tlb_unit_remember(&tlb->unit, value, held);

@@ -32,6 +32,15 @@ typedef struct guest_entry {
     bool leaf;
 } guest_entry;
 
+/* A walk that straight.h has begun and hands over. */
+typedef struct vx_walk_begun {
+    guest_place place;
+    guest_entry entry;
+    bool located;           /* `entry` is about to be read: its address is known */
+    bool mapped;            /* ... or was read, and maps the page */
+    vx_nested_place nested; /* where the nested walk stands that is under way; level 0: none is */
+} vx_walk_begun;
+
 VX_INLINE vx_mmu_result page_fault(vx_walk *walk, uint32_t cause)
 {
     walk->fault.error_code = vx_page_fault_code(&walk->mmu->control, walk->access, cause);
@@ -214,9 +223,11 @@ VX_INLINE void step_down(const vx_walk *walk, uint64_t gva, guest_place *place, 
 VX_INLINE vx_mmu_result descend(vx_walk *walk, uint64_t gva, guest_place *place, guest_entry *entry, vx_walk_mode mode)
 {
     vx_mmu *mmu = walk->mmu;
+    bool located = !mode.lean && walk->begun && walk->begun->located;
     for (;;) {
-        vx_mmu_result result = locate(walk, gva, place, entry, mode);
+        vx_mmu_result result = located ? VX_MMU_DONE : locate(walk, gva, place, entry, mode);
         if (result != VX_MMU_DONE) return result;
+        located = false;
         read_entry(walk, gva, place->level, entry, mode);
         if (vx_is_ordinary(&mmu->setup.guest_ordinary.table, place->level, entry->value)) {
             place->above = place->flags;
@@ -303,9 +314,16 @@ VX_INLINE vx_mmu_result vx_walk_tables(vx_walk *walk, uint64_t gva, vx_walk_leaf
     vx_mmu *mmu = walk->mmu;
     guest_place place;
     guest_entry entry = {0};
-    if (!start(walk, gva, &place)) return page_fault(walk, 0);
-    if ((mode.lean || walk->caches) && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, mode);
-    vx_mmu_result result = descend(walk, gva, &place, &entry, mode);
+    vx_mmu_result result = VX_MMU_DONE;
+    const vx_walk_begun *begun = mode.lean ? NULL : walk->begun;
+    if (begun) {
+        place = begun->place;
+        entry = begun->entry;
+    } else {
+        if (!start(walk, gva, &place)) return page_fault(walk, 0);
+        if ((mode.lean || walk->caches) && mmu->cpu->psc.kind == VX_PSC_PREFIX) resume(walk, gva, &place, mode);
+    }
+    if (!begun || !begun->mapped) result = descend(walk, gva, &place, &entry, mode);
     if (result != VX_MMU_DONE) return result;
     if (!allowed_by_tables(walk, &place, &entry)) return page_fault(walk, VX_PF_P);
     walk->rights = place.flags;

@@ -108,9 +108,22 @@ uint32_t vx_walk_settle(const vx_walk *walk)
     return walk->accesses + nested + guest;
 }
 
+static void settle_walks(vx_mmu *mmu)
+{
+    for (unsigned accesses = 0; accesses < VX_TALLY_ACCESSES; accesses++) {
+        uint64_t walks = mmu->tally.walks[accesses];
+        mmu->counts.walks += walks;
+        mmu->counts.walk_accesses += walks * accesses;
+        vx_histogram_add_many(&mmu->counts.per_walk, accesses, walks);
+    }
+}
+
 static void settle_saved(vx_mmu *mmu)
 {
-    const vx_walk_tally *tally = &mmu->tally;
+    vx_walk_tally *tally = &mmu->tally;
+    for (unsigned level = 2; level <= tally->guest_top; level++)
+        for (unsigned row = level - 1; row <= tally->guest_top; row++)
+            tally->nested_saved[row][1] += tally->rows_saved[level];
     uint64_t(*skipped)[VX_GRID] = mmu->counts.skipped;
     for (unsigned row = 0; row < VX_GRID; row++)
         for (unsigned end = 1; end <= VX_RADIX_LEVELS_MAX; end++)
@@ -125,6 +138,7 @@ void vx_tally_settle(vx_mmu *mmu)
 {
     vx_walk_tally *tally = &mmu->tally;
     settle_saved(mmu);
+    settle_walks(mmu);
     for (unsigned row = 0; row < VX_GRID; row++)
         for (unsigned column = 0; column < VX_GRID; column++) {
             uint64_t reads = tally->reads[row][column];

@@ -6,6 +6,13 @@
 #include "mmu_private.h"
 #include "psc_prefix.h"
 
+/* Where a walk of the second dimension stands: about to read the entry of `level` in `table`. */
+typedef struct vx_nested_place {
+    unsigned level;
+    uint64_t table;
+    uint64_t allowed; /* by the entries so far */
+} vx_nested_place;
+
 struct vx_walk {
     vx_mmu *mmu;
     vx_access access;
@@ -21,15 +28,20 @@ struct vx_walk {
     uint32_t accesses;   /* counted and charged one by one */
     uint32_t tallied[2]; /* of the second dimension [0], of the first [1]: charged when the walk ends */
     uint64_t ticks[2];   /* of those that went through the data caches: the same */
+    /* Taken over from straight.h; else NULL, and level 0: where it stands, and the nested walk that is under way. */
+    const struct vx_walk_begun *begun;
+    vx_nested_place nested_begun;
     vx_mmu_fault fault;
 };
 
 /* What an instance of the walks takes as constants. */
 typedef struct vx_walk_mode {
     vx_nested_kind nested;
-    bool wide; /* first dimension: 4-level or 5-level paging */
-    bool lean; /* prefix caches or none, which may answer: no page-walk cache, no nested TLB, no guest-paging
-                  verification */
+    bool wide;     /* first dimension: 4-level or 5-level paging */
+    bool lean;     /* prefix caches or none, which may answer: no page-walk cache, no nested TLB, no guest-paging
+                      verification */
+    bool straight; /* and as straight.h says */
+    bool cached;   /* straight: accesses go through the data caches */
 } vx_walk_mode;
 
 #define VX_INLINE static inline __attribute__((always_inline))
@@ -62,6 +74,15 @@ static inline void vx_walk_charge(vx_walk *walk, unsigned row, unsigned column, 
 }
 /* The walk ends: charges what was tallied. Returns how many accesses it made. */
 uint32_t vx_walk_settle(const vx_walk *walk);
+static inline void vx_count_walk(const vx_walk *walk, vx_mmu_result result)
+{
+    vx_mmu *mmu = walk->mmu;
+    uint32_t accesses = vx_walk_settle(walk);
+    mmu->counts.walks++;
+    if (result != VX_MMU_DONE) mmu->counts.walks_aborted++;
+    mmu->counts.walk_accesses += accesses;
+    vx_histogram_add(&mmu->counts.per_walk, accesses);
+}
 /* One access that a cache of the walker saved, with a cost or an observer. */
 void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
                        uint64_t entry);
@@ -124,8 +145,17 @@ void vx_drop_faulted(vx_mmu *mmu, vx_mmu_result result, const vx_mmu_fault *faul
 
 /* ---- miss.c, and the same compiled for AVX2 ---- */
 
-vx_miss_fn vx_miss_instance(vx_nested_kind nested, bool lean);
-vx_miss_fn vx_miss_instance_avx2(vx_nested_kind nested, bool lean);
+/* By how little a walk may have to do with (miss.c). */
+typedef enum vx_miss_kind { VX_MISS_ANY, VX_MISS_LEAN, VX_MISS_STRAIGHT } vx_miss_kind;
+
+/* `two`: with a second dimension; `cached`: accesses go through the data caches. */
+vx_miss_fn vx_miss_instance(vx_miss_kind kind, bool two, bool cached);
+vx_miss_fn vx_miss_instance_avx2(vx_miss_kind kind, bool two, bool cached);
+
+/* ---- straight.c ---- */
+
+/* Whether a lean walk may also be a straight one. */
+bool vx_straight_fits(const vx_mmu *mmu);
 
 /* ---- walk.c ---- */
 

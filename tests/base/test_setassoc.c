@@ -156,13 +156,15 @@ static void one_operation(model *m, vx_setassoc *array, vx_random *random)
     }
 }
 
-static void run_against_model(unsigned sets, unsigned ways, vx_replacement policy, uint64_t seed)
+static void run_against_model(unsigned sets, unsigned ways, vx_replacement policy, bool lists, uint64_t seed)
 {
     vx_arena arena;
     vx_arena_init(&arena);
     vx_setassoc array;
     assert_int_equal(vx_setassoc_init(&array, &arena, sets * ways, ways, policy, NULL), VX_OK);
     assert_int_equal(array.sets, sets);
+    if (lists) assert_int_equal(vx_setassoc_keep_lists(&array, &arena, NULL), VX_OK);
+    assert_int_equal(array.lists != NULL, lists && policy == VX_REPLACE_LRU && ways <= VX_SETASSOC_LISTED_MAX);
     model *m = malloc(sizeof *m);
     assert_non_null(m);
     model_reset(m, sets, ways, policy);
@@ -180,10 +182,12 @@ static void run_against_model(unsigned sets, unsigned ways, vx_replacement polic
 static void lru_is_the_model(void **state)
 {
     (void)state;
-    static const unsigned geometry[][2] = {{1, 1}, {1, 2}, {1, 7}, {1, 64}, {2, 3}, {4, 4}, {16, 4}, {64, 1}, {8, 12}};
+    static const unsigned geometry[][2] = {{1, 1}, {1, 2},  {1, 7},  {1, 64}, {2, 3},
+                                           {4, 4}, {16, 4}, {64, 1}, {8, 12}, {2, 16}};
     uint64_t seed = vx_test_seed();
     for (unsigned i = 0; i < sizeof geometry / sizeof geometry[0]; i++)
-        run_against_model(geometry[i][0], geometry[i][1], VX_REPLACE_LRU, seed + i);
+        for (int lists = 0; lists < 2; lists++)
+            run_against_model(geometry[i][0], geometry[i][1], VX_REPLACE_LRU, lists, seed + i);
 }
 
 static void plru_is_the_model(void **state)
@@ -192,7 +196,8 @@ static void plru_is_the_model(void **state)
     static const unsigned geometry[][2] = {{1, 1}, {1, 2}, {1, 4}, {1, 64}, {2, 8}, {16, 4}, {64, 1}, {4, 16}, {2, 32}};
     uint64_t seed = vx_test_seed();
     for (unsigned i = 0; i < sizeof geometry / sizeof geometry[0]; i++)
-        run_against_model(geometry[i][0], geometry[i][1], VX_REPLACE_PLRU, seed + i);
+        for (int lists = 0; lists < 2; lists++) /* asked for in vain */
+            run_against_model(geometry[i][0], geometry[i][1], VX_REPLACE_PLRU, lists, seed + i);
 }
 
 /* ---- what is known by hand ---- */
@@ -276,14 +281,17 @@ static void every_failing_allocation_is_reported(void **state)
         vx_setassoc array = {.own_clock = 77};
         vx_fail_allocation(n);
         vx_status status = vx_setassoc_init(&array, &arena, 1 << 16, 4, VX_REPLACE_LRU, NULL);
+        bool lists = status == VX_OK;
+        if (lists) status = vx_setassoc_keep_lists(&array, &arena, NULL);
         bool failed = vx_fail_allocation_end();
         vx_arena_fini(&arena);
         assert_int_equal(status, failed ? VX_ERR_NOMEM : VX_OK);
         if (failed) {
-            assert_int_equal(array.own_clock, 77);
+            assert_int_equal(array.own_clock, lists ? 0 : 77);
+            assert_null(array.lists);
             continue;
         }
-        assert_int_equal(n, 4); /* keys, values and stamps are large enough for a chunk each */
+        assert_int_equal(n, 5); /* keys, values, stamps and lists are large enough for a chunk each */
         return;
     }
 }

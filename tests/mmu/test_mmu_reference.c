@@ -29,6 +29,7 @@ typedef struct setting {
     vx_nested_kind nested;
     unsigned nested_levels;
     bool nested_ad, large, global;
+    bool large_tables; /* the guest's tables lie on large nested pages */
 } setting;
 
 static uint64_t below(twin *t, uint64_t bound) { return vx_random_below(&t->random, bound); }
@@ -63,6 +64,7 @@ static void build(mmu_world *w, const setting *s, const vx_cfg_cpu *cpu, bool po
     if (portable) w->mmu->simd = false;
     w->control.nested_ad = s->nested_ad;
     w->control.pge = s->global;
+    if (s->large_tables) w->table_page = VX_PAGE_2M;
     for (unsigned region = 0; region < PAGES / 60; region++) map_region(w, s, region, region % 4);
     world_load(w);
 }
@@ -113,13 +115,24 @@ static void set_bits(twin *t, uint64_t at, uint64_t bits)
     edit(t, at, bits & ~value);
 }
 
+/* The guest-physical address of the page's guest entry of the level, or of the one above that maps it. */
+static uint64_t table_gpa(const twin *t, unsigned page, unsigned level)
+{
+    return vx_radix_lookup(&t->fast.guest, t->gva[page], level).at;
+}
+
 /* What an OS and a hypervisor do about a fault, most of the time. */
 static void mend(twin *t, unsigned page)
 {
     if (below(t, 8) == 0) return;
-    for (unsigned level = 2; level >= 1; level--)
+    bool two = t->fast.control.nested != VX_NESTED_NONE;
+    for (unsigned level = 2; level >= 1; level--) {
+        for (unsigned nested = 2; two && nested >= 1; nested--) {
+            set_bits(t, world_nested_entry(&t->fast, table_gpa(t, page, level), nested), 7);
+            set_bits(t, world_nested_entry(&t->fast, t->gpa[page], nested), 7);
+        }
         set_bits(t, world_guest_entry(&t->fast, t->gva[page], level), VX_PTE_P | VX_PTE_W | VX_PTE_U);
-    if (t->fast.control.nested != VX_NESTED_NONE) set_bits(t, world_nested_entry(&t->fast, t->gpa[page], 1), 7);
+    }
 }
 
 /* What the run loop does for a reference that hits in its lane. */
@@ -199,12 +212,14 @@ static void edit_guest_step(twin *t, unsigned page)
 static void edit_nested_step(twin *t, unsigned page)
 {
     if (t->fast.control.nested == VX_NESTED_NONE) return;
-    uint64_t at = world_nested_entry(&t->fast, t->gpa[page], 1);
+    uint64_t gpa = below(t, 4) ? t->gpa[page] : table_gpa(t, page, 1 + (unsigned)below(t, 2));
+    uint64_t at = world_nested_entry(&t->fast, gpa, below(t, 4) ? 1 : 2);
     bool npt = t->fast.control.nested == VX_NESTED_NPT;
     uint64_t rights = vx_physmem_read64(&t->fast.memory, (vx_hpa){at}) & 7;
     uint64_t next = (uint64_t[]){7, 7, 5, 1, 0}[below(t, 5)]; /* EPT: all, no write, read only, absent */
     if (npt) next = (uint64_t[]){7, 7, 5, 1, 0}[below(t, 5)]; /* present writable user, read-only, supervisor, absent */
     edit(t, at, rights ^ next);
+    if (!npt) edit(t, at, below(t, 4) * VX_EPT_A); /* A, D */
     if (below(t, 2) == 0) return;
     invalidate_step(t, npt ? VX_OP_FLUSH_ASID : VX_OP_INVEPT_CONTEXT, page);
 }
@@ -360,6 +375,24 @@ static vx_cfg_cpu lean_intel(void)
     return cpu;
 }
 
+/* All that a straight walk asks for, with sets so small that everything is evicted all the time. */
+static vx_cfg_cpu straight_intel(void)
+{
+    vx_cfg_cpu cpu = lean_intel();
+    for (unsigned level = 2; level <= 3; level++)
+        cpu.psc.guest_entries[level] = cpu.psc.nested_entries[level] = cpu.psc.guest_ways[level] =
+            cpu.psc.nested_ways[level] = 4;
+    cpu.psc.guest_entries[4] = cpu.psc.guest_ways[4] = 1;
+    return cpu;
+}
+
+static vx_cfg_cpu straight_cached_intel(void)
+{
+    vx_cfg_cpu cpu = straight_intel();
+    cpu.memory = small_intel().memory;
+    return cpu;
+}
+
 static void see(void *context, const vx_walk_access *access)
 {
     if (!access->skipped) ((twin *)context)->told++;
@@ -390,25 +423,33 @@ static void streams(void **state)
 {
     (void)state;
     static const setting settings[] = {
-        {"nehalem, native", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true},
-        {"nehalem, EPT", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, false, true, true},
-        {"nehalem, EPT with A/D", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, false, false},
-        {"small caches, EPT with A/D", small_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, true},
-        {"small caches, native", small_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, false},
-        {"lean, native", lean_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true},
-        {"lean, EPT", lean_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, false, true, true},
-        {"lean, EPT with A/D", lean_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, false},
-        {"lean, 5 x 5", lean_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 5, true, true, true},
-        {"lean, PAE", lean_intel, VX_PAGING_PAE, VX_NESTED_EPT, 4, false, true, true},
-        {"split units, 5 x 5", split_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 5, true, true, true},
-        {"split units, 5 x 4", split_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 4, false, true, false},
-        {"barcelona, native", test_cpu_barcelona, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true},
-        {"barcelona, NPT", test_cpu_barcelona, VX_PAGING_4LEVEL, VX_NESTED_NPT, 4, false, true, true},
-        {"tiny AMD, NPT", tiny_amd, VX_PAGING_4LEVEL, VX_NESTED_NPT, 4, false, true, false},
-        {"tiny AMD, PAE under NPT", tiny_amd, VX_PAGING_PAE, VX_NESTED_NPT, 4, false, true, true},
-        {"nehalem, PAE under EPT", test_cpu_nehalem, VX_PAGING_PAE, VX_NESTED_EPT, 4, false, true, true},
-        {"small caches, 32-bit under EPT", small_intel, VX_PAGING_32BIT, VX_NESTED_EPT, 4, true, true, false},
-        {"tiny AMD, 32-bit", tiny_amd, VX_PAGING_32BIT, VX_NESTED_NONE, 4, false, true, true},
+        {"nehalem, native", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true, false},
+        {"nehalem, EPT", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, false, true, true, false},
+        {"nehalem, EPT with A/D", test_cpu_nehalem, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, false, false, false},
+        {"small caches, EPT with A/D", small_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, true, false},
+        {"small caches, native", small_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, false, false},
+        {"lean, native", lean_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true, false},
+        {"lean, EPT", lean_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, false, true, true, false},
+        {"lean, EPT with A/D", lean_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, false, false},
+        {"lean, 5 x 5", lean_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 5, true, true, true, false},
+        {"lean, PAE", lean_intel, VX_PAGING_PAE, VX_NESTED_EPT, 4, false, true, true, false},
+        {"straight, native", straight_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true, false},
+        {"straight, EPT", straight_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, false, true, true, false},
+        {"straight, EPT with A/D", straight_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, true, false},
+        {"straight, EPT, large tables", straight_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, true, true},
+        {"straight, native, data caches", straight_cached_intel, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true,
+         false},
+        {"straight, EPT, data caches", straight_cached_intel, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4, true, true, false,
+         false},
+        {"split units, 5 x 5", split_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 5, true, true, true, false},
+        {"split units, 5 x 4", split_intel, VX_PAGING_5LEVEL, VX_NESTED_EPT, 4, false, true, false, false},
+        {"barcelona, native", test_cpu_barcelona, VX_PAGING_4LEVEL, VX_NESTED_NONE, 4, false, true, true, false},
+        {"barcelona, NPT", test_cpu_barcelona, VX_PAGING_4LEVEL, VX_NESTED_NPT, 4, false, true, true, false},
+        {"tiny AMD, NPT", tiny_amd, VX_PAGING_4LEVEL, VX_NESTED_NPT, 4, false, true, false, false},
+        {"tiny AMD, PAE under NPT", tiny_amd, VX_PAGING_PAE, VX_NESTED_NPT, 4, false, true, true, false},
+        {"nehalem, PAE under EPT", test_cpu_nehalem, VX_PAGING_PAE, VX_NESTED_EPT, 4, false, true, true, false},
+        {"small caches, 32-bit under EPT", small_intel, VX_PAGING_32BIT, VX_NESTED_EPT, 4, true, true, false, false},
+        {"tiny AMD, 32-bit", tiny_amd, VX_PAGING_32BIT, VX_NESTED_NONE, 4, false, true, true, false},
     };
     static twin t;
     uint64_t seed = vx_test_seed();

@@ -24,6 +24,16 @@ static inline void vx_histogram_add(vx_histogram *histogram, uint64_t value)
     histogram->count++;
 }
 
+/* Adds a value `times` over. */
+static inline void vx_histogram_add_many(vx_histogram *histogram, uint64_t value, uint64_t times)
+{
+    if (times == 0) return;
+    vx_histogram_add(histogram, value);
+    histogram->bin[value < VX_HISTOGRAM_BINS ? value : VX_HISTOGRAM_BINS - 1] += times - 1;
+    histogram->sum += value * (times - 1);
+    histogram->count += times - 1;
+}
+
 /* Adds all values of `part` to `total`. */
 void vx_histogram_merge(vx_histogram *total, const vx_histogram *part);
 

@@ -3,8 +3,8 @@
  *
  * An entry is a 64-bit key (0 = empty, so the user's encoding must never produce 0) and a 64-bit value. A fully
  * associative array has one set. The owner computes the set number and the key; this file knows neither addresses nor
- * tags. Replacement is exact LRU (a stamp per entry) or tree-PLRU (one bit per inner node, ways a power of two);
- * empty ways are filled first, lowest way first. */
+ * tags. Replacement is exact LRU (a stamp per entry, or a list per set) or tree-PLRU (one bit per inner node, ways a
+ * power of two); empty ways are filled first, lowest way first. */
 #ifndef VX_SETASSOC_H
 #define VX_SETASSOC_H
 
@@ -26,8 +26,10 @@ typedef struct vx_setassoc {
     uint64_t *keys;   /* sets x ways */
     uint64_t *values; /* sets x ways */
     uint64_t *stamps; /* LRU: sets x ways, the clock at last use; 0 where empty: the least is always the victim */
-    uint64_t *trees;  /* PLRU: a word per set, bit i is inner node i (root 1): 1 = the victim is on the right */
-    uint64_t *clock;  /* LRU: the last stamp given; own_clock, or one that several arrays share */
+    uint64_t
+        *lists; /* LRU without stamps: a word per set, a way in each four bits, the latest used lowest; else NULL */
+    uint64_t *trees; /* PLRU: a word per set, bit i is inner node i (root 1): 1 = the victim is on the right */
+    uint64_t *clock; /* LRU: the last stamp given; own_clock, or one that several arrays share */
     uint64_t own_clock;
     uint32_t sets; /* power of two */
     uint32_t ways; /* 1 to 64 for PLRU, any for LRU */
@@ -47,6 +49,13 @@ vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries
 /* From now on the array's stamps are drawn from `clock`, which it may share with others: the order within a set is all
  * that counts. The array is empty; the caller keeps the clock. */
 void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock);
+
+enum { VX_SETASSOC_LISTED_MAX = 16 };
+
+/* From now on the order of use is kept as a list a set instead of a stamp an entry: an insertion then costs the same
+ * few instructions whatever the ways, a touch somewhat more than the one store of a stamp. For arrays that miss often.
+ * PLRU and more than VX_SETASSOC_LISTED_MAX ways stay as they are. The array is empty. VX_ERR_NOMEM. */
+vx_status vx_setassoc_keep_lists(vx_setassoc *array, vx_arena *arena, vx_msg *msg);
 
 /* ---- four ways at a time: files that are compiled for AVX2 have it in a few instructions ---- */
 
@@ -101,14 +110,48 @@ static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, 
 /* Points every tree node on the way's path away from it. */
 void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot);
 
+/* The way becomes the first of its list, which holds it. */
+static inline void vx_setassoc_list_touch(uint64_t *list, uint64_t way)
+{
+    const uint64_t ones = 0x1111111111111111;
+    uint64_t old = *list, differs = old ^ way * ones;
+    uint64_t here = (differs - ones) & ~differs & ones << 3; /* the lowest bit is set in the way's place, the lowest */
+    uint64_t up_to_here = here ^ (here - 1);
+    *list = (old & ~up_to_here) | ((old << 4 | way) & up_to_here);
+}
+
+static inline uint32_t vx_setassoc_list_last(uint64_t list, uint32_t ways)
+{
+    return (uint32_t)(list >> 4 * (ways - 1)) & 15;
+}
+
+/* The last of the list becomes the first; returns it. */
+static inline uint32_t vx_setassoc_list_turn(uint64_t *list, uint32_t ways)
+{
+    uint32_t last = vx_setassoc_list_last(*list, ways);
+    *list = *list << 4 | last; /* what leaves at the top is looked at by nobody */
+    return last;
+}
+
+/* The slot has been emptied: it goes to the end of its list, behind higher empty ways and before lower ones. */
+void vx_setassoc_list_drop(vx_setassoc *array, uint32_t slot);
+
 /* Marks the slot as the most recently used of its set. Touching the same slot again changes nothing that a later
  * replacement could see: a filter that skips repeated touches is exact. */
+static inline void vx_setassoc_touch_in(vx_setassoc *array, uint32_t set, uint32_t slot)
+{
+    if (array->policy != VX_REPLACE_LRU)
+        vx_setassoc_plru_touch(array, slot);
+    else if (array->lists)
+        vx_setassoc_list_touch(&array->lists[set], slot - set * array->ways);
+    else
+        array->stamps[slot] = ++*array->clock;
+}
+
+/* The same where the set is not at hand. */
 static inline void vx_setassoc_touch(vx_setassoc *array, uint32_t slot)
 {
-    if (array->policy == VX_REPLACE_LRU)
-        array->stamps[slot] = ++*array->clock;
-    else
-        vx_setassoc_plru_touch(array, slot);
+    vx_setassoc_touch_in(array, array->lists ? slot / array->ways : 0, slot);
 }
 
 /* Puts key and value into the set, as the most recently used, in place of an entry with the same key, an empty way or
@@ -122,8 +165,9 @@ static inline uint32_t vx_setassoc_lru_of_4(const uint64_t *stamps)
     return stamps[high] < stamps[low] ? high : low;
 }
 
-/* LRU: the slot of the set that an insertion takes. The first of the least stamps: an empty way, lowest first, or else
- * the least recently used. The least is selected without branches, for these would be mispredicted at each new one. */
+/* LRU by stamps: the slot of the set that an insertion takes. The first of the least stamps: an empty way, lowest
+ * first, or else the least recently used. The least is selected without branches, for these would be mispredicted at
+ * each new one. */
 static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t set)
 {
     uint32_t first = set * array->ways;
@@ -151,26 +195,38 @@ uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
 /* The slot that an insertion into the set takes. */
 static inline __attribute__((always_inline)) uint32_t vx_setassoc_victim(const vx_setassoc *array, uint32_t set)
 {
+    if (array->lists) return set * array->ways + vx_setassoc_list_last(array->lists[set], array->ways);
     if (array->policy != VX_REPLACE_LRU) return vx_setassoc_plru_victim(array, set);
     if (array->ways == 4) return set * 4 + vx_setassoc_lru_of_4(array->stamps + set * 4);
     return vx_setassoc_lru_victim(array, set);
 }
 
-/* Puts key and value into a slot, as the most recently used of its set. */
-static inline __attribute__((always_inline)) void vx_setassoc_put(vx_setassoc *array, uint32_t slot, uint64_t key,
-                                                                  uint64_t value)
+/* Puts key and value into a slot of the set, as the most recently used. */
+static inline __attribute__((always_inline)) void vx_setassoc_put(vx_setassoc *array, uint32_t set, uint32_t slot,
+                                                                  uint64_t key, uint64_t value)
 {
     array->keys[slot] = key;
     array->values[slot] = value;
-    vx_setassoc_touch(array, slot);
+    vx_setassoc_touch_in(array, set, slot);
+}
+
+/* vx_setassoc_insert_absent where lists are kept; `ways` is array->ways, for callers who know it. */
+static inline __attribute__((always_inline)) uint32_t
+vx_setassoc_insert_listed(vx_setassoc *array, uint32_t ways, uint32_t set, uint64_t key, uint64_t value)
+{
+    uint32_t slot = set * ways + vx_setassoc_list_turn(&array->lists[set], ways);
+    array->keys[slot] = key;
+    array->values[slot] = value;
+    return slot;
 }
 
 /* vx_setassoc_insert of a key that the set is known not to hold (a lookup has just missed). */
 static inline __attribute__((always_inline)) uint32_t vx_setassoc_insert_absent(vx_setassoc *array, uint32_t set,
                                                                                 uint64_t key, uint64_t value)
 {
+    if (array->lists) return vx_setassoc_insert_listed(array, array->ways, set, key, value);
     uint32_t slot = vx_setassoc_victim(array, set);
-    vx_setassoc_put(array, slot, key, value);
+    vx_setassoc_put(array, set, slot, key, value);
     return slot;
 }
 
@@ -178,7 +234,8 @@ static inline __attribute__((always_inline)) uint32_t vx_setassoc_insert_absent(
 static inline void vx_setassoc_drop(vx_setassoc *array, uint32_t slot)
 {
     array->keys[slot] = 0;
-    if (array->policy == VX_REPLACE_LRU) array->stamps[slot] = 0;
+    if (array->stamps) array->stamps[slot] = 0;
+    if (array->lists) vx_setassoc_list_drop(array, slot);
 }
 
 /* Empties every entry for which `dead` says true; returns how many. O(entries). */
