@@ -12,8 +12,9 @@
 #error "the build says which version this is"
 #endif
 
-/* Recording is to be quick; `vexit trace pack` does the rest. Long chunks learn the guest's code less often. */
-enum { DEFAULT_FILTER_SETS = 16, SHOW_EVERY_MS = 200, RECORD_LEVEL = 1, RECORD_CHUNK = 1 << 23 };
+/* Recording is to be quick; `vexit trace pack` does the rest. Chunks end where they are full: long ones learn the
+ * guest's code less often. */
+enum { DEFAULT_FILTER_SETS = 16, SHOW_EVERY_MS = 200, RECORD_LEVEL = 1, RECORD_CHUNK = 1 << 24 };
 
 /* ---- progress ---- */
 

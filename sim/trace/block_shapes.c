@@ -13,7 +13,8 @@ enum {
     INSTRUCTIONS_MAX = 1 << 28, /* of all blocks together */
     BLOCK_INSTRUCTIONS_MAX = 1 << 10,
     SHAPES_MAX = 1 << 20, /* about as many are remembered */
-    BUCKETS = 1 << 16
+    BUCKETS = 1 << 16,
+    BLOCK_TAG = 0x4000 /* of a step that begins a block */
 };
 
 /* ---- blocks ---- */
@@ -78,7 +79,7 @@ static bool make_fetches(const block_shapes *shapes, const block *in, making *ma
                                  .kind = VX_REC_FETCH};
         made->records[made->count++] = fetch;
         made->shape.instructions += fetch.count;
-        made->shape.fetches++;
+        made->shape.counts += 1ULL << VXT_SHAPE_FETCHES;
         made->reached = next;
     }
     return true;
@@ -90,8 +91,7 @@ static bool make_reference(const block_shapes *shapes, const block *in, making *
     if (!make_fetches(shapes, in, made, (tag >> 4) + 1) || made->count == VXT_SHAPE_RECORDS) return false;
     made->records[made->count++] =
         (vx_record){.count = 1, .size = (uint8_t)(1U << (tag >> 1 & 7)), .kind = store ? VX_REC_STORE : VX_REC_LOAD};
-    made->shape.stores = (uint8_t)(made->shape.stores + store);
-    made->shape.loads = (uint8_t)(made->shape.loads + !store);
+    made->shape.counts += 1ULL << (store ? VXT_SHAPE_STORES : VXT_SHAPE_LOADS);
     return true;
 }
 
@@ -102,7 +102,7 @@ static bool make(const block_shapes *shapes, const block_piece *piece, making *m
     for (unsigned i = 0; i < piece->references; i++)
         if (!make_reference(shapes, in, made, piece->tags[i])) return false;
     if (!make_fetches(shapes, in, made, piece->to)) return false;
-    made->shape.records = (uint8_t)made->count;
+    made->shape.counts += made->count;
     for (uint32_t i = 0; i < made->count; i++)
         if (!vx_record_valid(&made->records[i], 0)) return false;
     return true;
@@ -127,11 +127,12 @@ static vx_status add(block_shapes *shapes, const block_piece *piece, uint32_t ha
     if (!vxt_grow(&shapes->shapes, &shapes->room, shapes->count, 1, sizeof *shapes->shapes) ||
         !vxt_grow(&shapes->forms, &shapes->form_room, shapes->count, 1, sizeof *shapes->forms) ||
         !vxt_grow(&shapes->records, &shapes->record_room, shapes->record_count, made.count, sizeof *shapes->records) ||
-        !vxt_grow(&shapes->tags, &shapes->tag_room, shapes->tag_count, tags, sizeof *shapes->tags))
+        !vxt_grow(&shapes->tags, &shapes->tag_room, shapes->tag_count, tags + 1, sizeof *shapes->tags))
         return VX_ERR_NOMEM;
     uint32_t *bucket = &shapes->buckets[hash % BUCKETS];
     made.shape.first = shapes->record_count;
     memcpy(shapes->tags + shapes->tag_count, piece->tags, tags * sizeof *piece->tags);
+    shapes->tags[shapes->tag_count + tags] = BLOCK_TAG;
     memcpy(shapes->records + shapes->record_count, made.records, made.count * sizeof *made.records);
     shapes->shapes[shapes->count] = made.shape;
     shapes->forms[shapes->count] = (shape_form){.hash = hash,
@@ -143,7 +144,7 @@ static vx_status add(block_shapes *shapes, const block_piece *piece, uint32_t ha
                                                 .references = piece->references,
                                                 .reached = (uint16_t)made.reached};
     shapes->record_count += made.count;
-    shapes->tag_count += tags;
+    shapes->tag_count += tags + 1;
     *bucket = *number = shapes->count++;
     return VX_OK;
 }
@@ -190,7 +191,7 @@ vx_status block_shapes_init(block_shapes *shapes, vx_msg *msg)
         block_shapes_fini(shapes);
         return vx_fail_nomem(msg);
     }
-    shapes->shapes[0] = (vxt_shape){.records = 1};
+    shapes->shapes[0] = (vxt_shape){.counts = 1};
     shapes->forms[0] = (shape_form){0};
     return VX_OK;
 }

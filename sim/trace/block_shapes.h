@@ -21,8 +21,7 @@ typedef struct block {
     uint64_t address;
     uint32_t first; /* of its instructions' ends in `ends` */
     uint16_t count;
-    /* The shape of its last run from its beginning to its end (0: none yet), and of that what checking it needs. */
-    uint16_t guess_references;
+    /* The shape of its last run from its beginning to its end (0: none yet), and the first of its tags. */
     uint32_t guess, guess_tag;
     uint32_t recent[2]; /* shapes of its last other pieces, by whether they are its run's first; 0: none */
 } block;
@@ -48,7 +47,7 @@ typedef struct block_shapes {
     uint32_t count, room, form_room;
     vx_record *records;
     uint32_t record_count, record_room;
-    uint16_t *tags;
+    uint16_t *tags; /* of each shape's references, and behind them of the step that begins the next block */
     uint32_t tag_count, tag_room;
     uint32_t *buckets;
     uint32_t shaping; /* how often all shapes have been forgotten */
@@ -69,10 +68,8 @@ vx_status block_shapes_find(block_shapes *shapes, const block_piece *piece, uint
 static inline void block_shapes_guess(block_shapes *shapes, uint32_t number, uint32_t shape)
 {
     block *in = &shapes->blocks[number];
-    const shape_form *form = &shapes->forms[shape];
     in->guess = shape;
-    in->guess_tag = form->tag;
-    in->guess_references = form->references;
+    in->guess_tag = shapes->forms[shape].tag;
 }
 
 /* Forgets all shapes but 0 where there are very many. Between batches: numbers mean others then. */

@@ -242,10 +242,11 @@ bool vxt_encoder_put_segment(vx_chunk_encoder *encoder, uint32_t number, const v
     ids->size += 2;
     const uint32_t *slot = encoder->element_slots + template->slot;
     vxt_cursor cursor;
-    vxt_cursor_start(&cursor, encoder);
+    vxt_column_ends ends;
+    vxt_cursor_start(&cursor, &ends, encoder);
     for (const vx_record *record = records; record < records + template->elements; record++)
-        if (!vxt_is_fixed(record)) vxt_put_address(&cursor, *slot++, record->addr);
-    vxt_cursor_end(&cursor, encoder);
+        if (!vxt_is_fixed(record)) vxt_put_address(&cursor, &ends, *slot++, record->addr);
+    vxt_cursor_end(&cursor, &ends, encoder);
     for (const vx_record *record = records; record < records + template->elements; record++)
         if (!vxt_is_plain(record) && record->count && !vxt_encoder_put_words(encoder, record, payload)) return false;
     encoder->newest = number;

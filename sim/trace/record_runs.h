@@ -10,8 +10,11 @@ enum { VXT_SHAPE_RECORDS = 64 }; /* at most */
 typedef struct vxt_shape {
     uint32_t first; /* of its records */
     uint32_t instructions;
-    uint8_t records, fetches, loads, stores;
+    uint64_t counts; /* of records and, of these, fetches, loads and stores: 16 bits each, to be added at once */
 } vxt_shape;
+enum { VXT_SHAPE_FETCHES = 16, VXT_SHAPE_LOADS = 32, VXT_SHAPE_STORES = 48 };
+
+static inline unsigned vxt_shape_records(const vxt_shape *shape) { return (uint16_t)shape->counts; }
 
 /* Runs in program order. Shape 0 is one event; the others are valid fetches, loads and stores. Memory belongs to the
  * source and lives until its next call. */

@@ -67,29 +67,39 @@ static bool ends_early(uint64_t step) { return (step & STEP_TAG) == STEP_RAN || 
 /* Bits 63:47 of an address are all the same. */
 static uint64_t address_of(uint64_t step) { return (uint64_t)((int64_t)step >> STEP_OPERAND); }
 
+/* Takes a run that is as `tags` says, up to the next block's beginning, whose tag is behind them. Gives the step
+ * behind, or NULL. How many references there are is seen in the steps alone: a processor that guesses it goes on with
+ * the next run before it has looked up this one's block. */
+static inline const uint64_t *take_guessed(const uint64_t *step, const uint16_t *tags, uint64_t **addresses)
+{
+    uint64_t *to = *addresses;
+    for (;; step++) {
+        uint16_t tag = *step & STEP_TAG;
+        if (tag != *tags++) return NULL;
+        if (tag == STEP_BLOCK) break;
+        *to++ = address_of(*step);
+    }
+    *addresses = to;
+    return step + 1;
+}
+
 /* Blocks' runs, each from its beginning to where the next block begins, as long as they are as the block's last one.
  * The most that is done: with steps and what is made of them in registers. */
 static void put_guessed(step_runs *self)
 {
     const block *blocks = self->shapes.blocks;
-    const uint64_t *step = self->step, *steps_end = self->steps_end;
+    const uint64_t *step = self->step;
     uint64_t *addresses = self->addresses + self->address_count;
     uint32_t *run = self->runs + self->count, *runs_end = self->runs + STEP_RUNS_MAX;
     uint32_t running = self->block;
-    while (run < runs_end) {
-        const block *in = &blocks[running];
-        size_t references = in->guess_references;
-        const uint16_t *tags = self->shapes.tags + in->guess_tag;
-        if (!in->guess || (size_t)(steps_end - step) <= references) break;
-        uint64_t next = step[references];
-        if ((next & STEP_TAG) != STEP_BLOCK || next >> STEP_OPERAND >= self->shapes.block_count) break;
-        size_t i = 0;
-        for (; i < references && (step[i] & STEP_TAG) == tags[i]; i++) addresses[i] = address_of(step[i]);
-        if (i < references) break;
-        *run++ = in->guess;
-        addresses += references;
-        step += references + 1;
-        running = (uint32_t)(next >> STEP_OPERAND);
+    while (run < runs_end && blocks[running].guess) {
+        uint64_t *to = addresses;
+        const uint64_t *behind = take_guessed(step, self->shapes.tags + blocks[running].guess_tag, &to);
+        if (!behind || behind[-1] >> STEP_OPERAND >= self->shapes.block_count) break;
+        *run++ = blocks[running].guess;
+        addresses = to;
+        step = behind;
+        running = (uint32_t)(behind[-1] >> STEP_OPERAND);
     }
     self->block = running;
     self->step = step;

@@ -24,8 +24,9 @@ typedef struct step_runs {
 vx_status step_runs_init(step_runs *self, vx_msg *msg);
 void step_runs_fini(step_runs *self);
 
-/* The next frame: it stays in place until all of it has come back as runs. The events are valid. Behind the payload's
- * words is room for STEP_RUNS_WORDS more. */
+/* The next frame: it stays in place until all of it has come back as runs. The events are valid. Behind the steps is
+ * one more, STEP_NONE, and behind the payload's words room for STEP_RUNS_WORDS more. */
+#define STEP_NONE UINT64_MAX
 void step_runs_frame(step_runs *self, const uint64_t *steps, uint32_t step_count, const vx_record *events,
                      uint32_t event_count, uint64_t *payload, uint32_t words);
 

@@ -121,7 +121,7 @@ static vx_status read_frame(pipe_source *self, vx_msg *msg)
             return VX_OK;
         }
         if (!is_frame(&frame, &self->from)) return refuse(self, "no frame", msg);
-        if (!reserve(&self->steps, &self->step_room, frame.steps, sizeof *self->steps) ||
+        if (!reserve(&self->steps, &self->step_room, frame.steps + 1, sizeof *self->steps) ||
             !reserve(&self->records, &self->record_room, frame.records, sizeof *self->records) ||
             !reserve(&self->payload, &self->word_room, frame.words + STEP_RUNS_WORDS, sizeof *self->payload))
             return vx_fail_nomem(msg);
@@ -133,6 +133,7 @@ static vx_status read_frame(pipe_source *self, vx_msg *msg)
         if (!events_valid(self)) return refuse(self, "a frame with an invalid record", msg);
         self->ended = self->complete = (frame.flags & FRAME_END) != 0;
     }
+    self->steps[frame.steps] = STEP_NONE;
     step_runs_frame(&self->reader, self->steps, frame.steps, self->records, frame.records, self->payload, frame.words);
     return VX_OK;
 }
