@@ -424,6 +424,7 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
     if (r->memory >= 0 && !share_memory(r)) return refuse("cannot share memory with `vexit`", "");
     r->stream.instructions = r->stream.told = first_count(0);
     vxr_forget_frames(r);
+    vxr_forget_kinds(r);
     vxr_gates_init(&r->gates, &r->control, &r->ram);
     if (!vxr_tables_init(&r->tables, &r->control, &r->ram, &r->stream)) return refuse("out of memory", "");
     qemu_plugin_register_vcpu_init_cb(id, on_vcpu);

@@ -47,9 +47,15 @@ enum { CALM_NEVER = 0, CALM_EPOCHS = 31, CALM_LOOK = 63 }; /* LOOK: the recorder
 #define MARK_LOW (((vxr_mark)1 << MARK_COUNT) - 1)
 #define LOOK ((vxr_mark)CALM_LOOK << MARK_CALM)
 
-/* What QEMU hands over with a reference: the low part of its block's mark, and above it which instruction makes it. */
+/* What QEMU hands over with a reference: the low part of its block's mark, and below it which instruction makes it,
+ * where the reference's step has that. */
 typedef uintptr_t vxr_site;
-enum { SITE_INDEX = 48 };
+enum { SITE_BLOCK = 16, SITE_INDEX = STEP_INSTRUCTION };
+
+static inline vxr_site vxr_site_of(vxr_mark mark, unsigned index)
+{
+    return mark << SITE_BLOCK | (vxr_site)index << SITE_INDEX;
+}
 
 /* Frames of the RAM pages that have been referred to, by linear page as QEMU has it: asking QEMU each time is slow.
  * Emptied when the guest empties its TLB, or may. PAGE_NONE: none. */
@@ -61,12 +67,10 @@ typedef struct vxr_known_frames {
     uint64_t frame[FRAMES_KNOWN];
 } vxr_known_frames;
 
-/* What QEMU's description of a reference says, by the description: asking QEMU is a call each. */
-enum { KINDS_KNOWN = 256 };
-typedef struct vxr_known_kind {
-    uint64_t info;            /* + 1; 0: none */
-    uint8_t kind, bytes, tag; /* tag: of its step, but for the instruction */
-} vxr_known_kind;
+/* What QEMU's description of a reference says, by the description: asking QEMU is a call each. The description, and
+ * from KIND_TAG on the tag of its step, but for the instruction. */
+typedef uint64_t vxr_known_kind;
+enum { KINDS_KNOWN = 1 << 12, KIND_TAG = 32 };
 
 /* Memory for good, zeroed, dense with what else of `pool` was asked for; NULL without memory. */
 typedef struct vxr_pool {
@@ -123,7 +127,7 @@ typedef struct vxr_recorder {
 /* The one there is: QEMU's callbacks find it here. */
 extern vxr_recorder vxr_the_recorder;
 
-/* The block of a mark or site. */
+/* The block of a mark. */
 static inline vxr_block *vxr_block_of(const vxr_recorder *recorder, vxr_mark mark)
 {
     vxr_mark low = mark & MARK_LOW;
@@ -166,6 +170,8 @@ static inline void vxr_cut(vxr_recorder *recorder)
 void vxr_take_control(vxr_recorder *recorder);
 /* The guest has emptied its TLB, or may have. */
 void vxr_forget_frames(vxr_recorder *recorder);
+/* Before the first reference. */
+void vxr_forget_kinds(vxr_recorder *recorder);
 /* It has emptied it of the page, however large, that holds this address. */
 void vxr_forget_frames_near(vxr_recorder *recorder, uint64_t address);
 /* The guest's mark. */

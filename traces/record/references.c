@@ -66,24 +66,31 @@ static void look_through_known(vxr_recorder *r)
         if (r->known.plain[i] != PAGE_NONE && is_watched(r, r->known.frame[i] << 12)) r->known.plain[i] = PAGE_NONE;
 }
 
-static void learn_kind(vxr_known_kind *known, qemu_plugin_meminfo_t info)
+static vxr_known_kind ask_kind(qemu_plugin_meminfo_t info)
 {
-    bool store = qemu_plugin_mem_is_store(info);
-    unsigned shift = qemu_plugin_mem_size_shift(info);
-    *known = (vxr_known_kind){info + 1ULL, store ? REC_STORE : REC_LOAD, (uint8_t)(1U << shift),
-                              (uint8_t)(STEP_REFERENCE | shift << 1 | store)};
+    uint64_t tag = STEP_REFERENCE | qemu_plugin_mem_size_shift(info) << 1 | qemu_plugin_mem_is_store(info);
+    return tag << KIND_TAG | info;
+}
+
+/* Each place holds some description: at first all the same. */
+void vxr_forget_kinds(vxr_recorder *r)
+{
+    for (unsigned i = 0; i < KINDS_KNOWN; i++) r->kinds[i] = ask_kind(0);
 }
 
 static inline vxr_known_kind *kind_at(vxr_recorder *r, qemu_plugin_meminfo_t info)
 {
-    return &r->kinds[(info ^ info >> 8 ^ info >> 16) % KINDS_KNOWN];
+    return &r->kinds[info * 0x9E3779B1U >> 20];
 }
 
-static const vxr_known_kind *kind_of(vxr_recorder *r, qemu_plugin_meminfo_t info)
+static inline bool is_kind_of(vxr_known_kind kind, qemu_plugin_meminfo_t info) { return (uint32_t)kind == info; }
+
+/* The tag of its step, but for the instruction. */
+static unsigned tag_of(vxr_recorder *r, qemu_plugin_meminfo_t info)
 {
-    vxr_known_kind *known = kind_at(r, info);
-    if (known->info != info + 1ULL) learn_kind(known, info);
-    return known;
+    vxr_known_kind *kind = kind_at(r, info);
+    if (!is_kind_of(*kind, info)) *kind = ask_kind(info);
+    return (unsigned)(*kind >> KIND_TAG);
 }
 
 /* The guest-physical address of RAM; UINT64_MAX where it is none (video memory, firmware). */
@@ -99,12 +106,6 @@ static uint64_t ram_address(const vxr_recorder *r, const struct qemu_plugin_hwad
 }
 
 /* ---- what calls back ---- */
-
-/* Which instruction of the running block makes a reference. */
-static inline unsigned tag_of(unsigned index, const vxr_known_kind *kind)
-{
-    return index << STEP_INSTRUCTION | kind->tag;
-}
 
 /* A store to RAM that needs a look; false where it is a reference all the same. */
 static bool take_watched(vxr_recorder *r, const vxr_insn *insn, uint64_t address, unsigned bytes, uint64_t gpa)
@@ -122,13 +123,13 @@ static bool take_watched(vxr_recorder *r, const vxr_insn *insn, uint64_t address
     return true;
 }
 
-static void put_reference(vxr_recorder *r, const vxr_insn *insn, const vxr_known_kind *kind, uint64_t gva, uint64_t gpa)
+static void put_reference(vxr_recorder *r, const vxr_insn *insn, unsigned tag, uint64_t gva, uint64_t gpa)
 {
     bool runs = insn->block == vxr_running(r), with_gpa = r->with_gpa && gpa != UINT64_MAX;
     if (!r->stream.references) return;
     if ((!runs || with_gpa) && !run_to_reference(r, insn)) return;
     if (with_gpa) vxr_stream_small_event(&r->stream, REC_GPA, gpa, 0);
-    vxr_stream_reference(&r->stream, gva, tag_of(runs ? insn->index : r->next - 1, kind));
+    vxr_stream_reference(&r->stream, gva, (runs ? insn->index : r->next - 1) << STEP_INSTRUCTION | tag);
 }
 
 /* QEMU is asked where the reference goes, unless that is known. */
@@ -136,9 +137,9 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
                                                         uint64_t address)
 {
     if (r->ended || !r->attached) return;
-    const vxr_insn *insn = &vxr_block_of(r, site)->insn[site >> SITE_INDEX];
-    const vxr_known_kind *kind = kind_of(r, info);
-    bool store = kind->kind == REC_STORE;
+    const vxr_insn *insn = &vxr_block_of(r, site >> SITE_BLOCK)->insn[(uint16_t)site >> SITE_INDEX];
+    unsigned tag = tag_of(r, info), bytes = 1U << (tag >> 1);
+    bool store = tag & 1;
     uint64_t gva = address & r->linear_mask, gpa = UINT64_MAX;
     unsigned place = place_of(address);
     if (r->known.page[place] == address >> 12 && !r->with_gpa) {
@@ -148,15 +149,15 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
         const struct qemu_plugin_hwaddr *physical = qemu_plugin_get_hwaddr(info, address);
         if (physical && qemu_plugin_hwaddr_is_io(physical)) {
             run_to_reference(r, insn);
-            vxr_device_access(r, insn, gva, kind->bytes, store);
+            vxr_device_access(r, insn, gva, bytes, store);
             vxr_look(r);
             return;
         }
         if (physical) gpa = ram_address(r, physical);
         if (gpa != UINT64_MAX) know(r, address, gpa);
     }
-    if (store && gpa != UINT64_MAX && take_watched(r, insn, gva, kind->bytes, gpa)) return;
-    put_reference(r, insn, kind, gva, gpa);
+    if (store && gpa != UINT64_MAX && take_watched(r, insn, gva, bytes, gpa)) return;
+    put_reference(r, insn, tag, gva, gpa);
 }
 
 static inline bool is_plain(const vxr_recorder *r, uint64_t address)
@@ -164,14 +165,14 @@ static inline bool is_plain(const vxr_recorder *r, uint64_t address)
     return r->known.plain[place_of(address)] == address >> 12;
 }
 
-static inline bool is_running(const vxr_recorder *r, vxr_site site) { return !((site ^ r->running) & MARK_LOW); }
-
-/* What most references need: a step. False where they need more. No calls, which would cost all of them registers. */
+/* What most references need: a step. False where they need more. No calls, which would cost all of them registers. Of a
+ * site of the running block nothing is left without the block but the instruction. */
 static inline bool put_plain(vxr_recorder *r, vxr_site site, qemu_plugin_meminfo_t info, uint64_t gva)
 {
-    const vxr_known_kind *kind = kind_at(r, info);
-    return is_running(r, site) && kind->info == info + 1ULL &&
-           vxr_stream_put_reference(&r->stream, gva, tag_of((unsigned)(site >> SITE_INDEX), kind));
+    vxr_site index = site ^ r->running << SITE_BLOCK;
+    vxr_known_kind kind = *kind_at(r, info);
+    return index < 1 << SITE_BLOCK && is_kind_of(kind, info) &&
+           vxr_stream_put_reference(&r->stream, gva, (unsigned)(index | kind >> KIND_TAG));
 }
 
 /* A reference that is wanted, and may meet a device or a page table. */
@@ -227,6 +228,6 @@ void vxr_watch_references(vxr_recorder *r, struct qemu_plugin_insn *from, const 
     else if (watched)
         call = on_unwanted_reference;
     if (block->full && block->cpl == 3 && insn->decoded.reads_descriptor) call = on_segment_load;
-    vxr_site site = (mark & MARK_LOW) | (vxr_site)insn->index << SITE_INDEX;
+    vxr_site site = vxr_site_of(mark, insn->index);
     if (call) qemu_plugin_register_vcpu_mem_cb(from, call, registers, QEMU_PLUGIN_MEM_RW, (void *)site);
 }
