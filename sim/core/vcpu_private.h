@@ -186,9 +186,9 @@ typedef enum vcpu_settled {
 /* Settles a reference on the cold side: lookup, walk, faults, exits, the guest's handler, retry: vcpu_reference.c. */
 vcpu_settled vcpu_reference(vx_vcpu *vcpu, vx_gva gva, vx_access access, const vx_record *record,
                             const uint64_t *payload, vx_status *status, vx_msg *msg);
-/* The same where the first level has just been searched: `found` is MISS or INSUFFICIENT. */
-vcpu_settled vcpu_reference_missed(vx_vcpu *vcpu, vx_gva gva, vx_access access, vx_tlb_found found,
-                                   const vx_record *record, vx_status *status, vx_msg *msg);
+/* The same for one page of a reference of the batch being run. */
+vcpu_settled vcpu_touch(vx_vcpu *vcpu, vx_gva gva, vx_access access, const vx_record *record, vx_status *status,
+                        vx_msg *msg);
 
 /* Executes one record that is not a plain reference, with its exit where it has one. */
 vx_status vcpu_event(vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload, vx_msg *msg);

@@ -118,17 +118,14 @@ static vcpu_settled translated(vx_vcpu *v, vx_gva gva, vx_access access, vx_hpa 
     return *status == VX_OK ? VCPU_TRANSLATED : VCPU_FAILED;
 }
 
-/* `found` (HIT: not looked up yet): what the first level holds. */
-static vcpu_settled reference(vx_vcpu *v, vx_gva gva, vx_access access, vx_tlb_found found, const vx_record *record,
+/* `tries`: how many attempts have been settled already. */
+static vcpu_settled reference(vx_vcpu *v, vx_gva gva, vx_access access, unsigned tries, const vx_record *record,
                               const uint64_t *payload, vx_status *status, vx_msg *msg)
 {
-    for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++) {
+    for (; tries < VX_VCPU_RETRIES_MAX; tries++) {
         vx_mmu_translation translation;
         vx_mmu_fault fault;
-        vx_mmu_result result = found == VX_TLB_HIT
-                                   ? vx_mmu_access(v->mmu, gva, access, &translation, &fault)
-                                   : vx_mmu_access_missed(v->mmu, gva, access, found, &translation, &fault);
-        found = VX_TLB_HIT;
+        vx_mmu_result result = vx_mmu_access(v->mmu, gva, access, &translation, &fault);
         if (result == VX_MMU_DONE) return translated(v, gva, access, translation.hpa, status, msg);
         vcpu_settled settled = settle(v, result, &fault, record, payload, status, msg);
         if (settled != VCPU_TRANSLATED) return settled;
@@ -140,16 +137,35 @@ static vcpu_settled reference(vx_vcpu *v, vx_gva gva, vx_access access, vx_tlb_f
 vcpu_settled vcpu_reference(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record, const uint64_t *payload,
                             vx_status *status, vx_msg *msg)
 {
-    vcpu_settled settled = reference(v, gva, access, VX_TLB_HIT, record, payload, status, msg);
+    vcpu_settled settled = reference(v, gva, access, 0, record, payload, status, msg);
     vcpu_note_time(v);
     return settled;
 }
 
-vcpu_settled vcpu_reference_missed(vx_vcpu *v, vx_gva gva, vx_access access, vx_tlb_found found,
-                                   const vx_record *record, vx_status *status, vx_msg *msg)
+/* The first attempt has failed. */
+static __attribute__((noinline)) vcpu_settled faulted(vx_vcpu *v, vx_gva gva, vx_access access, vx_mmu_result result,
+                                                      const vx_mmu_fault *fault, const vx_record *record,
+                                                      vx_status *status, vx_msg *msg)
 {
-    vcpu_settled settled = reference(v, gva, access, found, record, NULL, status, msg);
+    vcpu_settled settled = settle(v, result, fault, record, NULL, status, msg);
+    if (settled == VCPU_TRANSLATED) {
+        v->counts.retries++;
+        settled = reference(v, gva, access, 1, record, NULL, status, msg);
+    }
     vcpu_note_time(v);
+    return settled;
+}
+
+vcpu_settled vcpu_touch(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record, vx_status *status,
+                        vx_msg *msg)
+{
+    vx_mmu_translation translation;
+    vx_mmu_fault fault;
+    vx_mmu_result result = vx_mmu_access(v->mmu, gva, access, &translation, &fault);
+    if (__builtin_expect(result != VX_MMU_DONE, 0)) return faulted(v, gva, access, result, &fault, record, status, msg);
+    if (translation.missed) vx_mmu_expect(v->mmu, record, v->batch_stop);
+    vcpu_settled settled = translated(v, gva, access, translation.hpa, status, msg);
+    if (translation.missed || v->data_cached) vcpu_note_time(v);
     return settled;
 }
 

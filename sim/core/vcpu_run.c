@@ -13,54 +13,10 @@ typedef enum watch {
     WATCH_ALL     /* ... where the model has them on, and is checked */
 } watch;
 
-static __attribute__((noinline)) bool watched_hit(vx_vcpu *v, uint64_t gva, vx_access access, vx_hpa hpa, watch how,
-                                                  vx_run *run, vx_msg *msg)
+/* One lookup of one page, beyond the lanes. True: go on. */
+static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, vx_run *run, vx_msg *msg)
 {
-    if (v->data_cached) {
-        vx_mmu_data(v->mmu, hpa, access);
-        vcpu_note_time(v);
-    }
-    if (how == WATCH_ALL) run->status = v->hooks.on_translation(v->hooks.checker, v, (vx_gva){gva}, access, hpa, msg);
-    return how != WATCH_ALL || run->status == VX_OK;
-}
-
-/* A miss takes long enough to ask for what the misses of the next references will read: the guest's entry of a
- * reference further ahead, the nested entry of a nearer one. */
-static void look_ahead(const vx_vcpu *v, const vx_record *record)
-{
-    enum { FAR = 12, NEAR = 6, WIDTH = 2 };
-    if (v->batch_stop - record <= FAR) return;
-    for (unsigned i = 0; i < WIDTH; i++) {
-        const vx_record *far = record + FAR - i, *near = record + NEAR - i;
-        if (far->kind == VX_REC_LOAD || far->kind == VX_REC_STORE)
-            vx_mmu_expect(v->mmu, (vx_gva){far->addr}, VX_EXPECT_GUEST_ENTRY);
-        if (near->kind == VX_REC_LOAD || near->kind == VX_REC_STORE)
-            vx_mmu_expect(v->mmu, (vx_gva){near->addr}, VX_EXPECT_NESTED_ENTRY);
-    }
-}
-
-static __attribute__((noinline)) vx_tlb_found search(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
-{
-    return vx_mmu_search(mmu, gva, access, hpa);
-}
-
-/* Out of line, so that the loop keeps its registers for the hits. */
-static __attribute__((noinline)) bool missed(vx_vcpu *v, uint64_t gva, vx_access access, vx_tlb_found found,
-                                             const vx_record *record, vx_run *run, vx_msg *msg)
-{
-    look_ahead(v, record);
-    return vcpu_reference_missed(v, (vx_gva){gva}, access, found, record, &run->status, msg) != VCPU_FAILED;
-}
-
-/* One lookup of one page. True: go on. */
-static inline bool touch(vx_vcpu *v, uint64_t gva, vx_access access, const vx_record *record, watch how, vx_run *run,
-                         vx_msg *msg)
-{
-    vx_hpa hpa;
-    vx_tlb_found found = search(v->mmu, gva, access, &hpa);
-    if (__builtin_expect(found == VX_TLB_HIT, 1))
-        return how == WATCH_NOTHING || watched_hit(v, gva, access, hpa, how, run, msg);
-    return missed(v, gva, access, found, record, run, msg);
+    return vcpu_touch(v, (vx_gva){gva}, access, record, &run->status, msg) != VCPU_FAILED;
 }
 
 static inline bool crosses_page(uint64_t gva, uint32_t bytes)
@@ -71,7 +27,7 @@ static inline bool crosses_page(uint64_t gva, uint32_t bytes)
 static inline uint64_t next_page(uint64_t gva) { return (gva | (VX_PAGE_BYTES - 1)) + 1; }
 
 static inline __attribute__((always_inline)) bool fetch_block(vx_vcpu *v, const vx_record *record, bool translated,
-                                                              watch how, vx_run *run, vx_msg *msg)
+                                                              vx_run *run, vx_msg *msg)
 {
     v->instructions += record->count;
     v->fetches += record->count;
@@ -81,13 +37,13 @@ static inline __attribute__((always_inline)) bool fetch_block(vx_vcpu *v, const 
         v->untranslated += record->count + (uint64_t)crossing;
         return true;
     }
-    if (!touch(v, record->addr, VX_ACCESS_FETCH, record, how, run, msg)) return false;
+    if (!touch(v, record->addr, VX_ACCESS_FETCH, record, run, msg)) return false;
     vx_mmu_hit_repeat(v->mmu, record->addr, VX_ACCESS_FETCH, record->count - 1U);
-    return !crossing || touch(v, next_page(record->addr), VX_ACCESS_FETCH, record, how, run, msg);
+    return !crossing || touch(v, next_page(record->addr), VX_ACCESS_FETCH, record, run, msg);
 }
 
-static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access access, bool translated, watch how,
-                                  vx_run *run, vx_msg *msg)
+static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access access, bool translated, vx_run *run,
+                                  vx_msg *msg)
 {
     bool crossing = crosses_page(record->addr, record->size);
     if (crossing) v->crossings++;
@@ -95,8 +51,8 @@ static inline bool data_reference(vx_vcpu *v, const vx_record *record, vx_access
         v->untranslated += 1 + (uint64_t)crossing;
         return true;
     }
-    return touch(v, record->addr, access, record, how, run, msg) &&
-           (!crossing || touch(v, next_page(record->addr), access, record, how, run, msg));
+    return touch(v, record->addr, access, record, run, msg) &&
+           (!crossing || touch(v, next_page(record->addr), access, record, run, msg));
 }
 
 /* Counts the hits of `blocks` of instructions, and of data. */
@@ -203,13 +159,13 @@ static inline __attribute__((always_inline)) loop_end references(vx_vcpu *v, con
         bool fine;
         if (record->kind == VX_REC_FETCH) {
             if (v->instructions >= v->limit) break;
-            fine = fetch_block(v, record, translated, how, run, msg);
+            fine = fetch_block(v, record, translated, run, msg);
         } else if (record->kind == VX_REC_LOAD) {
             v->loads++;
-            fine = data_reference(v, record, VX_ACCESS_LOAD, translated, how, run, msg);
+            fine = data_reference(v, record, VX_ACCESS_LOAD, translated, run, msg);
         } else if (record->kind == VX_REC_STORE) {
             v->stores++;
-            fine = data_reference(v, record, VX_ACCESS_STORE, translated, how, run, msg);
+            fine = data_reference(v, record, VX_ACCESS_STORE, translated, run, msg);
         } else {
             end = LOOP_EVENT;
             break;

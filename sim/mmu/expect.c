@@ -11,20 +11,36 @@ static uint64_t known(const vx_expected *of, uint64_t address)
     return of[address >> VX_EXPECTED_SHIFT & (VX_EXPECTED - 1)];
 }
 
+/* Wherever that is: nothing is read. */
 static inline void prefetch(const vx_mmu *mmu, uint64_t hpa)
 {
-    if (hpa < mmu->memory->bytes) __builtin_prefetch(mmu->memory->base + hpa);
+    __builtin_prefetch((const void *)((uintptr_t)mmu->memory->base + hpa));
 }
 
-/* Formats of 8-byte entries only: what needs this has them. */
-void vx_mmu_expect(const vx_mmu *mmu, vx_gva gva, vx_mmu_stage stage)
+/* Where the entry that maps the address is expected. */
+static inline uint64_t entry_at(const vx_expected *of, uint64_t address)
 {
-    uint64_t at = known(mmu->expected_guest, gva.v) + vx_wide_offset(1, gva.v);
-    if (stage == VX_EXPECT_GUEST_ENTRY) {
-        prefetch(mmu, at);
-        return;
-    }
+    return known(of, address) + vx_wide_offset(1, address);
+}
+
+static inline bool is_data(const vx_record *record)
+{
+    return record->kind == VX_REC_LOAD || record->kind == VX_REC_STORE;
+}
+
+/* Formats of 8-byte entries only: what needs this has them. Two records at each distance, for half of all records are
+ * fetches, which hardly ever miss. */
+void vx_mmu_expect(const vx_mmu *mmu, const vx_record *record, const vx_record *stop)
+{
+    enum { FAR = 12, NEAR = 6 };
+    if (stop - record <= FAR) return;
+    for (const vx_record *far = record + FAR; far > record + FAR - 2; far--)
+        if (is_data(far)) prefetch(mmu, entry_at(mmu->expected_guest, far->addr));
     if (mmu->control.nested == VX_NESTED_NONE) return;
-    uint64_t gpa = vx_physmem_read64(mmu->memory, (vx_hpa){at}) & VX_ENTRY_ADDRESS;
-    prefetch(mmu, known(mmu->expected_nested, gpa) + vx_wide_offset(1, gpa));
+    for (const vx_record *near = record + NEAR; near > record + NEAR - 2; near--) {
+        if (!is_data(near)) continue;
+        uint64_t at = entry_at(mmu->expected_guest, near->addr);
+        uint64_t gpa = vx_physmem_read64(mmu->memory, (vx_hpa){at}) & VX_ENTRY_ADDRESS;
+        prefetch(mmu, entry_at(mmu->expected_nested, gpa));
+    }
 }

@@ -1,12 +1,12 @@
-/* Instances of a miss (miss.h). In the lean modes, which most runs are in, the whole walk is inline; the others call
+/* Instances of an access (miss.h). In the lean modes, which most runs are in, the whole walk is inline; the others call
  * theirs. */
 #include "miss.h"
 
 #define INSTANCE(name, ...)                                                                                            \
-    static vx_mmu_result name(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,                        \
-                              vx_mmu_translation *translation, vx_mmu_fault *fault)                                    \
+    static vx_mmu_result name(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,              \
+                              vx_mmu_fault *fault)                                                                     \
     {                                                                                                                  \
-        return vx_missed(mmu, gva, access, in_first, translation, fault, (vx_walk_mode){__VA_ARGS__});                 \
+        return vx_access_translated(mmu, gva.v, access, translation, fault, (vx_walk_mode){__VA_ARGS__});              \
     }
 
 INSTANCE(any, 0)
@@ -17,7 +17,7 @@ INSTANCE(straight_ept, .nested = VX_NESTED_EPT, .straight = true)
 INSTANCE(cached_one, .nested = VX_NESTED_NONE, .straight = true, .cached = true)
 INSTANCE(cached_ept, .nested = VX_NESTED_EPT, .straight = true, .cached = true)
 
-vx_miss_fn vx_miss_instance(vx_miss_kind kind, bool two, bool cached)
+vx_access_fn vx_access_instance(vx_miss_kind kind, bool two, bool cached)
 {
     if (kind == VX_MISS_ANY) return any;
     if (kind == VX_MISS_LEAN) return two ? lean_ept : lean_one;

@@ -1,4 +1,4 @@
-/* What follows a miss in the first level: second level, walk, fills. One body, an instance a mode (miss.c). */
+/* A lookup from the first level on: first level, second level, walk, fills. One body, an instance a mode (miss.c). */
 #ifndef VX_MISS_H
 #define VX_MISS_H
 
@@ -39,60 +39,77 @@ VX_INLINE vx_mmu_result vx_walk_linear(vx_mmu *mmu, uint64_t gva, vx_access acce
     return vx_walk_end(&walk, gva, result, leaf, fault);
 }
 
-VX_INLINE void vx_fill(vx_mmu *mmu, vx_tlb *tlb, uint64_t gva, const vx_walk_leaf *leaf, bool replaces)
+/* What a walk found, into a unit that held nothing for the address, or what it `replaces`. */
+VX_INLINE void vx_fill(vx_mmu *mmu, vx_tlb *tlb, uint64_t gva, const vx_walk_leaf *leaf, bool replaces,
+                       vx_tlb_spot *spot)
 {
     if (replaces) vx_tlb_drop_address(tlb, &mmu->front, gva);
-    vx_tlb_fill(tlb, gva, leaf->hpa, leaf->size, leaf->flags,
-                leaf->global ? mmu->front.global_owner : mmu->front.owner);
-    if (leaf->flags & VX_TLB_SPLINTERED) mmu->splintered = true;
+    uint64_t owner = leaf->global ? mmu->front.global_owner : mmu->front.owner;
+    vx_tlb_fill(tlb, gva, leaf->hpa, leaf->size, leaf->flags, owner, spot);
 }
 
-VX_INLINE vx_mmu_translation vx_last_of(const vx_tlb *tlb, uint64_t gva)
+VX_INLINE uint64_t vx_hpa_at(const vx_tlb_spot *spot, uint64_t gva)
 {
-    return (vx_mmu_translation){.hpa = vx_tlb_unit_last_hpa(&tlb->unit, gva),
-                                .page = (vx_page_size)tlb->unit.last_size};
+    return (vx_tlb_value(spot) & VX_TLB_FRAME) | (gva & ((1ULL << spot->view->page_shift) - 1));
 }
 
 /* A second-level hit: its entry, as far as the first level can hold it. */
-VX_INLINE void vx_fill_from_second(vx_tlb *first, const vx_tlb *second, uint64_t gva)
+VX_INLINE void vx_fill_from_second(vx_tlb *first, uint64_t gva, vx_tlb_spot *spot)
 {
-    vx_mmu_translation found = vx_last_of(second, gva);
-    vx_tlb_fill(first, gva, found.hpa.v, found.page, second->unit.last_value & VX_TLB_FLAGS, second->unit.last_owner);
+    const vx_tlb_spot found = *spot;
+    vx_tlb_fill(first, gva, vx_hpa_at(&found, gva), vx_tlb_size(found.view), vx_tlb_value(&found) & VX_TLB_FLAGS,
+                found.view->array->keys[found.slot] & VX_TAG_OWNER, spot);
 }
 
 /* A first-level miss asks the second level before anything else, so the time of that lookup is spent whether it hits or
  * a walk follows: measured curves add the walk's cycles on top of it (docs/adr/0003). */
-VX_INLINE vx_tlb_found vx_look_up_second(vx_mmu *mmu, vx_tlb *second, uint64_t gva, vx_access access)
+VX_INLINE vx_tlb_found vx_look_up_second(vx_mmu *mmu, vx_tlb *second, uint64_t gva, vx_access access, vx_tlb_spot *spot)
 {
     if (!second) return VX_TLB_MISS;
     vx_ledger_charge(mmu->ledger, VX_CAUSE_TLB_L2_HIT, second->config->hit_ticks);
-    return vx_tlb_lookup(second, &mmu->front, gva, access);
+    return vx_tlb_lookup(second, &mmu->front, gva, access, spot);
 }
 
-/* The first level has missed: the second, or a walk. */
-VX_INLINE vx_mmu_result vx_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                                  vx_mmu_translation *translation, vx_mmu_fault *fault, vx_walk_mode mode)
+/* The first level has missed: the second, or a walk. DONE: *spot is where the first level holds it now. */
+VX_INLINE vx_mmu_result vx_missed(vx_mmu *mmu, uint64_t gva, vx_access access, vx_tlb *first, vx_tlb_found in_first,
+                                  vx_tlb_spot *spot, vx_mmu_fault *fault, vx_walk_mode mode)
 {
-    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
     vx_tlb *second = mmu->second[access];
-    vx_tlb_found in_second = vx_look_up_second(mmu, second, gva.v, access);
+    vx_tlb_found in_second = vx_look_up_second(mmu, second, gva, access, spot);
     if (in_second == VX_TLB_HIT) {
-        if (in_first == VX_TLB_INSUFFICIENT) vx_tlb_drop_address(first, &mmu->front, gva.v);
-        vx_fill_from_second(first, second, gva.v);
-        *translation = vx_last_of(first, gva.v);
+        if (in_first == VX_TLB_INSUFFICIENT) vx_tlb_drop_address(first, &mmu->front, gva);
+        vx_fill_from_second(first, gva, spot);
         return VX_MMU_DONE;
     }
     vx_walk_leaf leaf;
     vx_mmu_fault raised;
-    vx_mmu_result result = vx_walk_linear(mmu, gva.v, access, false, &leaf, &raised, mode);
+    vx_mmu_result result = vx_walk_linear(mmu, gva, access, false, &leaf, &raised, mode);
     if (result != VX_MMU_DONE) {
         vx_drop_faulted(mmu, result, &raised, true);
         *fault = raised;
         return result;
     }
-    if (second) vx_fill(mmu, second, gva.v, &leaf, in_second == VX_TLB_INSUFFICIENT);
-    vx_fill(mmu, first, gva.v, &leaf, in_first == VX_TLB_INSUFFICIENT);
-    *translation = vx_last_of(first, gva.v);
+    if (leaf.flags & VX_TLB_SPLINTERED) mmu->splintered = true;
+    if (second) vx_fill(mmu, second, gva, &leaf, in_second == VX_TLB_INSUFFICIENT, spot);
+    vx_fill(mmu, first, gva, &leaf, in_first == VX_TLB_INSUFFICIENT, spot);
+    return VX_MMU_DONE;
+}
+
+/* vx_mmu_access in a translated mode. */
+VX_INLINE vx_mmu_result vx_access_translated(vx_mmu *mmu, uint64_t gva, vx_access access,
+                                             vx_mmu_translation *translation, vx_mmu_fault *fault, vx_walk_mode mode)
+{
+    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
+    vx_tlb_spot spot = {0};
+    vx_tlb_found found = vx_tlb_lookup(first, &mmu->front, gva, access, &spot);
+    if (found != VX_TLB_HIT) {
+        vx_mmu_result result = vx_missed(mmu, gva, access, first, found, &spot, fault, mode);
+        if (result != VX_MMU_DONE) return result;
+    }
+    vx_lanes_learn(&mmu->front, access, spot.view, spot.slot, gva);
+    first->unit.last_size = (uint8_t)vx_tlb_size(spot.view);
+    *translation = (vx_mmu_translation){
+        .hpa = {vx_hpa_at(&spot, gva)}, .page = vx_tlb_size(spot.view), .missed = found != VX_TLB_HIT};
     return VX_MMU_DONE;
 }
 

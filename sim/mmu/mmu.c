@@ -258,14 +258,15 @@ static void choose_instances(vx_mmu *mmu, const vx_mmu_control *control)
     vx_miss_kind kind = miss_kind(mmu, control);
     bool two = control->nested != VX_NESTED_NONE;
     mmu->walk = vx_walk_instance(control->nested, control->paging);
-    mmu->miss = vx_miss_instance(kind, two, mmu->tally.cached);
+    mmu->access = vx_access_instance(kind, two, mmu->tally.cached);
     mmu->cache_access = vx_caches_access;
     mmu->cache_charge = vx_caches_charge;
 #ifdef VX_HOST_AVX2
-    if (mmu->simd) mmu->miss = vx_miss_instance_avx2(kind, two, mmu->tally.cached);
+    if (mmu->simd) mmu->access = vx_access_instance_avx2(kind, two, mmu->tally.cached);
     if (mmu->simd) mmu->cache_access = vx_caches_access_avx2;
     if (mmu->simd) mmu->cache_charge = vx_caches_charge_avx2;
 #endif
+    if (!mmu->translated) mmu->access = vx_access_untranslated;
 }
 
 static void set_tops(vx_mmu *mmu)

@@ -16,25 +16,34 @@ static vx_mmu_result untranslated(uint64_t gva, vx_mmu_translation *translation)
     return VX_MMU_DONE;
 }
 
+vx_mmu_result vx_access_untranslated(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
+                                     vx_mmu_fault *fault)
+{
+    (void)mmu, (void)access, (void)fault;
+    return untranslated(gva.v, translation);
+}
+
 vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                             vx_mmu_fault *fault)
 {
-    if (!mmu->translated) return untranslated(gva.v, translation);
-    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
-    vx_tlb_found in_first = vx_tlb_lookup(first, &mmu->front, gva.v, access);
-    if (in_first != VX_TLB_HIT) return mmu->miss(mmu, gva, access, in_first, translation, fault);
-    *translation = vx_last_of(first, gva.v);
-    return VX_MMU_DONE;
+    return mmu->access(mmu, gva, access, translation, fault);
 }
 
-vx_mmu_result vx_mmu_access_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                                   vx_mmu_translation *translation, vx_mmu_fault *fault)
+bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
 {
-    vx_tlb *first = (vx_tlb *)(void *)mmu->front.first[access];
-    vx_tlb_count(first, in_first);
-    vx_mmu_result result = mmu->miss(mmu, gva, access, in_first, translation, fault);
-    if (result == VX_MMU_DONE) vx_lanes_learn(&mmu->front, &first->unit, gva.v);
-    return result;
+    vx_tlb_unit *unit = mmu->front.first[access];
+    const vx_mmu_lane *lane = &mmu->front.lane[vx_lane_of(access)];
+    vx_tlb_spot spot;
+    bool held = false;
+    for (unsigned i = 0; i < unit->live_count && !held; i++)
+        held = vx_tlb_find(&unit->live[i], &mmu->front, gva, &spot);
+    if (!held || (vx_tlb_value(&spot) ^ lane->want) & lane->need) return false;
+    vx_setassoc_touch_in(spot.view->array, spot.set, spot.slot);
+    unit->last_size = (uint8_t)vx_tlb_size(spot.view);
+    unit->hits_by_page[unit->last_size]++;
+    vx_lanes_learn(&mmu->front, access, spot.view, spot.slot, gva);
+    hpa->v = vx_hpa_at(&spot, gva);
+    return true;
 }
 
 vx_mmu_result vx_mmu_access_shadow_stack(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,

@@ -28,12 +28,14 @@ typedef struct vx_tlb {
     vx_tlb_view view[VX_TLB_LIVE_MAX]; /* every view there is; `unit.live` holds those that were filled */
     uint8_t view_live[VX_TLB_LIVE_MAX];
     uint8_t view_count;
-    uint8_t first_view[VX_PAGE_SIZES];  /* of those that hold a size; `pick` counts from it */
-    uint8_t installs_as[VX_PAGE_SIZES]; /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
-    bool holds_pieces;                  /* an entry smaller than its first-dimension page was ever filled */
-    uint64_t cold_lookups;              /* by vx_mmu_access */
-    uint64_t cold_hits;                 /* among them; also in unit.hits_by_page */
-    vx_tlb_counts *counts;              /* misses and fills as they happen; the rest on vx_mmu_counts_now */
+    uint8_t first_view[VX_PAGE_SIZES];      /* of those that hold a size; `pick` counts from it */
+    uint8_t installs_as[VX_PAGE_SIZES];     /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
+    const vx_tlb_view *into[VX_PAGE_SIZES]; /* the view that takes an entry of a size, once vx_tlb_view_for has said so;
+                                               NULL: to be asked for, where several take turns each time */
+    bool holds_pieces;                      /* an entry smaller than its first-dimension page was ever filled */
+    uint64_t cold_lookups;                  /* by vx_mmu_access */
+    uint64_t cold_hits;                     /* among them; also in unit.hits_by_page */
+    vx_tlb_counts *counts;                  /* misses and fills as they happen; the rest on vx_mmu_counts_now */
 } vx_tlb;
 
 /* One linear array of prefixes of one level, or the page-walk cache, or the nested TLB. */
@@ -96,9 +98,9 @@ typedef struct vx_walk_leaf {
 
 typedef vx_mmu_result (*vx_walk_fn)(vx_walk *walk, uint64_t gva, vx_walk_leaf *leaf);
 
-/* What follows a miss in the first level, where MISS or INSUFFICIENT was found: second level, walk, fills. */
-typedef vx_mmu_result (*vx_miss_fn)(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                                    vx_mmu_translation *translation, vx_mmu_fault *fault);
+/* vx_mmu_access. */
+typedef vx_mmu_result (*vx_access_fn)(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
+                                      vx_mmu_fault *fault);
 
 /* Where the leaf table of a 2 MiB region lay when it, or another that shares its place, was last walked; 0: nowhere.
  * For expect.c. */
@@ -130,7 +132,7 @@ struct vx_mmu {
     bool translated; /* some dimension is on */
     vx_walk_setup setup;
     vx_walk_fn walk; /* the instances for the mode */
-    vx_miss_fn miss;
+    vx_access_fn access;
     uint32_t (*cache_access)(vx_mmu *mmu, uint64_t hpa, unsigned first, vx_walk_hit *hit);
     uint32_t (*cache_charge)(vx_mmu *mmu, uint64_t hpa);
     bool simd; /* of those for a host with AVX2 */
@@ -174,8 +176,8 @@ static inline void vx_expect_learn(vx_expected *of, uint64_t address, uint64_t t
 
 /* tlb.c */
 vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tlb *config, vx_msg *msg);
-/* From its first fill on a view is searched. */
-void vx_tlb_make_live(vx_tlb *tlb, unsigned index);
+/* The view that takes an entry of the size, or NULL: none does. From its first fill on a view is searched. */
+const vx_tlb_view *vx_tlb_view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size);
 /* Drops whatever the unit holds for the address: before an insufficient entry is replaced by one of another tag. */
 void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva);
 

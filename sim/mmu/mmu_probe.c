@@ -1,15 +1,15 @@
 /* What is remembered of an address, found without touching anything. */
-#include "walker.h"
+#include "tlb.h"
 
 static bool in_tlb(const vx_mmu *mmu, const vx_tlb *tlb, uint64_t gva, vx_mmu_translation *translation)
 {
     for (unsigned i = 0; i < tlb->unit.live_count; i++) {
         const vx_tlb_view *view = &tlb->unit.live[i];
-        uint32_t slot = vx_tlb_view_find(view, gva, mmu->front.owner, mmu->front.global_owner);
-        if (slot == VX_SETASSOC_NONE) continue;
-        vx_page_size size = vx_tag_size(view->array->keys[slot]);
-        uint64_t offset = gva & (vx_page_bytes(size) - 1);
-        *translation = (vx_mmu_translation){.hpa = {(view->array->values[slot] & VX_TLB_FRAME) | offset}, .page = size};
+        vx_tlb_spot spot;
+        if (!vx_tlb_find(view, &mmu->front, gva, &spot)) continue;
+        uint64_t offset = gva & (vx_page_bytes(vx_tlb_size(view)) - 1);
+        *translation =
+            (vx_mmu_translation){.hpa = {(vx_tlb_value(&spot) & VX_TLB_FRAME) | offset}, .page = vx_tlb_size(view)};
         return true;
     }
     return false;

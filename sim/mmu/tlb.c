@@ -45,7 +45,7 @@ static unsigned log2_of(uint32_t power)
 }
 
 /* Where several arrays hold a size, the page-number bits just above the first one's set index pick the array. */
-static vx_status add_views(vx_tlb *tlb, vx_arena *arena, vx_page_size size, vx_msg *msg)
+static vx_status add_views(vx_tlb *tlb, vx_page_size size, vx_msg *msg)
 {
     unsigned set = arrays_of(tlb->config, size);
     unsigned count = (unsigned)__builtin_popcount(set);
@@ -59,10 +59,7 @@ static vx_status add_views(vx_tlb *tlb, vx_arena *arena, vx_page_size size, vx_m
     uint8_t pick = 0;
     for (unsigned i = first; i < tlb->config->array_count; i++) {
         if (!(set & 1U << i)) continue;
-        uint32_t *guess = vx_arena_array(arena, VX_TLB_GUESSES, sizeof *guess);
-        if (!guess) return vx_fail_nomem(msg);
         tlb->view[tlb->view_count++] = (vx_tlb_view){.array = &tlb->array[i],
-                                                     .guess = guess,
                                                      .size_bits = (uint64_t)size << VX_TAG_SIZE_SHIFT,
                                                      .set_mask = tlb->array[i].sets - 1,
                                                      .page_shift = (uint8_t)vx_page_shift(size),
@@ -88,7 +85,7 @@ vx_status vx_tlb_init(vx_tlb *tlb, vx_mmu *mmu, vx_arena *arena, const vx_cfg_tl
     }
     for (unsigned size = 0; size < VX_PAGE_SIZES; size++) {
         tlb->installs_as[size] = install_size(config, (vx_page_size)size);
-        vx_status status = add_views(tlb, arena, (vx_page_size)size, msg);
+        vx_status status = add_views(tlb, (vx_page_size)size, msg);
         if (status != VX_OK) return status;
     }
     return VX_OK;
@@ -99,16 +96,13 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
     vx_tlb_unit *unit = &tlb->unit;
     for (unsigned i = 0; i < unit->live_count; i++) {
         const vx_tlb_view *view = &unit->live[i];
-        for (;;) {
-            uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
-            if (slot == VX_SETASSOC_NONE) break;
-            vx_tlb_drop(tlb, view->array, slot);
-        }
+        vx_tlb_spot spot;
+        while (vx_tlb_find(view, front, gva, &spot)) vx_tlb_drop(tlb, view->array, spot.slot);
     }
 }
 
 /* From its first fill on a view is searched; the views stay in order of size, whatever the order of the fills. */
-void vx_tlb_make_live(vx_tlb *tlb, unsigned index)
+static void make_live(vx_tlb *tlb, unsigned index)
 {
     vx_tlb_unit *unit = &tlb->unit;
     unsigned at = 0;
@@ -119,4 +113,14 @@ void vx_tlb_make_live(vx_tlb *tlb, unsigned index)
     tlb->view_live[index] = 1;
     tlb->mmu->views_live++;
     vx_lanes_aim(tlb->mmu);
+}
+
+const vx_tlb_view *vx_tlb_view_for(vx_tlb *tlb, uint64_t gva, vx_page_size size)
+{
+    if (tlb->installs_as[size] == VX_NOT_INSTALLED) return NULL;
+    const vx_tlb_view *first = &tlb->view[tlb->first_view[tlb->installs_as[size]]];
+    const vx_tlb_view *view = first + (gva >> first->pick_shift & first->pick_mask);
+    if (!tlb->view_live[view - tlb->view]) make_live(tlb, (unsigned)(view - tlb->view));
+    if (first->pick_mask == 0) tlb->into[size] = view;
+    return view;
 }

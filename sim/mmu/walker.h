@@ -140,6 +140,10 @@ void vx_ntlb_fill(vx_mmu *mmu, uint64_t gpa, const vx_nested_leaf *leaf);
 
 /* ---- mmu_access.c ---- */
 
+/* Of the untranslated mode. */
+vx_mmu_result vx_access_untranslated(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
+                                     vx_mmu_fault *fault);
+
 /* Drops what a fault drops. `linear`: of a walk of a linear address. */
 void vx_drop_faulted(vx_mmu *mmu, vx_mmu_result result, const vx_mmu_fault *fault, bool linear);
 
@@ -149,8 +153,8 @@ void vx_drop_faulted(vx_mmu *mmu, vx_mmu_result result, const vx_mmu_fault *faul
 typedef enum vx_miss_kind { VX_MISS_ANY, VX_MISS_LEAN, VX_MISS_STRAIGHT } vx_miss_kind;
 
 /* `two`: with a second dimension; `cached`: accesses go through the data caches. */
-vx_miss_fn vx_miss_instance(vx_miss_kind kind, bool two, bool cached);
-vx_miss_fn vx_miss_instance_avx2(vx_miss_kind kind, bool two, bool cached);
+vx_access_fn vx_access_instance(vx_miss_kind kind, bool two, bool cached);
+vx_access_fn vx_access_instance_avx2(vx_miss_kind kind, bool two, bool cached);
 
 /* ---- straight.c ---- */
 

@@ -157,14 +157,14 @@ static vx_mmu_result fast_access(twin *t, vx_gva gva, vx_access access, vx_hpa *
         t->lane_hits++;
         return VX_MMU_DONE;
     }
-    vx_tlb_found found = vx_mmu_search(t->fast.mmu, gva.v, access, hpa);
-    if (found == VX_TLB_HIT) {
+    bool searched = below(t, 2);
+    if (searched && vx_mmu_hit(t->fast.mmu, gva.v, access, hpa)) {
         t->hits++;
         return VX_MMU_DONE;
     }
     vx_mmu_translation translation = {.hpa = {0}};
-    vx_mmu_result result = below(t, 4) ? vx_mmu_access_missed(t->fast.mmu, gva, access, found, &translation, fault)
-                                       : vx_mmu_access(t->fast.mmu, gva, access, &translation, fault);
+    vx_mmu_result result = vx_mmu_access(t->fast.mmu, gva, access, &translation, fault);
+    if (result == VX_MMU_DONE) assert_true(translation.missed || !searched);
     *hpa = translation.hpa;
     return result;
 }

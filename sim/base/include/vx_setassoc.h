@@ -99,6 +99,19 @@ static inline uint32_t vx_setassoc_find_in(const uint64_t *words, size_t count, 
     return VX_SETASSOC_NONE;
 }
 
+/* The first of `count` words that is `a` or `b`, or VX_SETASSOC_NONE. */
+static inline uint32_t vx_setassoc_find_either(const uint64_t *words, size_t count, uint64_t a, uint64_t b)
+{
+    size_t at = 0;
+    for (; at + 4 <= count; at += 4) {
+        unsigned match = vx_setassoc_match4(words + at, a) | vx_setassoc_match4(words + at, b);
+        if (match) return (uint32_t)at + (uint32_t)__builtin_ctz(match);
+    }
+    for (; at < count; at++)
+        if (words[at] == a || words[at] == b) return (uint32_t)at;
+    return VX_SETASSOC_NONE;
+}
+
 /* The slot (set x ways + way) that holds `key`, or VX_SETASSOC_NONE. Changes nothing. O(ways). */
 static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, uint64_t key)
 {

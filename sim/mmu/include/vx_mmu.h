@@ -19,6 +19,7 @@
 #include "vx_ledger.h"
 #include "vx_paging.h"
 #include "vx_physmem.h"
+#include "vx_record.h"
 #include "vx_stats.h"
 #include "vx_status.h"
 #include "vx_walk_access.h"
@@ -99,24 +100,15 @@ typedef struct vx_mmu_fault {
 typedef struct vx_mmu_translation {
     vx_hpa hpa;
     vx_page_size page; /* of the TLB entry: the smaller of both dimensions' */
+    bool missed;       /* the first level did not hold it */
 } vx_mmu_translation;
 
 /* One complete lookup of a canonical address: first level, second level, walk. Counts, charges, fills, sets A and D.
- * What vx_mmu_hit.h does inline on a hit is included: call it where vx_mmu_hit said false, or instead. `*translation`
- * is written on DONE, `*fault` otherwise. A fault has dropped what the manual says it drops (VX_OP_PAGE_FAULT,
- * VX_OP_EPT_VIOLATION, counted as such). Untranslated (paging off, one dimension): the address itself, nothing looked
- * up or counted. */
+ * What vx_mmu_hit does is included: call it where that said false, or instead. `*translation` is written on DONE,
+ * `*fault` otherwise. A fault has dropped what the manual says it drops (VX_OP_PAGE_FAULT, VX_OP_EPT_VIOLATION, counted
+ * as such). Untranslated (paging off, one dimension): the address itself, nothing looked up or counted. */
 vx_mmu_result vx_mmu_access(vx_mmu *mmu, vx_gva gva, vx_access access, vx_mmu_translation *translation,
                             vx_mmu_fault *fault);
-
-/* What a lookup in a TLB unit found. INSUFFICIENT: a translation without the rights, or clean where a store wants it
- * dirty. */
-typedef enum vx_tlb_found { VX_TLB_MISS, VX_TLB_HIT, VX_TLB_INSUFFICIENT } vx_tlb_found;
-
-/* The rest of vx_mmu_access where vx_mmu_search has just found MISS or INSUFFICIENT in the first level. Translated
- * modes only. */
-vx_mmu_result vx_mmu_access_missed(vx_mmu *mmu, vx_gva gva, vx_access access, vx_tlb_found in_first,
-                                   vx_mmu_translation *translation, vx_mmu_fault *fault);
 
 /* The same as vx_mmu_access for a shadow-stack access (SDM Vol. 3A, 4.6.1 and CET's page faults; Vol. 3C 28.2.3.2).
  * LOAD or STORE; CR4.CET and CR0.WP are taken as 1. Always a walk, which looks nothing up in the TLBs and fills none.
@@ -133,15 +125,10 @@ vx_mmu_result vx_mmu_access_gpa(vx_mmu *mmu, vx_gpa gpa, vx_access access, vx_hp
  * without mode-based execute control and paging-write access: for a hypervisor that walks EPT in software. */
 bool vx_mmu_ept_misconfigured(const vx_cfg_cpu *cpu, uint64_t entry, unsigned level);
 
-/* How far ahead a coming reference is. */
-typedef enum vx_mmu_stage {
-    VX_EXPECT_GUEST_ENTRY, /* far: bring its first-dimension leaf entry near */
-    VX_EXPECT_NESTED_ENTRY /* near: that entry is there; bring the nested leaf entry of the page it names near */
-} vx_mmu_stage;
-
-/* Tells the host's caches what the walk of a coming reference would read. Changes nothing that is modelled or counted.
- */
-void vx_mmu_expect(const vx_mmu *mmu, vx_gva gva, vx_mmu_stage stage);
+/* A walk takes long enough to bring near what the walks of the next references will read: the guest's entry of a
+ * reference further ahead, the nested entry of a nearer one, whose guest entry has come. `record` is the one that
+ * misses, `stop` one behind the last that may be looked at. Changes nothing that is modelled or counted. */
+void vx_mmu_expect(const vx_mmu *mmu, const vx_record *record, const vx_record *stop);
 
 /* Data reference through the caches at its host-physical address; does nothing but under VX_CACHES_ALL. Loads and
  * stores enter at L1, fetches at L2; what the answering level takes longer than the level of entry is charged to

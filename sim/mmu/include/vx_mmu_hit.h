@@ -30,12 +30,11 @@
 #define VX_TAG_OWNER (0xFFFFULL << VX_TAG_CONTEXT_SHIFT | VX_TAG_VALID)
 #define VX_TLB_FRAME 0x000FFFFFFFFFF000ULL
 
-enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES, VX_TLB_GUESSES = 512, VX_LINE_GUESSES = 4096 };
+enum { VX_TLB_LIVE_MAX = VX_CFG_TLB_ARRAYS * VX_PAGE_SIZES, VX_LINE_GUESSES = 4096 };
 
 /* One array of a unit, looked at with one page size. */
 typedef struct vx_tlb_view {
     vx_setassoc *array;
-    uint32_t *guess;    /* VX_TLB_GUESSES slots, by low bits of the page number: where such a page was found last */
     uint64_t size_bits; /* the page size, in its place in the tag */
     uint32_t set_mask;
     uint8_t page_shift;
@@ -46,13 +45,7 @@ typedef struct vx_tlb_view {
 
 /* One lookup unit. */
 typedef struct vx_tlb_unit {
-    /* The last page that was found by a search or filled: the result of both. */
-    uint64_t last_mask;  /* ~(bytes - 1) of the page */
-    uint64_t last_value; /* frame and rights */
-    uint64_t last_owner; /* tag bits of whose it is; after a search that found it */
-    uint32_t last_slot;
-    bool last_in_lane; /* it is in the first of the live views */
-    uint8_t last_size;
+    uint8_t last_size; /* of the page that was found by a lookup or filled last */
     uint8_t live_count;
     uint64_t hits_by_page[VX_PAGE_SIZES];
     vx_tlb_view live[VX_TLB_LIVE_MAX]; /* the views that were ever filled, in order of page size */
@@ -102,85 +95,35 @@ typedef struct vx_mmu_front {
     uint64_t global_owner;           /* ... and of its global translations; the same where CR4.PGE = 0 */
 } vx_mmu_front;
 
-/* The slot that holds the address's translation, whatever its rights, or VX_SETASSOC_NONE. Changes nothing. */
-static inline __attribute__((always_inline)) uint32_t vx_tlb_view_find(const vx_tlb_view *view, uint64_t gva,
-                                                                       uint64_t owner, uint64_t global_owner)
-{
-    if ((gva >> view->pick_shift & view->pick_mask) != view->pick) return VX_SETASSOC_NONE;
-    uint64_t page = gva >> view->page_shift;
-    uint64_t tag = page << VX_TAG_PAGE_SHIFT | view->size_bits;
-    const uint64_t *keys = view->array->keys;
-    uint32_t *guess = &view->guess[page % VX_TLB_GUESSES];
-    if ((keys[*guess] == (tag | owner)) | (keys[*guess] == (tag | global_owner))) return *guess;
-    uint32_t set = (uint32_t)page & view->set_mask;
-    uint32_t slot = vx_setassoc_find(view->array, set, tag | owner);
-    if (owner != global_owner) { /* the lower way, where both are there */
-        uint32_t global = vx_setassoc_find(view->array, set, tag | global_owner);
-        if (global < slot) slot = global;
-    }
-    if (slot != VX_SETASSOC_NONE) *guess = slot;
-    return slot;
-}
-
-static inline void vx_tlb_unit_remember(vx_tlb_unit *unit, uint64_t value, vx_page_size size)
-{
-    unit->last_mask = ~(vx_page_bytes(size) - 1);
-    unit->last_value = value;
-    unit->last_size = (uint8_t)size;
-}
-
-static inline vx_hpa vx_tlb_unit_last_hpa(const vx_tlb_unit *unit, uint64_t gva)
-{
-    return (vx_hpa){(unit->last_value & VX_TLB_FRAME) | (gva & ~unit->last_mask)};
-}
-
-/* The search. HIT: touched and remembered, not counted. */
-static inline __attribute__((always_inline)) vx_tlb_found
-vx_tlb_unit_search(vx_tlb_unit *unit, const vx_mmu_front *front, uint64_t gva, vx_access access)
-{
-    const vx_mmu_lane *lane = &front->lane[vx_lane_of(access)];
-    for (unsigned i = 0; i < unit->live_count; i++) {
-        const vx_tlb_view *view = &unit->live[i];
-        uint32_t slot = vx_tlb_view_find(view, gva, front->owner, front->global_owner);
-        if (slot == VX_SETASSOC_NONE) continue;
-        uint64_t value = view->array->values[slot];
-        if ((value ^ lane->want) & lane->need) return VX_TLB_INSUFFICIENT;
-        vx_setassoc_touch(view->array, slot);
-        vx_tlb_unit_remember(unit, value, (vx_page_size)(view->size_bits >> VX_TAG_SIZE_SHIFT));
-        unit->last_owner = view->array->keys[slot] & VX_TAG_OWNER;
-        unit->last_slot = slot;
-        unit->last_in_lane = i == 0;
-        return VX_TLB_HIT;
-    }
-    return VX_TLB_MISS;
-}
-
 /* The row of a page that an address lies in. */
 static inline vx_lane_row *vx_lane_row_of(vx_lane_row *rows, unsigned page_shift, uint64_t gva)
 {
     return &rows[(gva >> page_shift) % VX_LANE_ROWS];
 }
 
-static inline void vx_lane_learn(const vx_mmu_front *front, const vx_tlb_unit *unit, vx_lane_row *row, uint64_t page,
-                                 vx_access access)
+static inline void vx_lane_learn(const vx_mmu_front *front, vx_access access, vx_lane_row *row, uint64_t page,
+                                 uint64_t value, uint64_t *stamp)
 {
     unsigned number = vx_lane_of(access);
     const vx_mmu_lane *lane = &front->lane[number];
-    if (front->first[access] != unit || (unit->last_value ^ lane->want) & lane->need) return;
+    if ((value ^ lane->want) & lane->need) return;
     row->page[number] = page;
-    row->stamp[number] = unit->live[0].array->stamps + unit->last_slot;
+    row->stamp[number] = stamp;
 }
 
-/* What was found or filled last, in the view where lanes look: remembered in each lane of the unit that it serves. */
-static inline void vx_lanes_learn(const vx_mmu_front *front, const vx_tlb_unit *unit, uint64_t gva)
+/* A slot of the unit that serves the access was found or filled: where lanes look there, it is remembered for this kind
+ * of access, and for loads and stores together. */
+static inline void vx_lanes_learn(const vx_mmu_front *front, vx_access access, const vx_tlb_view *view, uint32_t slot,
+                                  uint64_t gva)
 {
-    const vx_tlb_view *view = &unit->live[0];
-    if (!unit->last_in_lane || !view->array->stamps) return;
+    const vx_tlb_view *looked_at = &front->first[access]->live[0];
+    const vx_setassoc *array = view->array;
+    if (array != looked_at->array || view->size_bits != looked_at->size_bits || !array->stamps) return;
     vx_lane_row *row = vx_lane_row_of(front->rows, view->page_shift, gva);
-    uint64_t page = gva >> view->page_shift | front->salt;
-    vx_lane_learn(front, unit, row, page, VX_ACCESS_LOAD);
-    vx_lane_learn(front, unit, row, page, VX_ACCESS_STORE);
-    vx_lane_learn(front, unit, row, page, VX_ACCESS_FETCH);
+    uint64_t page = gva >> view->page_shift | front->salt, value = array->values[slot], *stamp = array->stamps + slot;
+    vx_lane_learn(front, access, row, page, value, stamp);
+    if (access == VX_ACCESS_FETCH || front->first[VX_ACCESS_LOAD] != front->first[VX_ACCESS_STORE]) return;
+    vx_lane_learn(front, access == VX_ACCESS_LOAD ? VX_ACCESS_STORE : VX_ACCESS_LOAD, row, page, value, stamp);
 }
 
 /* To be called when a slot of a first-level array, which held `key`, is about to hold something else, or nothing. */
@@ -192,25 +135,9 @@ static inline void vx_lanes_forget(const vx_mmu_front *front, uint64_t key)
         row->page[lane] = (row->page[lane] ^ page) << VX_TAG_PAGE_SHIFT ? row->page[lane] : 0; /* whatever its salt */
 }
 
-/* HIT: the first-level TLB translates the (canonical) address for this access; counted, and *hpa is the address.
- * Else nothing was counted or changed; call vx_mmu_access_missed. `access` should be a constant. */
-static inline vx_tlb_found vx_mmu_search(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
-{
-    vx_mmu_front *front = (vx_mmu_front *)(void *)mmu;
-    vx_tlb_unit *unit = front->first[access];
-    vx_tlb_found found = vx_tlb_unit_search(unit, front, gva, access);
-    if (found != VX_TLB_HIT) return found;
-    unit->hits_by_page[unit->last_size]++;
-    vx_lanes_learn(front, unit, gva);
-    *hpa = vx_tlb_unit_last_hpa(unit, gva);
-    return VX_TLB_HIT;
-}
-
-/* The same where the rest does not matter. False: call vx_mmu_access. */
-static inline bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa)
-{
-    return vx_mmu_search(mmu, gva, access, hpa) == VX_TLB_HIT;
-}
+/* True: the first-level TLB translates the (canonical) address for this access; counted, and *hpa is the address. Else
+ * nothing was counted or changed; call vx_mmu_access. */
+bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa);
 
 /* ---- for a loop that needs no addresses and counts by itself (vx_mmu_lane_count) ---- */
 
