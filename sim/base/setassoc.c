@@ -70,8 +70,7 @@ void vx_setassoc_list_drop(vx_setassoc *array, uint32_t slot)
 {
     uint32_t set = slot / array->ways, way = slot % array->ways, place = array->ways - 1;
     const uint64_t *keys = array->keys + set * array->ways;
-    uint64_t list = array->lists[set];
-    vx_setassoc_list_touch(&list, way);
+    uint64_t list = vx_setassoc_list_with_first(array->lists[set], way);
     for (; place > 0; place--) {
         uint64_t last = list >> 4 * place & 15;
         if (keys[last] || last > way) break;

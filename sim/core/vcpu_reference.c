@@ -164,8 +164,9 @@ vcpu_settled vcpu_touch(vx_vcpu *v, vx_gva gva, vx_access access, const vx_recor
     vx_mmu_result result = vx_mmu_access(v->mmu, gva, access, &translation, &fault);
     if (__builtin_expect(result != VX_MMU_DONE, 0)) return faulted(v, gva, access, result, &fault, record, status, msg);
     if (translation.missed) vx_mmu_expect(v->mmu, record, v->batch_stop);
-    vcpu_settled settled = translated(v, gva, access, translation.hpa, status, msg);
-    if (translation.missed || v->data_cached) vcpu_note_time(v);
+    bool watched = v->data_cached || v->hooks.on_translation;
+    vcpu_settled settled = watched ? translated(v, gva, access, translation.hpa, status, msg) : VCPU_TRANSLATED;
+    if ((translation.missed || v->data_cached) && v->tick_limit != VX_TICK_NEVER) vcpu_note_time(v);
     return settled;
 }
 

@@ -19,7 +19,7 @@ typedef struct vx_cache_level {
     vx_setassoc array;
 } vx_cache_level;
 
-/* A line's slot is guessed by its low bits first, as a page's is (vx_mmu_hit.h): the guessed slot's key says whether it
+/* A line's slot is guessed by its low bits first, a hint and no state: the guessed slot's key says whether it
  * is there. */
 static inline bool vx_cache_array_use(vx_cache_level *level, uint64_t line)
 {

@@ -127,7 +127,7 @@ static uint64_t drop_from_slots(const vx_tlb *tlb, vx_setassoc *array, uint32_t 
         uint64_t tag = array->keys[slot];
         if (drop->marks[vx_tag_context(tag)] != LINEAR_GOES) continue;
         if (drop->rule->one_address && !covers(tag, array->values[slot], drop->given->gva.v)) continue;
-        vx_tlb_drop(tlb, array, slot);
+        vx_tlb_drop(&tlb->mmu->front, array, slot);
         dropped++;
     }
     return dropped;

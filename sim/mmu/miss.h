@@ -45,7 +45,7 @@ VX_INLINE void vx_fill(vx_mmu *mmu, vx_tlb *tlb, uint64_t gva, const vx_walk_lea
 {
     if (replaces) vx_tlb_drop_address(tlb, &mmu->front, gva);
     uint64_t owner = leaf->global ? mmu->front.global_owner : mmu->front.owner;
-    vx_tlb_fill(tlb, gva, leaf->hpa, leaf->size, leaf->flags, owner, spot);
+    vx_tlb_fill(tlb, &mmu->front, gva, leaf->hpa, leaf->size, leaf->flags, owner, spot);
 }
 
 VX_INLINE uint64_t vx_hpa_at(const vx_tlb_spot *spot, uint64_t gva)
@@ -54,11 +54,11 @@ VX_INLINE uint64_t vx_hpa_at(const vx_tlb_spot *spot, uint64_t gva)
 }
 
 /* A second-level hit: its entry, as far as the first level can hold it. */
-VX_INLINE void vx_fill_from_second(vx_tlb *first, uint64_t gva, vx_tlb_spot *spot)
+VX_INLINE void vx_fill_from_second(vx_mmu *mmu, vx_tlb *first, uint64_t gva, vx_tlb_spot *spot)
 {
     const vx_tlb_spot found = *spot;
-    vx_tlb_fill(first, gva, vx_hpa_at(&found, gva), vx_tlb_size(found.view), vx_tlb_value(&found) & VX_TLB_FLAGS,
-                found.view->array->keys[found.slot] & VX_TAG_OWNER, spot);
+    vx_tlb_fill(first, &mmu->front, gva, vx_hpa_at(&found, gva), vx_tlb_size(found.view),
+                vx_tlb_value(&found) & VX_TLB_FLAGS, found.view->array->keys[found.slot] & VX_TAG_OWNER, spot);
 }
 
 /* A first-level miss asks the second level before anything else, so the time of that lookup is spent whether it hits or
@@ -78,7 +78,7 @@ VX_INLINE vx_mmu_result vx_missed(vx_mmu *mmu, uint64_t gva, vx_access access, v
     vx_tlb_found in_second = vx_look_up_second(mmu, second, gva, access, spot);
     if (in_second == VX_TLB_HIT) {
         if (in_first == VX_TLB_INSUFFICIENT) vx_tlb_drop_address(first, &mmu->front, gva);
-        vx_fill_from_second(first, gva, spot);
+        vx_fill_from_second(mmu, first, gva, spot);
         return VX_MMU_DONE;
     }
     vx_walk_leaf leaf;

@@ -110,7 +110,7 @@ vx_status vx_mmu_init(vx_mmu **out, vx_arena *arena, const vx_cfg_cpu *cpu, vx_p
     mmu->memory = memory;
     mmu->ledger = ledger;
 #ifdef VX_HOST_AVX2
-    mmu->simd = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    mmu->simd = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 #endif
     vx_status status = check_costs(cpu, msg);
     if (status == VX_OK) vx_walk_costs_init(mmu);

@@ -156,7 +156,7 @@ VX_INLINE vx_mmu_result vx_nested_walk(vx_walk *walk, uint64_t gpa, unsigned row
                                        vx_walk_mode mode)
 {
     /* Four levels translate 48 bits (SDM Vol. 3C, 28.2.2). */
-    if (mode.nested == VX_NESTED_EPT && walk->mmu->setup.nested_top == 4 && gpa >> 48)
+    if (mode.nested == VX_NESTED_EPT && walk->mmu->setup.nested_top == 4 && gpa >> VX_EPT4_BITS)
         return vx_nested_beyond(walk, gpa, row, use);
     if (vx_answered_by_ntlb(walk, gpa, row, use, leaf, mode)) return VX_MMU_DONE;
     return vx_nested_descend(walk, gpa, row, use, leaf, mode);

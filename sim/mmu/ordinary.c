@@ -28,13 +28,15 @@ void vx_ordinary_guest(const vx_radix *format, const vx_mmu_control *control, co
     none(ordinary);
     if (!format) return;
     bool large = control->paging != VX_PAGING_32BIT || control->pse;
+    bool short_ept = control->nested == VX_NESTED_EPT && control->nested_levels != 5;
+    uint64_t beyond = short_ept ? VX_ENTRY_ADDRESS & ~0ULL << VX_EPT4_BITS : 0;
     for (unsigned level = 2; level <= format->top; level++) {
         if (format->bits[level] == 2) continue; /* PAE's top entries have no A flag */
         bool page = large && may_be_large(format, level);
-        set(&ordinary->table, level, VX_PTE_P | VX_PTE_A, reserved->table[level] | (page ? format->large : 0));
-        if (page) set(&ordinary->leaf, level, VX_PTE_P | VX_PTE_A | format->large, reserved->leaf[level]);
+        set(&ordinary->table, level, VX_PTE_P | VX_PTE_A, reserved->table[level] | beyond | (page ? format->large : 0));
+        if (page) set(&ordinary->leaf, level, VX_PTE_P | VX_PTE_A | format->large, reserved->leaf[level] | beyond);
     }
-    set(&ordinary->leaf, 1, VX_PTE_P | VX_PTE_A, reserved->leaf[1]);
+    set(&ordinary->leaf, 1, VX_PTE_P | VX_PTE_A, reserved->leaf[1] | beyond);
 }
 
 void vx_ordinary_nested(const vx_radix *format, const vx_mmu_control *control, const vx_reserved_bits *reserved,

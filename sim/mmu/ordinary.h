@@ -20,7 +20,10 @@ static inline bool vx_is_ordinary(const vx_ordinary_kind *kind, unsigned level, 
     return (entry & kind->mask[level]) == kind->want[level];
 }
 
-/* First dimension. Rights are no part of it. */
+/* Address bits that EPT of four levels translates (SDM Vol. 3C, 28.2.2). */
+enum { VX_EPT4_BITS = 48 };
+
+/* First dimension. Rights are no part of it; that the second dimension's levels translate the address is. */
 void vx_ordinary_guest(const vx_radix *format, const vx_mmu_control *control, const vx_reserved_bits *reserved,
                        vx_ordinary *ordinary);
 

@@ -50,7 +50,7 @@ VX_INLINE bool vx_straight_recall(vx_walker_cache *caches, unsigned level, uint6
     uint32_t set = vx_psc_prefix_set(array, prefix), first = set * vx_straight_ways(array, level);
     uint32_t way = vx_setassoc_find_in(array->keys + first, vx_straight_ways(array, level), vx_tag_make(prefix, owner));
     if (way == VX_SETASSOC_NONE) return false;
-    vx_setassoc_list_touch(&array->lists[set], way);
+    vx_setassoc_list_touch(&array->lists[set], vx_straight_ways(array, level), way);
     *value = array->values[first + way];
     return true;
 }
@@ -120,7 +120,6 @@ VX_INLINE vx_straight_step vx_straight_nested_level(vx_straight *s, unsigned lev
 /* Translates a guest-physical address, into `page`; `needs`: flags that the leaf must have. */
 VX_INLINE bool vx_straight_nested(vx_straight *s, uint64_t gpa, unsigned row, uint64_t needs, vx_walk_mode mode)
 {
-    if (__builtin_expect(gpa >> 48 != 0, 0)) return false;
     vx_straight_step step = VX_STEP_UNUSUAL;
     unsigned level = vx_straight_nested_start(s, gpa, row);
     if (__builtin_expect(s->at.nested.allowed != VX_ALLOWED_ALL, 0)) return false;
@@ -156,6 +155,8 @@ VX_INLINE bool vx_straight_locate(vx_straight *s, unsigned level, vx_walk_mode m
     place->level = level;
     place->in_host = false;
     entry->at = place->table + vx_wide_offset(level, s->gva);
+    /* No ordinary entry of the guest names an address that 4-level EPT does not translate. */
+    if (mode.nested != VX_NESTED_NONE && level == 4 && entry->at >> VX_EPT4_BITS) return false;
     if (mode.nested != VX_NESTED_NONE) {
         if (!vx_straight_nested(s, entry->at, level, mmu->setup.nested_needs, mode)) return false;
         entry->at = s->page.hpa;
@@ -187,7 +188,8 @@ VX_INLINE vx_straight_step vx_straight_read(vx_straight *s, unsigned level, vx_w
     s->guest_reads++;
     if (mode.cached) s->guest_ticks += vx_walk_through_caches(mmu, level, VX_GUEST_COLUMN, s->at.entry.at);
     place->above = place->flags;
-    place->flags = combine(place->flags, entry);
+    if (__builtin_expect((entry & (VX_PTE_W | VX_PTE_U | VX_PTE_NX)) != (VX_PTE_W | VX_PTE_U), 0))
+        place->flags = combine(place->flags, entry);
     s->at.entry.value = entry;
     s->at.located = false;
     if (!down) return VX_STEP_END;

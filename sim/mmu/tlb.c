@@ -97,8 +97,13 @@ void vx_tlb_drop_address(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva)
     for (unsigned i = 0; i < unit->live_count; i++) {
         const vx_tlb_view *view = &unit->live[i];
         vx_tlb_spot spot;
-        while (vx_tlb_find(view, front, gva, &spot)) vx_tlb_drop(tlb, view->array, spot.slot);
+        while (vx_tlb_find(view, front, gva, &spot)) vx_tlb_drop(front, view->array, spot.slot);
     }
+}
+
+static bool same_view(const vx_tlb_view *a, const vx_tlb_view *b)
+{
+    return a->array == b->array && a->size_bits == b->size_bits;
 }
 
 /* From its first fill on a view is searched; the views stay in order of size, whatever the order of the fills. */
@@ -111,6 +116,9 @@ static void make_live(vx_tlb *tlb, unsigned index)
     unit->live[at] = tlb->view[index];
     unit->live_count++;
     tlb->view_live[index] = 1;
+    for (unsigned i = 0; i < unit->live_count; i++) unit->live[i].lane = i == 0 && unit->live[i].array->stamps;
+    for (unsigned i = 0; i < tlb->view_count; i++)
+        tlb->view[i].lane = unit->live[0].lane && same_view(&tlb->view[i], &unit->live[0]);
     tlb->mmu->views_live++;
     vx_lanes_aim(tlb->mmu);
 }

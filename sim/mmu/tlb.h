@@ -5,15 +5,10 @@
 
 #include "walker.h"
 
-/* Lanes remember slots of first-level units. */
-VX_INLINE void vx_tlb_forget(const vx_tlb *tlb, const vx_setassoc *array, uint32_t slot)
+/* Lanes remember slots of arrays that keep stamps. */
+VX_INLINE void vx_tlb_drop(const vx_mmu_front *front, vx_setassoc *array, uint32_t slot)
 {
-    if (tlb->config->level != VX_TLB_L2) vx_lanes_forget(&tlb->mmu->front, array->keys[slot]);
-}
-
-VX_INLINE void vx_tlb_drop(const vx_tlb *tlb, vx_setassoc *array, uint32_t slot)
-{
-    vx_tlb_forget(tlb, array, slot);
+    if (array->stamps) vx_lanes_forget(front, array->keys[slot]);
     vx_setassoc_drop(array, slot);
 }
 
@@ -72,19 +67,21 @@ VX_INLINE vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uin
 /* ---- fills ---- */
 
 /* Fills a slot of the set. */
-VX_INLINE uint32_t vx_tlb_put(const vx_tlb *tlb, vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
+VX_INLINE uint32_t vx_tlb_put(const vx_mmu_front *front, vx_setassoc *array, uint32_t set, uint64_t key, uint64_t value)
 {
-    if (array->lists) return vx_setassoc_insert_listed(array, array->ways, set, key, value); /* no lane looks there */
-    uint32_t slot = vx_setassoc_victim(array, set);
-    vx_tlb_forget(tlb, array, slot);
-    vx_setassoc_put(array, set, slot, key, value);
+    if (!array->stamps) return vx_setassoc_insert_absent(array, set, key, value);
+    uint32_t slot = vx_setassoc_stamped_victim(array, set);
+    vx_lanes_forget(front, array->keys[slot]);
+    array->keys[slot] = key;
+    array->values[slot] = value;
+    array->stamps[slot] = ++*array->clock;
     return slot;
 }
 
 /* Installs what a lookup has just missed at the unit's page size for `size`; `flags` are the value's low bits, `owner`
  * the tag's. False: the unit does not hold such pages. */
-VX_INLINE bool vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size size, uint64_t flags, uint64_t owner,
-                           vx_tlb_spot *spot)
+VX_INLINE bool vx_tlb_fill(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva, uint64_t hpa, vx_page_size size,
+                           uint64_t flags, uint64_t owner, vx_tlb_spot *spot)
 {
     const vx_tlb_view *view = tlb->into[size];
     if (__builtin_expect(!view, 0)) view = vx_tlb_view_for(tlb, gva, size);
@@ -94,7 +91,7 @@ VX_INLINE bool vx_tlb_fill(vx_tlb *tlb, uint64_t gva, uint64_t hpa, vx_page_size
     uint64_t value = (hpa & VX_TLB_FRAME & ~0ULL << view->page_shift) | flags;
     uint64_t key = page << VX_TAG_PAGE_SHIFT | view->size_bits | owner;
     *spot = (vx_tlb_spot){.view = view, .set = (uint32_t)page & view->set_mask};
-    spot->slot = vx_tlb_put(tlb, view->array, spot->set, key, value);
+    spot->slot = vx_tlb_put(front, view->array, spot->set, key, value);
     tlb->holds_pieces |= vx_value_guest_page(value) != held; /* never a smaller page than what is held of it */
     tlb->counts->fills_by_page[held]++;
     return true;

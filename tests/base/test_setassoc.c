@@ -130,6 +130,10 @@ static void one_operation(model *m, vx_setassoc *array, vx_random *random)
     int way = model_find(m, set, key);
     uint32_t slot = way < 0 ? VX_SETASSOC_NONE : set * m->ways + (unsigned)way;
     assert_int_equal(vx_setassoc_find(array, set, key), slot);
+    uint64_t other = 1 + vx_random_below(random, 2 * (uint64_t)m->ways + 1);
+    int other_way = model_find(m, set, other);
+    uint32_t either = (uint32_t)(way < 0 || (other_way >= 0 && other_way < way) ? other_way : way);
+    assert_int_equal(vx_setassoc_find_either(array->keys + (size_t)set * m->ways, m->ways, key, other), either);
     if (what < 300 && way < 0) {
         uint64_t evicted, value = vx_random_u64(random);
         slot = model_insert(m, set, key, value, &evicted);

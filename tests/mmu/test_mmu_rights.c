@@ -450,6 +450,38 @@ static void beyond_48_bits(void **state)
     world_close(&world);
 }
 
+/* A guest entry, or CR3 (level 5), that names such an address: found before any nested entry is read for it, by the
+ * straight walk (a processor whose caches cost nothing) as by the others. */
+static void entries_beyond_48_bits(void **state)
+{
+    (void)state;
+    for (unsigned level = 1; level <= 5; level++) {
+        uint64_t accesses[2];
+        for (unsigned ticks = 0; ticks < 2; ticks++) {
+            vx_cfg_cpu cpu = test_cpu_nehalem();
+            cpu.paging.physical_bits = 52;
+            cpu.psc.hit_ticks = ticks;
+            world_open(&world, &cpu, VX_PAGING_4LEVEL, VX_NESTED_EPT, 4);
+            world_map_both(&world, GVA, DATA, VX_PAGE_4K, VX_PAGE_4K);
+            if (level == 5) {
+                world.control.root |= 1ULL << 48;
+            } else {
+                vx_hpa at = {world_guest_entry(&world, GVA, level)};
+                vx_physmem_write64(&world.memory, at, vx_physmem_read64(&world.memory, at) | 1ULL << 48);
+            }
+            world_load(&world);
+            vx_mmu_fault fault;
+            assert_int_equal(world_access(&world, GVA, VX_ACCESS_LOAD, &fault), VX_MMU_NESTED_FAULT);
+            assert_int_equal(fault.gpa.v >> 48, 1);
+            assert_int_equal(fault.table, level != 1);
+            accesses[ticks] = vx_mmu_counts_now(world.mmu)->walk_accesses;
+            world_check_identities(&world);
+            world_close(&world);
+        }
+        assert_int_equal(accesses[0], accesses[1]);
+    }
+}
+
 static void guest_physical_alone(void **state)
 {
     (void)state;
@@ -528,6 +560,7 @@ int main(void)
         cmocka_unit_test(reading_a_table_that_ept_forbids),
         cmocka_unit_test(flag_update_into_a_protected_table),
         cmocka_unit_test(beyond_48_bits),
+        cmocka_unit_test(entries_beyond_48_bits),
         cmocka_unit_test(guest_physical_alone),
         cmocka_unit_test(npt_information),
     };

@@ -123,14 +123,31 @@ static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, 
 /* Points every tree node on the way's path away from it. */
 void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot);
 
-/* The way becomes the first of its list, which holds it. */
-static inline void vx_setassoc_list_touch(uint64_t *list, uint64_t way)
+/* The list, which holds the way, with the way at its beginning. */
+static inline uint64_t vx_setassoc_list_with_first(uint64_t list, uint64_t way)
 {
     const uint64_t ones = 0x1111111111111111;
-    uint64_t old = *list, differs = old ^ way * ones;
+    uint64_t differs = list ^ way * ones;
     uint64_t here = (differs - ones) & ~differs & ones << 3; /* the lowest bit is set in the way's place, the lowest */
     uint64_t up_to_here = here ^ (here - 1);
-    *list = (old & ~up_to_here) | ((old << 4 | way) & up_to_here);
+    return (list & ~up_to_here) | ((list << 4 | way) & up_to_here);
+}
+
+/* The same of at most eight ways: half as wide, so that the constants are part of the instructions. */
+static inline uint32_t vx_setassoc_short_list_with_first(uint32_t list, uint32_t way)
+{
+    const uint32_t ones = 0x11111111;
+    uint32_t differs = list ^ way * ones;
+    uint32_t here = (differs - ones) & ~differs & ones << 3;
+    uint32_t up_to_here = here ^ (here - 1);
+    return (list & ~up_to_here) | ((list << 4 | way) & up_to_here);
+}
+
+/* The way becomes the first of its list. */
+static inline void vx_setassoc_list_touch(uint64_t *list, uint32_t ways, uint32_t way)
+{
+    *list =
+        ways <= 8 ? vx_setassoc_short_list_with_first((uint32_t)*list, way) : vx_setassoc_list_with_first(*list, way);
 }
 
 static inline uint32_t vx_setassoc_list_last(uint64_t list, uint32_t ways)
@@ -156,7 +173,7 @@ static inline void vx_setassoc_touch_in(vx_setassoc *array, uint32_t set, uint32
     if (array->policy != VX_REPLACE_LRU)
         vx_setassoc_plru_touch(array, slot);
     else if (array->lists)
-        vx_setassoc_list_touch(&array->lists[set], slot - set * array->ways);
+        vx_setassoc_list_touch(&array->lists[set], array->ways, slot - set * array->ways);
     else
         array->stamps[slot] = ++*array->clock;
 }
@@ -205,13 +222,18 @@ static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t
 /* PLRU: the same. */
 uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
 
+/* vx_setassoc_lru_victim, with the most frequent case inline. */
+static inline __attribute__((always_inline)) uint32_t vx_setassoc_stamped_victim(const vx_setassoc *array, uint32_t set)
+{
+    if (array->ways == 4) return set * 4 + vx_setassoc_lru_of_4(array->stamps + set * 4);
+    return vx_setassoc_lru_victim(array, set);
+}
+
 /* The slot that an insertion into the set takes. */
 static inline __attribute__((always_inline)) uint32_t vx_setassoc_victim(const vx_setassoc *array, uint32_t set)
 {
     if (array->lists) return set * array->ways + vx_setassoc_list_last(array->lists[set], array->ways);
-    if (array->policy != VX_REPLACE_LRU) return vx_setassoc_plru_victim(array, set);
-    if (array->ways == 4) return set * 4 + vx_setassoc_lru_of_4(array->stamps + set * 4);
-    return vx_setassoc_lru_victim(array, set);
+    return array->stamps ? vx_setassoc_stamped_victim(array, set) : vx_setassoc_plru_victim(array, set);
 }
 
 /* Puts key and value into a slot of the set, as the most recently used. */

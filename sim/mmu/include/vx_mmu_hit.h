@@ -2,12 +2,11 @@
  *
  * A loop over records asks its lanes first: a lane remembers, by low bits of the page number, which slot of the array
  * holds a page with the rights that its kind of access needs. One compare says that it does; the reference then only
- * stamps the slot, so that replacement sees every use. What a lane does not know is searched for: a guess of the slot,
- * or of the set in each array and page size that holds anything.
+ * stamps the slot, so that replacement sees every use. What a lane does not know is searched for (vx_mmu_access).
  *
  * What a lane remembers holds until the slot is filled anew or emptied (whoever does that calls vx_lanes_forget), and
  * only for the context and the rights for which it was found: these are numbered, and the number, the salt, is a part
- * of what is compared (lanes.c). A guess is a hint and no state: the slot's key says whether it is right.
+ * of what is compared (lanes.c).
  *
  * The structs below are the front of `struct vx_mmu`; only this room writes them. */
 #ifndef VX_MMU_HIT_H
@@ -41,6 +40,7 @@ typedef struct vx_tlb_view {
     uint8_t pick_shift; /* two or four arrays share the size: this address bit and up ... */
     uint8_t pick_mask;  /* ... under this mask ... */
     uint8_t pick;       /* ... say which array it is; mask 0 where it is alone */
+    bool lane;          /* lanes look here: the first of its unit's live views, and its entries have stamps */
 } vx_tlb_view;
 
 /* One lookup unit. */
@@ -58,7 +58,8 @@ _Static_assert(VX_REC_FETCH < 4 && VX_REC_LOAD < 4 && VX_REC_STORE < 4, "each ha
 
 static inline unsigned vx_lane_of(vx_access access)
 {
-    return access == VX_ACCESS_FETCH ? VX_REC_FETCH : access == VX_ACCESS_LOAD ? VX_REC_LOAD : VX_REC_STORE;
+    _Static_assert(VX_ACCESS_STORE - VX_ACCESS_LOAD == VX_REC_STORE - VX_REC_LOAD, "in the same order");
+    return access == VX_ACCESS_FETCH ? VX_REC_FETCH : access + (VX_REC_LOAD - VX_ACCESS_LOAD);
 }
 
 /* Where there is no such view, or it does not keep stamps, nothing is ever remembered for the lane. */
@@ -116,9 +117,8 @@ static inline void vx_lane_learn(const vx_mmu_front *front, vx_access access, vx
 static inline void vx_lanes_learn(const vx_mmu_front *front, vx_access access, const vx_tlb_view *view, uint32_t slot,
                                   uint64_t gva)
 {
-    const vx_tlb_view *looked_at = &front->first[access]->live[0];
     const vx_setassoc *array = view->array;
-    if (array != looked_at->array || view->size_bits != looked_at->size_bits || !array->stamps) return;
+    if (!view->lane) return;
     vx_lane_row *row = vx_lane_row_of(front->rows, view->page_shift, gva);
     uint64_t page = gva >> view->page_shift | front->salt, value = array->values[slot], *stamp = array->stamps + slot;
     vx_lane_learn(front, access, row, page, value, stamp);
@@ -131,8 +131,15 @@ static inline void vx_lanes_forget(const vx_mmu_front *front, uint64_t key)
 {
     uint64_t page = key >> VX_TAG_PAGE_SHIFT;
     vx_lane_row *row = &front->rows[page % VX_LANE_ROWS];
+#ifdef __AVX2__
+    __m256i *pages = (__m256i *)(void *)row->page, found = _mm256_loadu_si256(pages);
+    __m256i differs =
+        _mm256_slli_epi64(_mm256_xor_si256(found, _mm256_set1_epi64x((long long)page)), VX_TAG_PAGE_SHIFT);
+    _mm256_storeu_si256(pages, _mm256_andnot_si256(_mm256_cmpeq_epi64(differs, _mm256_setzero_si256()), found));
+#else
     for (unsigned lane = 0; lane < VX_LANES; lane++)
         row->page[lane] = (row->page[lane] ^ page) << VX_TAG_PAGE_SHIFT ? row->page[lane] : 0; /* whatever its salt */
+#endif
 }
 
 /* True: the first-level TLB translates the (canonical) address for this access; counted, and *hpa is the address. Else
