@@ -12,6 +12,7 @@
 #include "bench_options.h"
 #include "bench_records.h"
 #include "bench_run.h"
+#include "hot_decoding.h"
 #include "vx_random.h"
 
 /* Pages that are touched in order before the random loads, `stride` pages apart: 8 GiB where it is 4096. The
@@ -115,6 +116,9 @@ static vx_status run(vx_msg *msg)
         if (status == VX_OK) printf("%s %s %llu\n", paths[i].name, paths[i].unit, (unsigned long long)count);
         bench_records_fini(&world.records);
     }
+    uint64_t records = 0;
+    if (status == VX_OK) status = hot_decoding(hot_paths_mark, &records, msg);
+    if (status == VX_OK) printf("decoding record %llu\n", (unsigned long long)records);
     return status;
 }
 

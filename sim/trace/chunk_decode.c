@@ -1,39 +1,18 @@
-/* A chunk's columns back to records. Everything is checked once, when the chunk is started: the columns' sizes, the
- * dictionary, and that the codes use exactly the bytes that are there. The loop over references then tests nothing. */
-#include "vxt_chunk.h"
+/* A chunk's columns, checked and loaded. Everything is checked once, when the chunk is started: the columns' sizes, the
+ * dictionary, and that the codes use exactly the bytes that are there. The loop over references (chunk_expand.c) then
+ * tests nothing. */
+#include "chunk_decoder.h"
 
-typedef struct template
+vx_chunk_decoder *vx_chunk_decoder_new(void)
 {
-    uint32_t element, slot; /* of its first */
-    uint8_t elements, slots;
-    bool plain;     /* fetches, loads and stores alone: copied without a look at each record */
-    uint16_t words; /* payload words of all its records */
+    vx_chunk_decoder *decoder = calloc(1, sizeof *decoder);
+    if (!decoder) return NULL;
+    decoder->expand = vx_chunk_expand;
+#ifdef VX_HOST_AVX2
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) decoder->expand = vx_chunk_expand_avx2;
+#endif
+    return decoder;
 }
-template;
-
-/* Where a slot's address goes: the record's place in the template and the slot's number. */
-typedef uint32_t slot_use;
-enum {
-    USE_PLACE_BITS = 8,
-    COPY = 4 /* records that are copied together */
-};
-
-struct vx_chunk_decoder {
-    const uint8_t *columns[VXT_COLUMNS]; /* read positions */
-    const uint8_t *ids_end;
-    template *templates;
-    vx_record *elements;
-    slot_use *uses;
-    uint64_t *slots;
-    uint32_t template_count, element_count, use_count, slot_count;
-    uint32_t template_capacity, element_capacity, use_capacity, slot_capacity;
-    uint64_t address_repeat, address_before, word_repeat;
-    uint64_t last_word[256][VXT_CONTEXTS];
-    vx_record records[VXT_BATCH_RECORDS + VXT_TEMPLATE_ELEMENTS + COPY];
-    uint64_t words[VXT_BATCH_WORDS + VXT_TEMPLATE_WORDS];
-};
-
-vx_chunk_decoder *vx_chunk_decoder_new(void) { return calloc(1, sizeof(vx_chunk_decoder)); }
 
 void vx_chunk_decoder_free(vx_chunk_decoder *decoder)
 {
@@ -45,17 +24,17 @@ void vx_chunk_decoder_free(vx_chunk_decoder *decoder)
     free(decoder);
 }
 
-/* ---- checking and loading a chunk ---- */
-
-/* An array of at least `count` items and at least one, its old content gone. */
+/* An array of at least `count` items and at least one, its old content gone; a quarter more, for the next chunk is
+ * about as large. */
 static bool fit(void **array, uint32_t *capacity, uint32_t count, size_t size)
 {
     if (*array && *capacity >= count) return true;
-    void *data = malloc(count ? count * size : size);
+    uint32_t room = count + count / 4 + 1;
+    void *data = malloc(room * size);
     if (!data) return false;
     free(*array);
     *array = data;
-    *capacity = count;
+    *capacity = room;
     return true;
 }
 
@@ -91,12 +70,6 @@ static bool take_varint(span *column, uint64_t max, uint64_t *value)
     return vxt_get_varint(&column->at, column->end, value) && *value <= max;
 }
 
-/* Neither fetch, load nor store: `count` and `arg` speak of payload words. */
-static bool is_event(const vx_record *record)
-{
-    return record->kind != VX_REC_FETCH && record->kind != VX_REC_LOAD && record->kind != VX_REC_STORE;
-}
-
 /* One record of the dictionary. A fixed address stands in it; else a slot use is appended. */
 static bool load_element(vx_chunk_decoder *decoder, span columns[VXT_COLUMNS], unsigned place, uint64_t *fixed_end,
                          vx_record *record, bool *plain)
@@ -125,7 +98,7 @@ static bool load_element(vx_chunk_decoder *decoder, span columns[VXT_COLUMNS], u
     uint32_t slot = value ? decoder->slot_count - (uint32_t)value : decoder->slot_count;
     if (slot >= VXT_SLOTS_MAX) return false;
     if (!value) decoder->slot_count++;
-    decoder->uses[decoder->use_count++] = slot << USE_PLACE_BITS | place;
+    decoder->uses[decoder->use_count++] = use_make(slot, place);
     return true;
 }
 
@@ -164,7 +137,7 @@ static const char *load_dictionary(vx_chunk_decoder *decoder, span columns[VXT_C
     *status = VX_ERR_NOMEM;
     if (!fit((void **)&decoder->templates, &decoder->template_capacity, templates, sizeof(template)) ||
         !fit((void **)&decoder->elements, &decoder->element_capacity, elements + COPY, sizeof(vx_record)) ||
-        !fit((void **)&decoder->uses, &decoder->use_capacity, uses, sizeof(slot_use)) ||
+        !fit((void **)&decoder->uses, &decoder->use_capacity, uses + COPY_USES, sizeof(slot_use)) ||
         !fit((void **)&decoder->slots, &decoder->slot_capacity, slots, sizeof(uint64_t)))
         return "out of memory";
     *status = VX_ERR_INPUT;
@@ -180,20 +153,45 @@ static const char *load_dictionary(vx_chunk_decoder *decoder, span columns[VXT_C
     return NULL;
 }
 
-/* Whether the codes name exactly the bytes that the difference columns hold. */
+/* Sixteen codes at a time. */
+typedef uint8_t lanes __attribute__((vector_size(16)));
+
+/* Counts codes by way, from 2 on, and returns all bits that any of them has. */
+static uint8_t count_ways(span codes, uint64_t used[VXT_WIDTHS])
+{
+    enum { PASS = 255 * sizeof(lanes) }; /* no lane counts further */
+    uint8_t seen = 0;
+    while (length(codes) >= sizeof(lanes)) {
+        size_t block = length(codes) < PASS ? length(codes) & ~(sizeof(lanes) - 1) : PASS;
+        lanes counts[VXT_WIDTHS] = {{0}}, all = {0}, some;
+        for (const uint8_t *end = codes.at + block; codes.at != end; codes.at += sizeof some) {
+            memcpy(&some, codes.at, sizeof some);
+            all |= some;
+            some &= VXT_CODE_WIDTH;
+#pragma GCC unroll 8
+            for (unsigned way = 2; way < VXT_WIDTHS; way++) counts[way] -= (lanes)(some == (uint8_t)way);
+        }
+        for (unsigned i = 0; i < sizeof(lanes); i++) {
+            seen |= all[i];
+            for (unsigned way = 2; way < VXT_WIDTHS; way++) used[way] += counts[way][i];
+        }
+    }
+    for (; codes.at != codes.end; codes.at++) {
+        seen |= *codes.at;
+        used[*codes.at & VXT_CODE_WIDTH]++;
+    }
+    return seen;
+}
+
+/* Whether the codes are below `code_count`, a power of two, and name exactly the bytes that the difference columns
+ * hold.
+ */
 static bool codes_fit(span codes, unsigned code_count, const span *differences)
 {
-    /* Four counts side by side: runs of one code would otherwise wait for their own last increment. */
-    uint32_t counts[4][256] = {{0}}, used[256];
-    for (size_t i = 0; i < length(codes); i++) counts[i & 3][codes.at[i]]++;
-    for (unsigned code = 0; code < 256; code++)
-        used[code] = counts[0][code] + counts[1][code] + counts[2][code] + counts[3][code];
-    for (unsigned code = code_count; code < 256; code++)
-        if (used[code]) return false;
-    for (unsigned way = 2; way < VXT_WIDTHS; way++) {
-        uint64_t count = used[way] + (code_count > VXT_WIDTHS ? (uint64_t)used[way | VXT_CODE_AFTER] : 0);
-        if (count * vx_chunk_width_bytes[way] != length(differences[way - 2])) return false;
-    }
+    uint64_t used[VXT_WIDTHS] = {0};
+    if (count_ways(codes, used) >= code_count) return false;
+    for (unsigned way = 2; way < VXT_WIDTHS; way++)
+        if (used[way] * vx_chunk_width_bytes[way] != length(differences[way - 2])) return false;
     return true;
 }
 
@@ -237,108 +235,7 @@ vx_status vx_chunk_decoder_start(vx_chunk_decoder *decoder, const uint8_t *raw, 
     return VX_OK;
 }
 
-/* ---- decoding ---- */
-
-/* Reading positions of one set of difference columns, by way. Ways 0 and 1 read zeros and stay where they are. */
-typedef struct differences {
-    const uint8_t *at[VXT_WIDTHS];
-} differences;
-
-static const uint8_t zeros[8];
-
-/* What brings a way's low bytes to the top of a word, and back with the sign. */
-static const uint8_t width_shift[VXT_WIDTHS] = {0, 0, 56, 48, 40, 32, 16, 0};
-
-static differences differences_at(const uint8_t *const *columns)
-{
-    differences from = {{zeros, zeros}};
-    for (unsigned i = 2; i < VXT_WIDTHS; i++) from.at[i] = columns[i - 2];
-    return from;
-}
-
-/* The next difference; reads 8 bytes wherever it stands (VXT_RAW_SLACK). */
-static inline uint64_t take_difference(differences *from, unsigned way, uint64_t *repeat)
-{
-    unsigned shift = width_shift[way];
-    uint64_t value = (uint64_t)((int64_t)(vxt_get64(from->at[way]) << shift) >> shift);
-    from->at[way] += vx_chunk_width_bytes[way];
-    value = way == 1 ? *repeat : value;
-    *repeat = value ? value : *repeat;
-    return value;
-}
-
-/* Where decoding stands. */
-typedef struct cursor {
-    const uint8_t *codes;
-    uint64_t repeat, before;
-} cursor;
-
-/* Copies a template to `out` and fills in its slots' addresses. The copy goes COPY records at a time, over the
- * template's end: fewer turns, which the processor predicts better. Both arrays have room for it. */
-static inline void expand(const vx_chunk_decoder *decoder, const template *t, vx_record *restrict out, cursor *at,
-                          differences *from)
-{
-    const vx_record *restrict elements = decoder->elements + t->element;
-    unsigned i = 0;
-    do {
-        memcpy(out + i, elements + i, COPY * sizeof *out);
-        i += COPY;
-    } while (i < t->elements);
-    const slot_use *uses = decoder->uses + t->slot;
-    uint64_t *slots = decoder->slots;
-    for (i = 0; i < t->slots; i++) {
-        unsigned code = *at->codes++;
-        uint64_t *last = &slots[uses[i] >> USE_PLACE_BITS];
-        uint64_t base = code & VXT_CODE_AFTER ? at->before : *last;
-        uint64_t address = base + take_difference(from, code & VXT_CODE_WIDTH, &at->repeat);
-        *last = at->before = address;
-        out[uses[i] & ((1u << USE_PLACE_BITS) - 1)].addr = address;
-    }
-}
-
-/* The payload of a template's records, and the checks that need their addresses. */
-static bool expand_words(vx_chunk_decoder *decoder, const template *t, vx_record *out, size_t *words, differences *from)
-{
-    for (unsigned i = 0; i < t->elements; i++) {
-        vx_record *record = &out[i];
-        const vx_record_info *info = vx_record_describe(record->kind);
-        if (is_event(record)) record->arg = (uint32_t)*words;
-        for (unsigned j = 0; is_event(record) && j < record->count; j++) {
-            uint64_t *last = &decoder->last_word[record->kind][vxt_word_context(info, j)];
-            unsigned way = *decoder->columns[VXT_COL_WORD_CODES]++;
-            *last += take_difference(from, way, &decoder->word_repeat);
-            decoder->words[(*words)++] = *last;
-        }
-        if (!vx_record_valid(record, *words)) return false;
-    }
-    return true;
-}
-
 vx_status vx_chunk_decoder_next(vx_chunk_decoder *decoder, vx_batch *batch, const char **why)
 {
-    cursor at = {decoder->columns[VXT_COL_CODES], decoder->address_repeat, decoder->address_before};
-    differences from = differences_at(decoder->columns + VXT_COL_DELTAS);
-    differences word_from = differences_at(decoder->columns + VXT_COL_WORDS);
-    const uint8_t *ids = decoder->columns[VXT_COL_IDS];
-    size_t count = 0, words = 0;
-    while (ids != decoder->ids_end && count < VXT_BATCH_RECORDS && words < VXT_BATCH_WORDS) {
-        const template *t = &decoder->templates[vxt_get16(ids)];
-        ids += 2;
-        expand(decoder, t, decoder->records + count, &at, &from);
-        if (!t->plain && !expand_words(decoder, t, decoder->records + count, &words, &word_from)) {
-            *why = "invalid record";
-            return VX_ERR_INPUT;
-        }
-        count += t->elements;
-    }
-    decoder->columns[VXT_COL_IDS] = ids;
-    decoder->columns[VXT_COL_CODES] = at.codes;
-    decoder->address_repeat = at.repeat;
-    decoder->address_before = at.before;
-    for (unsigned i = 2; i < VXT_WIDTHS; i++) {
-        decoder->columns[VXT_COL_DELTAS + i - 2] = from.at[i];
-        decoder->columns[VXT_COL_WORDS + i - 2] = word_from.at[i];
-    }
-    *batch = (vx_batch){decoder->records, count, decoder->words, words};
-    return VX_OK;
+    return decoder->expand(decoder, batch, why);
 }

@@ -98,7 +98,7 @@ vx_status vx_chunk_encoder_finish(vx_chunk_encoder *encoder, vxt_bytes *raw);
 typedef struct vx_chunk_decoder vx_chunk_decoder;
 
 enum {
-    VXT_RAW_SLACK = 8,        /* bytes that must be readable behind a chunk */
+    VXT_RAW_SLACK = 16,       /* bytes that must be readable behind a chunk */
     VXT_BATCH_RECORDS = 8192, /* a batch stays in the second-level cache */
     VXT_BATCH_WORDS = 8192
 };
