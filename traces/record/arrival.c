@@ -51,7 +51,7 @@ void vxr_arrived(vxr_recorder *r, int vector)
     if (!real_mode) read_frame(r, vector, &rip, &error);
     bool is_interrupt = vector >= EXCEPTIONS || (real_mode && vector >= 8);
     /* A fault leaves what is behind RIP undone; an interrupt comes between blocks. */
-    vxr_run_to(r, is_interrupt ? vxr_running(r)->count : find_ahead(r, rip));
+    vxr_run_to(r, is_interrupt ? vxr_running_count(r) : find_ahead(r, rip));
     vxr_cut(r);
     r->cpl = 0;
     if (is_interrupt) {

@@ -209,21 +209,33 @@ static void cpuid(vxr_recorder *r)
         put_words(r, REC_CPUID, leaf, 0, low(gpr(1), 4), 0, 1);
 }
 
-/* The kinds whose record has no operands, or one that a register holds. */
-static void plain_event(vxr_recorder *r, const vxr_insn *insn)
+/* The kinds whose record has no operands, and that change nothing that the recorder knows. */
+static const uint8_t plain_kinds[VXR_CLASSES] = {
+    [VXR_HLT] = REC_HLT,     [VXR_RDTSCP] = REC_RDTSCP, [VXR_INVD] = REC_INVD, [VXR_WBINVD] = REC_WBINVD,
+    [VXR_MWAIT] = REC_MWAIT, [VXR_CLI] = REC_CLI,       [VXR_STI] = REC_STI,   [VXR_PUSHF] = REC_PUSHF,
+    [VXR_POPF] = REC_POPF,   [VXR_SWAPGS] = REC_SWAPGS, [VXR_IRET] = REC_IRET, [VXR_VMMCALL] = REC_VMMCALL,
+    [VXR_PAUSE] = REC_PAUSE, [VXR_RDTSC] = REC_RDTSC};
+
+bool vxr_is_plain_event(vxr_class class) { return plain_kinds[class] != 0; }
+
+void vxr_plain_event(vxr_recorder *r, vxr_class class)
 {
-    static const uint8_t kinds[VXR_CLASSES] = {
-        [VXR_HLT] = REC_HLT,         [VXR_RDTSCP] = REC_RDTSCP,     [VXR_INVD] = REC_INVD,
-        [VXR_WBINVD] = REC_WBINVD,   [VXR_MWAIT] = REC_MWAIT,       [VXR_CLI] = REC_CLI,
-        [VXR_STI] = REC_STI,         [VXR_PUSHF] = REC_PUSHF,       [VXR_POPF] = REC_POPF,
-        [VXR_SWAPGS] = REC_SWAPGS,   [VXR_IRET] = REC_IRET,         [VXR_SYSCALL] = REC_SYSCALL,
-        [VXR_SYSRET] = REC_SYSRET,   [VXR_SYSENTER] = REC_SYSENTER, [VXR_SYSEXIT] = REC_SYSEXIT,
-        [VXR_VMMCALL] = REC_VMMCALL, [VXR_CLTS] = REC_CLTS};
-    unsigned kind = kinds[insn->decoded.class];
-    if (kind) put(r, kind, 0, 0);
-    if (kind == REC_SYSCALL || kind == REC_SYSENTER) change_privilege(r, 0);
-    if (kind == REC_SYSRET || kind == REC_SYSEXIT) change_privilege(r, 3);
-    if (kind == REC_CLTS) change_control(r);
+    if (class == VXR_PAUSE || class == VXR_RDTSC)
+        vxr_stream_run(&r->stream, plain_kinds[class]);
+    else
+        put(r, plain_kinds[class], 0, 0);
+}
+
+static void put_privilege(vxr_recorder *r, unsigned kind, unsigned cpl)
+{
+    put(r, kind, 0, 0);
+    change_privilege(r, cpl);
+}
+
+static void clts(vxr_recorder *r)
+{
+    put(r, REC_CLTS, 0, 0);
+    change_control(r);
 }
 
 /* Whether all that is known of linear pages may change (SDM Vol. 3A, 4.10.4.1). Few MSRs have a part in it. */
@@ -291,10 +303,6 @@ void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
     case VXR_CPUID:
         cpuid(r);
         break;
-    case VXR_PAUSE:
-    case VXR_RDTSC:
-        vxr_stream_run(&r->stream, decoded->class == VXR_PAUSE ? REC_PAUSE : REC_RDTSC);
-        break;
     case VXR_RDPMC:
         put(r, REC_RDPMC, low(gpr(1), 4), 0);
         break;
@@ -324,8 +332,18 @@ void vxr_privileged(vxr_recorder *r, const vxr_insn *insn)
     case VXR_SVM:
         put(r, REC_SVM, gpr(0), decoded->detail);
         break;
-    default:
-        plain_event(r, insn);
+    case VXR_CLTS:
+        clts(r);
+        break;
+    case VXR_SYSCALL:
+    case VXR_SYSENTER:
+        put_privilege(r, decoded->class == VXR_SYSCALL ? REC_SYSCALL : REC_SYSENTER, 0);
+        break;
+    case VXR_SYSRET:
+    case VXR_SYSEXIT:
+        put_privilege(r, decoded->class == VXR_SYSRET ? REC_SYSRET : REC_SYSEXIT, 3);
+        break;
+    default: /* vxr_plain_event's */
         break;
     }
 }

@@ -25,7 +25,7 @@ vxr_recorder vxr_the_recorder = {.calm = LOOK};
 
 /* ---- instructions ---- */
 
-static void finish_block(vxr_recorder *r) { vxr_run_to(r, vxr_running(r)->count); }
+static void finish_block(vxr_recorder *r) { vxr_run_to(r, vxr_running_count(r)); }
 
 /* ---- control state ---- */
 
@@ -313,6 +313,17 @@ void vxr_on_privileged(unsigned vcpu, void *data)
     vxr_run_to(r, insn->index + 1U);
     vxr_stream_breathe(&r->stream);
     if (!again || !insn->decoded.repeated) vxr_privileged(r, insn);
+}
+
+void vxr_on_plain_event(unsigned vcpu, void *data)
+{
+    (void)vcpu;
+    vxr_recorder *r = &vxr_the_recorder;
+    vxr_event_place left = (vxr_event_place)data ^ r->running << SITE_BLOCK;
+    if (r->ended || left >> SITE_BLOCK) return;
+    vxr_run_to(r, (uint32_t)(left >> PLACE_INDEX) + 1);
+    vxr_stream_breathe(&r->stream);
+    vxr_plain_event(r, (vxr_class)(left & PLACE_CLASS));
 }
 
 /* The instruction behind one whose result is awaited is about to run. */

@@ -67,6 +67,17 @@ typedef struct vxr_known_frames {
     uint64_t frame[FRAMES_KNOWN];
 } vxr_known_frames;
 
+/* What QEMU hands over with a plain event, so that it needs no access to memory but the recorder's: the low part of its
+ * block's mark, and below it which instruction it is, and its class. */
+typedef uintptr_t vxr_event_place;
+enum { PLACE_INDEX = 6, PLACE_CLASS = (1 << PLACE_INDEX) - 1 };
+_Static_assert((int)VXR_CLASSES <= PLACE_CLASS && COUNT_MAX >> (SITE_BLOCK - PLACE_INDEX) == 0, "a place has room");
+
+static inline vxr_event_place vxr_place_of(vxr_mark mark, unsigned index, vxr_class class)
+{
+    return mark << SITE_BLOCK | (vxr_event_place)index << PLACE_INDEX | (vxr_event_place) class;
+}
+
 /* What QEMU's description of a reference says, by the description: asking QEMU is a call each. The description, and
  * from KIND_TAG on the tag of its step, but for the instruction. */
 typedef uint64_t vxr_known_kind;
@@ -140,12 +151,17 @@ static inline const vxr_block *vxr_running(const vxr_recorder *recorder)
     return vxr_block_of(recorder, recorder->running);
 }
 
+static inline uint32_t vxr_running_count(const vxr_recorder *recorder)
+{
+    return recorder->running >> MARK_COUNT & COUNT_MAX;
+}
+
 /* The running block's instructions before number `end` have run: what is put into the stream next belongs there. */
 static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
 {
     if (recorder->next >= end) return;
     recorder->next = recorder->stream.ran = end;
-    recorder->stream.ahead = vxr_running(recorder)->count - end;
+    recorder->stream.ahead = vxr_running_count(recorder) - end;
 }
 
 /* The next block that begins is to be looked at. */
@@ -158,7 +174,7 @@ static inline void vxr_look(vxr_recorder *recorder)
 /* What is left of the running block will not run. */
 static inline void vxr_cut(vxr_recorder *recorder)
 {
-    uint32_t count = vxr_running(recorder)->count;
+    uint32_t count = vxr_running_count(recorder);
     if (recorder->next == count) return;
     vxr_stream_cut(&recorder->stream, recorder->next);
     recorder->stream.instructions -= count - recorder->next;
@@ -184,9 +200,13 @@ void vxr_on_counted_block(unsigned vcpu, void *mark);
 void vxr_on_told_block(unsigned vcpu, void *mark);
 void vxr_on_untold_block(unsigned vcpu, void *mark);
 void vxr_on_privileged(unsigned vcpu, void *insn);
+void vxr_on_plain_event(unsigned vcpu, void *place);
 void vxr_on_result(unsigned vcpu, void *insn);
 
-/* An instruction that is not plain is about to run (privileged_events.c). */
+/* Whether an instruction of the class is told as its kind alone (privileged_events.c). */
+bool vxr_is_plain_event(vxr_class class);
+/* Such an instruction is about to run; another one that is not plain. */
+void vxr_plain_event(vxr_recorder *recorder, vxr_class class);
 void vxr_privileged(vxr_recorder *recorder, const vxr_insn *insn);
 /* Fills in what the last instruction left in registers. */
 void vxr_take_awaited(vxr_recorder *recorder);

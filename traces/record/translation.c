@@ -99,7 +99,11 @@ void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
         struct qemu_plugin_insn *from = qemu_plugin_tb_get_insn(tb, i);
         if (i > 0 && leaves_a_result(insn - 1))
             qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_result, QEMU_PLUGIN_CB_R_REGS, insn);
-        if (insn->decoded.class != VXR_PLAIN)
+        vxr_class class = insn->decoded.class;
+        if (vxr_is_plain_event(class))
+            qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_plain_event, QEMU_PLUGIN_CB_NO_REGS,
+                                                   (void *)vxr_place_of(mark, i, class));
+        else if (class != VXR_PLAIN)
             qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_privileged, QEMU_PLUGIN_CB_R_REGS, insn);
         vxr_watch_references(r, from, insn, mark);
     }
