@@ -255,7 +255,7 @@ static inline bool begin_calmly(vxr_recorder *r, vxr_mark mark)
     return true;
 }
 
-__attribute__((noinline)) static void begin_slowly(vxr_recorder *r, vxr_mark mark)
+static inline void begin_slowly(vxr_recorder *r, vxr_mark mark)
 {
     if (mark != r->rounds) look_at_block(r, mark, vxr_block_of(r, mark));
 }
@@ -292,6 +292,13 @@ void vxr_on_told_block(unsigned vcpu, void *data)
         tell_slowly(r, mark);
 }
 
+/* A block that ends with a REP instruction: looked at, unless it is that instruction's further round. */
+void vxr_on_repeating_block(unsigned vcpu, void *mark)
+{
+    (void)vcpu;
+    begin_slowly(&vxr_the_recorder, (vxr_mark)mark);
+}
+
 /* A block that the stream had not been told of when QEMU translated it. */
 void vxr_on_untold_block(unsigned vcpu, void *data)
 {
@@ -299,8 +306,8 @@ void vxr_on_untold_block(unsigned vcpu, void *data)
     vxr_mark mark = (vxr_mark)data;
     if (!r->stream.on)
         vxr_on_counted_block(vcpu, data);
-    else if (mark != r->rounds)
-        look_at_block(r, mark, vxr_block_of(r, mark));
+    else
+        begin_slowly(r, mark);
 }
 
 void vxr_on_privileged(unsigned vcpu, void *data)

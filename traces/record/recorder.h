@@ -199,6 +199,7 @@ void vxr_end(vxr_recorder *recorder);
 void vxr_on_counted_block(unsigned vcpu, void *mark);
 void vxr_on_told_block(unsigned vcpu, void *mark);
 void vxr_on_untold_block(unsigned vcpu, void *mark);
+void vxr_on_repeating_block(unsigned vcpu, void *mark);
 void vxr_on_privileged(unsigned vcpu, void *insn);
 void vxr_on_plain_event(unsigned vcpu, void *place);
 void vxr_on_result(unsigned vcpu, void *insn);

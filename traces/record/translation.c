@@ -90,7 +90,8 @@ void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
     vxr_look_up(r, block);
     if (r->stream.on && r->want_references) vxr_tell_of_block(r, block);
     vxr_mark mark = vxr_mark_of(r, block);
-    qemu_plugin_vcpu_udata_cb_t call = block->told          ? vxr_on_told_block
+    qemu_plugin_vcpu_udata_cb_t call = block->repeats       ? vxr_on_repeating_block
+                                       : block->told        ? vxr_on_told_block
                                        : r->want_references ? vxr_on_untold_block
                                                             : vxr_on_counted_block;
     qemu_plugin_register_vcpu_tb_exec_cb(tb, call, QEMU_PLUGIN_CB_R_REGS, (void *)mark);
