@@ -126,7 +126,8 @@ enum { STREAM_STEPS = 1 << 15, STREAM_RECORDS = 1 << 14, STREAM_WORDS = 1 << 15,
 enum { DEFINITION_STEPS = 2 + 1024 / 16 };
 
 typedef struct vxr_stream {
-    uint64_t *at;          /* where the next step goes */
+    uint64_t *at;          /* where the next step goes, */
+    uint64_t *step;        /* and the frame's first: `own`, or a slot */
     uint64_t instructions; /* of the stream so far, the whole running block among them */
     uint32_t ahead;        /* of these: instructions that have not run yet where the next event belongs */
     uint32_t ran;          /* instructions of the running block that are to be told before the next event */
@@ -140,7 +141,6 @@ typedef struct vxr_stream {
     uint32_t records, words, flushes, blocks;
     vxr_record record[STREAM_RECORDS];
     uint64_t word[STREAM_WORDS];
-    uint64_t *step;  /* the frame's: `own`, or a slot */
     uint64_t *slots; /* shared memory; NULL: none */
     uint32_t slot_count, slot;
     int credit; /* where slots come back */

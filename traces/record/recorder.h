@@ -94,6 +94,14 @@ void *vxr_pool_take(vxr_pool *pool, size_t bytes);
 typedef enum vxr_awaited { AWAIT_NOTHING, AWAIT_REGISTER, AWAIT_EDX_EAX } vxr_awaited;
 
 typedef struct vxr_recorder {
+    /* What each block and reference looks at: together, and beside the stream's own. */
+    vxr_mark running; /* of the block that runs */
+    vxr_mark calm;    /* blocks that have the same begin without a look */
+    vxr_mark rounds;  /* begins without a look too: a further round of the REP instruction that it is; 0: none */
+    uint64_t linear_mask;
+    uint32_t next; /* the running block's first instruction not yet told, references aside; its count: the rest will not
+                      run */
+    bool with_gpa;
     vxr_stream stream;
     vxr_control control;
     vxr_ram ram;
@@ -103,7 +111,7 @@ typedef struct vxr_recorder {
 
     int fd, memory, credit; /* the pipe; memory to share, and where its slots come back: -1 where there is none */
     uint64_t slots;
-    bool with_gpa, by_region, want_references;
+    bool by_region, want_references;
     uint64_t region, until, max; /* until: the mark that ends the region; 0: the next one */
 
     bool attached, begun, armed, ended;
@@ -113,17 +121,12 @@ typedef struct vxr_recorder {
     uint16_t segment_known; /* selector whose code size `bits_known` is; valid where bits_known is not 0 */
     unsigned bits_known;
 
-    vxr_mark running; /* of the block that runs */
-    uint32_t next;    /* its first instruction not yet told, references aside; its count: the rest will not run */
     vxr_block **told; /* the blocks that the stream has been told of, by number */
     uint32_t told_room;
-    vxr_mark calm;   /* blocks that have the same begin without a look */
-    vxr_mark rounds; /* begins without a look too: a further round of the REP instruction that it is; 0: none */
-    unsigned fresh;  /* the epoch of the gates when QEMU last forgot its translations */
+    unsigned fresh;           /* the epoch of the gates when QEMU last forgot its translations */
     const vxr_insn *repeated; /* the REP instruction whose round was the last thing that ran */
     int software_vector;      /* of an INT n that has not arrived yet; -1: none */
 
-    uint64_t linear_mask;
     vxr_known_frames known;
     vxr_known_kind kinds[KINDS_KNOWN];
     vxr_pool blocks, insns;
