@@ -47,11 +47,30 @@ vx_status vx_setassoc_init(vx_setassoc *array, vx_arena *arena, uint32_t entries
     return VX_OK;
 }
 
+/* ---- LRU as lists ---- */
+
+/* By the preprocessor, for C computes no tables. */
+#define AT(list, place) ((list) >> 2 * (place)&3)
+#define WITH_FIRST(list, way)                                                                                          \
+    (AT(list, 0) == (way)   ? (list)                                                                                   \
+     : AT(list, 1) == (way) ? ((list)&0xF0) | ((list)&0x03) << 2 | (way)                                               \
+     : AT(list, 2) == (way) ? ((list)&0xC0) | ((list)&0x0F) << 2 | (way)                                               \
+                            : ((list)&0x3F) << 2 | (way))
+#define ROW(list)                                                                                                      \
+    {                                                                                                                  \
+        WITH_FIRST(list, 0), WITH_FIRST(list, 1), WITH_FIRST(list, 2), WITH_FIRST(list, 3)                             \
+    }
+#define ROWS_4(list) ROW(list), ROW((list) + 1), ROW((list) + 2), ROW((list) + 3)
+#define ROWS_16(list) ROWS_4(list), ROWS_4((list) + 4), ROWS_4((list) + 8), ROWS_4((list) + 12)
+#define ROWS_64(list) ROWS_16(list), ROWS_16((list) + 16), ROWS_16((list) + 32), ROWS_16((list) + 48)
+const uint8_t vx_setassoc_short_list[256][4] = {ROWS_64(0), ROWS_64(64), ROWS_64(128), ROWS_64(192)};
+
 /* All ways are empty: the lowest comes last. */
 static void clear_lists(vx_setassoc *array)
 {
     uint64_t list = 0;
-    for (uint32_t way = 0; way < array->ways; way++) list |= (uint64_t)way << 4 * (array->ways - 1 - way);
+    uint32_t bits = vx_setassoc_list_bits(array->ways);
+    for (uint32_t way = 0; way < array->ways; way++) list |= (uint64_t)way << bits * (array->ways - 1 - way);
     for (uint32_t set = 0; set < array->sets; set++) array->lists[set] = list;
 }
 
@@ -69,14 +88,16 @@ vx_status vx_setassoc_keep_lists(vx_setassoc *array, vx_arena *arena, vx_msg *ms
 void vx_setassoc_list_drop(vx_setassoc *array, uint32_t slot)
 {
     uint32_t set = slot / array->ways, way = slot % array->ways, place = array->ways - 1;
+    uint32_t bits = vx_setassoc_list_bits(array->ways), mask = (1U << bits) - 1;
     const uint64_t *keys = array->keys + set * array->ways;
-    uint64_t list = vx_setassoc_list_with_first(array->lists[set], way);
+    uint64_t list = array->lists[set];
+    vx_setassoc_list_touch(&list, array->ways, way);
     for (; place > 0; place--) {
-        uint64_t last = list >> 4 * place & 15;
+        uint64_t last = list >> bits * place & mask;
         if (keys[last] || last > way) break;
     }
-    uint64_t up_to_place = (16ULL << 4 * place) - 1; /* 64 bits in all: the shift leaves nothing of the 16 */
-    array->lists[set] = (list & ~up_to_place) | (list & up_to_place) >> 4 | (uint64_t)way << 4 * place;
+    uint64_t up_to_place = (1ULL << bits << bits * place) - 1; /* 64 bits in all: nothing is left of the 1 */
+    array->lists[set] = (list & ~up_to_place) | (list & up_to_place) >> bits | (uint64_t)way << bits * place;
 }
 
 void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock) { array->clock = clock; }

@@ -27,7 +27,7 @@ typedef struct vx_tlb_spot {
 /* Looks for the address in one view, whatever the rights. */
 VX_INLINE bool vx_tlb_find(const vx_tlb_view *view, const vx_mmu_front *front, uint64_t gva, vx_tlb_spot *spot)
 {
-    if ((gva >> view->pick_shift & view->pick_mask) != view->pick) return false;
+    if (view->pick_mask && (gva >> view->pick_shift & view->pick_mask) != view->pick) return false;
     const vx_setassoc *array = view->array;
     uint64_t page = gva >> view->page_shift, tag = page << VX_TAG_PAGE_SHIFT | view->size_bits;
     uint32_t set = (uint32_t)page & view->set_mask, first = set * array->ways;
@@ -53,7 +53,8 @@ VX_INLINE vx_tlb_found vx_tlb_lookup(vx_tlb *tlb, const vx_mmu_front *front, uin
     vx_tlb_unit *unit = &tlb->unit;
     bool held = false;
     tlb->cold_lookups++;
-    for (unsigned i = 0; i < unit->live_count && !held; i++) held = vx_tlb_find(&unit->live[i], front, gva, spot);
+    for (const vx_tlb_view *view = unit->live, *end = view + unit->live_count; view < end && !held; view++)
+        held = vx_tlb_find(view, front, gva, spot);
     if (!held || (vx_tlb_value(spot) ^ lane->want) & lane->need) {
         tlb->counts->misses++;
         return held ? VX_TLB_INSUFFICIENT : VX_TLB_MISS;

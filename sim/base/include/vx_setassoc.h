@@ -82,6 +82,24 @@ static inline __m256i vx_setassoc_lower(__m256i a, __m256i b)
 }
 #endif
 
+/* True: none of the words is `a` or `b`. False: nobody knows. */
+static inline bool vx_setassoc_lacks(const uint64_t *words, size_t count, uint64_t a, uint64_t b)
+{
+#ifdef __AVX2__
+    if (count % 4 != 0) return false;
+    const __m256i as = _mm256_set1_epi64x((long long)a), bs = _mm256_set1_epi64x((long long)b);
+    __m256i any = _mm256_setzero_si256();
+    for (const uint64_t *end = words + count; words < end; words += 4) {
+        __m256i four = _mm256_loadu_si256((const __m256i *)(const void *)words);
+        any = _mm256_or_si256(any, _mm256_or_si256(_mm256_cmpeq_epi64(four, as), _mm256_cmpeq_epi64(four, bs)));
+    }
+    return _mm256_testz_si256(any, any);
+#else
+    (void)words, (void)count, (void)a, (void)b;
+    return false;
+#endif
+}
+
 /* The first of `count` words that is `key`, or VX_SETASSOC_NONE. */
 static inline uint32_t vx_setassoc_find_in(const uint64_t *words, size_t count, uint64_t key)
 {
@@ -99,10 +117,11 @@ static inline uint32_t vx_setassoc_find_in(const uint64_t *words, size_t count, 
     return VX_SETASSOC_NONE;
 }
 
-/* The first of `count` words that is `a` or `b`, or VX_SETASSOC_NONE. */
+/* The first of `count` words that is `a` or `b`, or VX_SETASSOC_NONE: mostly that. */
 static inline uint32_t vx_setassoc_find_either(const uint64_t *words, size_t count, uint64_t a, uint64_t b)
 {
     size_t at = 0;
+    if (count > 4 && vx_setassoc_lacks(words, count, a, b)) return VX_SETASSOC_NONE;
     for (; at + 4 <= count; at += 4) {
         unsigned match = vx_setassoc_match4(words + at, a) | vx_setassoc_match4(words + at, b);
         if (match) return (uint32_t)at + (uint32_t)__builtin_ctz(match);
@@ -123,8 +142,14 @@ static inline uint32_t vx_setassoc_find(const vx_setassoc *array, uint32_t set, 
 /* Points every tree node on the way's path away from it. */
 void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot);
 
-/* The list, which holds the way, with the way at its beginning. */
-static inline uint64_t vx_setassoc_list_with_first(uint64_t list, uint64_t way)
+/* Bits of a way in its set's list. */
+static inline uint32_t vx_setassoc_list_bits(uint32_t ways) { return ways <= 4 ? 2 : 4; }
+
+/* Lists of at most four ways: [list][way] is the list with the way at its beginning. */
+extern const uint8_t vx_setassoc_short_list[256][4];
+
+/* The same of more ways. */
+static inline uint64_t vx_setassoc_long_list(uint64_t list, uint64_t way)
 {
     const uint64_t ones = 0x1111111111111111;
     uint64_t differs = list ^ way * ones;
@@ -133,33 +158,23 @@ static inline uint64_t vx_setassoc_list_with_first(uint64_t list, uint64_t way)
     return (list & ~up_to_here) | ((list << 4 | way) & up_to_here);
 }
 
-/* The same of at most eight ways: half as wide, so that the constants are part of the instructions. */
-static inline uint32_t vx_setassoc_short_list_with_first(uint32_t list, uint32_t way)
-{
-    const uint32_t ones = 0x11111111;
-    uint32_t differs = list ^ way * ones;
-    uint32_t here = (differs - ones) & ~differs & ones << 3;
-    uint32_t up_to_here = here ^ (here - 1);
-    return (list & ~up_to_here) | ((list << 4 | way) & up_to_here);
-}
-
-/* The way becomes the first of its list. */
+/* The way, which the list holds, becomes its first. */
 static inline void vx_setassoc_list_touch(uint64_t *list, uint32_t ways, uint32_t way)
 {
-    *list =
-        ways <= 8 ? vx_setassoc_short_list_with_first((uint32_t)*list, way) : vx_setassoc_list_with_first(*list, way);
+    *list = ways <= 4 ? vx_setassoc_short_list[*list][way] : vx_setassoc_long_list(*list, way);
 }
 
 static inline uint32_t vx_setassoc_list_last(uint64_t list, uint32_t ways)
 {
-    return (uint32_t)(list >> 4 * (ways - 1)) & 15;
+    uint32_t bits = vx_setassoc_list_bits(ways);
+    return (uint32_t)(list >> bits * (ways - 1)) & ((1U << bits) - 1);
 }
 
-/* The last of the list becomes the first; returns it. */
+/* The last of the list becomes the first; returns it. What leaves at the top is looked at by nobody. */
 static inline uint32_t vx_setassoc_list_turn(uint64_t *list, uint32_t ways)
 {
     uint32_t last = vx_setassoc_list_last(*list, ways);
-    *list = *list << 4 | last; /* what leaves at the top is looked at by nobody */
+    *list = ways <= 4 ? (uint8_t)(*list << 2 | last) : *list << 4 | last;
     return last;
 }
 
