@@ -121,7 +121,11 @@ static inline uint32_t vx_setassoc_find_in(const uint64_t *words, size_t count, 
 static inline uint32_t vx_setassoc_find_either(const uint64_t *words, size_t count, uint64_t a, uint64_t b)
 {
     size_t at = 0;
-    if (count > 4 && vx_setassoc_lacks(words, count, a, b)) return VX_SETASSOC_NONE;
+    if (count == 4) {
+        unsigned match = vx_setassoc_match4(words, a) | vx_setassoc_match4(words, b);
+        return match ? (uint32_t)__builtin_ctz(match) : VX_SETASSOC_NONE;
+    }
+    if (vx_setassoc_lacks(words, count, a, b)) return VX_SETASSOC_NONE;
     for (; at + 4 <= count; at += 4) {
         unsigned match = vx_setassoc_match4(words + at, a) | vx_setassoc_match4(words + at, b);
         if (match) return (uint32_t)at + (uint32_t)__builtin_ctz(match);
