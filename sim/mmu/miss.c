@@ -1,4 +1,4 @@
-/* Instances of an access (miss.h). In the lean modes, which most runs are in, the whole walk is inline; the others call
+/* Instances of an access (miss.h). In the modes that most runs are in the whole walk is inline; the others call
  * theirs. */
 #include "miss.h"
 
@@ -10,8 +10,10 @@
     }
 
 INSTANCE(any, 0)
-INSTANCE(lean_one, .nested = VX_NESTED_NONE, .wide = true, .lean = true)
-INSTANCE(lean_ept, .nested = VX_NESTED_EPT, .wide = true, .lean = true)
+INSTANCE(whole_one, .nested = VX_NESTED_NONE, .wide = true, .whole = true)
+INSTANCE(whole_npt, .nested = VX_NESTED_NPT, .wide = true, .whole = true)
+INSTANCE(lean_one, .nested = VX_NESTED_NONE, .wide = true, .lean = true, .whole = true)
+INSTANCE(lean_ept, .nested = VX_NESTED_EPT, .wide = true, .lean = true, .whole = true)
 INSTANCE(straight_one, .nested = VX_NESTED_NONE, .straight = true)
 INSTANCE(straight_ept, .nested = VX_NESTED_EPT, .straight = true)
 INSTANCE(cached_one, .nested = VX_NESTED_NONE, .straight = true, .cached = true)
@@ -20,6 +22,7 @@ INSTANCE(cached_ept, .nested = VX_NESTED_EPT, .straight = true, .cached = true)
 vx_access_fn vx_access_instance(vx_miss_kind kind, bool two, bool cached)
 {
     if (kind == VX_MISS_ANY) return any;
+    if (kind == VX_MISS_WHOLE) return two ? whole_npt : whole_one;
     if (kind == VX_MISS_LEAN) return two ? lean_ept : lean_one;
     if (cached) return two ? cached_ept : cached_one;
     return two ? straight_ept : straight_one;

@@ -35,7 +35,7 @@ VX_INLINE vx_mmu_result vx_walk_linear(vx_mmu *mmu, uint64_t gva, vx_access acce
                     .caches = !mmu->control.guest_paging_verification,
                     .shadow_stack = shadow_stack,
                     .fault = {.gva = {gva}}};
-    vx_mmu_result result = mode.lean ? vx_walk_tables(&walk, gva, leaf, mode) : mmu->walk(&walk, gva, leaf);
+    vx_mmu_result result = mode.whole ? vx_walk_tables(&walk, gva, leaf, mode) : mmu->walk(&walk, gva, leaf);
     return vx_walk_end(&walk, gva, result, leaf, fault);
 }
 

@@ -249,7 +249,7 @@ static vx_miss_kind miss_kind(const vx_mmu *mmu, const vx_mmu_control *control)
     bool wide = control->paging == VX_PAGING_4LEVEL || control->paging == VX_PAGING_5LEVEL;
     bool lean = wide && control->nested != VX_NESTED_NPT && !mmu->psc_physical.exists && !mmu->ntlb.exists &&
                 !control->guest_paging_verification;
-    if (!lean) return VX_MISS_ANY;
+    if (!lean) return wide && control->nested != VX_NESTED_EPT ? VX_MISS_WHOLE : VX_MISS_ANY;
     return vx_straight_fits(mmu) ? VX_MISS_STRAIGHT : VX_MISS_LEAN;
 }
 

@@ -7,6 +7,7 @@
 #ifndef VX_NESTED_WALK_H
 #define VX_NESTED_WALK_H
 
+#include "ntlb.h"
 #include "walker.h"
 
 /* Read, write, fetch in both modes: what entries allow together, where none withholds anything. */

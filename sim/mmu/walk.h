@@ -51,11 +51,11 @@ VX_INLINE vx_mmu_result page_fault(vx_walk *walk, uint32_t cause)
 /* The format, or NULL where it follows from the mode. */
 VX_INLINE const vx_radix *narrow(const vx_mmu *mmu, vx_walk_mode mode) { return mode.wide ? NULL : mmu->setup.guest; }
 
-/* Lean instances have the second dimension inline. */
+/* Whole instances have the second dimension inline. */
 VX_INLINE vx_mmu_result nested(vx_walk *walk, uint64_t gpa, unsigned row, uint64_t use, vx_nested_leaf *leaf,
                                vx_walk_mode mode)
 {
-    if (mode.lean) return vx_nested_walk(walk, gpa, row, use, leaf, mode);
+    if (mode.whole) return vx_nested_walk(walk, gpa, row, use, leaf, mode);
     if (mode.nested == VX_NESTED_NPT) return vx_nested_npt(walk, gpa, row, use, leaf);
     return vx_nested_ept(walk, gpa, row, use, leaf);
 }

@@ -3,20 +3,6 @@
 
 #include "walker.h"
 
-static vx_cause cause_of(const vx_mmu *mmu, unsigned column)
-{
-    if (column != VX_GUEST_COLUMN) return VX_CAUSE_WALK_NESTED;
-    bool shadow = mmu->control.shadow && mmu->control.nested == VX_NESTED_NONE;
-    return shadow ? VX_CAUSE_WALK_SHADOW : VX_CAUSE_WALK_GUEST;
-}
-
-static void charge(vx_mmu *mmu, unsigned row, unsigned column, uint32_t ticks)
-{
-    mmu->counts.ticks[vx_grid_index(row)][vx_grid_index(column)] += ticks;
-    mmu->charged_walk_ticks += ticks;
-    vx_ledger_charge(mmu->ledger, cause_of(mmu, column), ticks);
-}
-
 static void tell(const vx_mmu *mmu, vx_walk_access access) { mmu->observer(mmu->observer_context, &access); }
 
 void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t at, uint64_t entry)
@@ -29,7 +15,7 @@ void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t 
     ticks = vx_walk_exposed(mmu, ticks);
     walk->accesses++;
     mmu->counts.accesses[vx_grid_index(row)][vx_grid_index(column)]++;
-    charge(mmu, row, column, ticks);
+    vx_walk_charge_ticks(mmu, row, column, ticks);
     if (mmu->observer)
         tell(mmu, (vx_walk_access){.guest_level = (uint8_t)row,
                                    .nested_level = (uint8_t)column,
@@ -39,21 +25,16 @@ void vx_walk_charge_told(vx_walk *walk, unsigned row, unsigned column, uint64_t 
                                    .entry = entry});
 }
 
-void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
-                       uint64_t entry)
+void vx_walk_tell_skipped(const vx_mmu *mmu, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
+                          uint64_t at, uint64_t entry)
 {
-    vx_mmu *mmu = walk->mmu;
-    ticks = vx_walk_exposed(mmu, ticks);
-    mmu->counts.skipped[vx_grid_index(row)][vx_grid_index(column)]++;
-    charge(mmu, row, column, ticks);
-    if (mmu->observer)
-        tell(mmu, (vx_walk_access){.guest_level = (uint8_t)row,
-                                   .nested_level = (uint8_t)column,
-                                   .hit = (uint8_t)hit,
-                                   .skipped = 1,
-                                   .ticks = ticks,
-                                   .at = {at},
-                                   .entry = entry});
+    tell(mmu, (vx_walk_access){.guest_level = (uint8_t)row,
+                               .nested_level = (uint8_t)column,
+                               .hit = (uint8_t)hit,
+                               .skipped = 1,
+                               .ticks = ticks,
+                               .at = {at},
+                               .entry = entry});
 }
 
 /* ---- accesses that all cost the same ---- */
@@ -103,7 +84,7 @@ uint32_t vx_walk_settle(const vx_walk *walk)
     uint64_t each = mmu->tally.access_ticks;
     uint64_t nested_ticks = nested * each + walk->ticks[0], guest_ticks = guest * each + walk->ticks[1];
     vx_ledger_charge(mmu->ledger, VX_CAUSE_WALK_NESTED, nested_ticks);
-    vx_ledger_charge(mmu->ledger, cause_of(mmu, VX_GUEST_COLUMN), guest_ticks);
+    vx_ledger_charge(mmu->ledger, vx_walk_cause(mmu, VX_GUEST_COLUMN), guest_ticks);
     mmu->charged_walk_ticks += nested_ticks + guest_ticks;
     return walk->accesses + nested + guest;
 }

@@ -4,6 +4,7 @@
 #define VX_WALKER_H
 
 #include "mmu_private.h"
+#include "psc_physical.h"
 #include "psc_prefix.h"
 
 /* Where a walk of the second dimension stands: about to read the entry of `level` in `table`. */
@@ -40,7 +41,8 @@ typedef struct vx_walk_mode {
     bool wide;     /* first dimension: 4-level or 5-level paging */
     bool lean;     /* prefix caches or none, which may answer: no page-walk cache, no nested TLB, no guest-paging
                       verification */
-    bool straight; /* and as straight.h says */
+    bool whole;    /* in one function, with the second dimension inline: lean implies it */
+    bool straight; /* lean, and as straight.h says */
     bool cached;   /* straight: accesses go through the data caches */
 } vx_walk_mode;
 
@@ -83,18 +85,33 @@ static inline void vx_count_walk(const vx_walk *walk, vx_mmu_result result)
     mmu->counts.walk_accesses += accesses;
     vx_histogram_add(&mmu->counts.per_walk, accesses);
 }
-/* One access that a cache of the walker saved, with a cost or an observer. */
-void vx_walk_skip_told(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
-                       uint64_t entry);
-/* The same. Most are free and unobserved: then counting is all there is to do. */
+/* Ticks that are exposed go to the grid and to the ledger. */
+static inline vx_cause vx_walk_cause(const vx_mmu *mmu, unsigned column)
+{
+    if (column != VX_GUEST_COLUMN) return VX_CAUSE_WALK_NESTED;
+    bool shadow = mmu->control.shadow && mmu->control.nested == VX_NESTED_NONE;
+    return shadow ? VX_CAUSE_WALK_SHADOW : VX_CAUSE_WALK_GUEST;
+}
+static inline void vx_walk_charge_ticks(vx_mmu *mmu, unsigned row, unsigned column, uint32_t ticks)
+{
+    mmu->counts.ticks[vx_grid_index(row)][vx_grid_index(column)] += ticks;
+    mmu->charged_walk_ticks += ticks;
+    vx_ledger_charge(mmu->ledger, vx_walk_cause(mmu, column), ticks);
+}
+/* Tells the observer of an access that a cache of the walker saved. */
+void vx_walk_tell_skipped(const vx_mmu *mmu, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
+                          uint64_t at, uint64_t entry);
+/* One access that a cache of the walker saved. Most are free and unobserved: then counting is all there is to do. */
 static inline void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
                                 uint64_t at, uint64_t entry)
 {
     vx_mmu *mmu = walk->mmu;
-    if (ticks || mmu->observer)
-        vx_walk_skip_told(walk, row, column, hit, ticks, at, entry);
-    else
-        mmu->counts.skipped[vx_grid_index(row)][vx_grid_index(column)]++;
+    mmu->counts.skipped[vx_grid_index(row)][vx_grid_index(column)]++;
+    if (ticks) {
+        ticks = vx_walk_exposed(mmu, ticks);
+        vx_walk_charge_ticks(mmu, row, column, ticks);
+    }
+    if (__builtin_expect(mmu->observer != NULL, 0)) vx_walk_tell_skipped(mmu, row, column, hit, ticks, at, entry);
 }
 
 /* ---- nested_walk.c ---- */
@@ -126,18 +143,6 @@ typedef enum vx_sub_page {
 /* What the sub-page permission tables say of a write to a guest-physical address that is eligible for them. */
 vx_sub_page vx_sub_page_write(const vx_mmu *mmu, uint64_t gpa);
 
-/* ---- psc_physical.c (AMD) ---- */
-
-/* A level-1 or large entry answers only where it has the bits of `leaf_needs`: the flags are set in memory. */
-bool vx_psc_physical_find(vx_mmu *mmu, uint64_t at, unsigned level, uint64_t owner, uint64_t leaf_needs,
-                          uint64_t *entry);
-void vx_psc_physical_fill(vx_mmu *mmu, uint64_t at, uint64_t owner, uint64_t entry);
-
-/* ---- ntlb.c ---- */
-
-bool vx_ntlb_find(vx_mmu *mmu, uint64_t gpa, uint64_t use, vx_nested_leaf *leaf);
-void vx_ntlb_fill(vx_mmu *mmu, uint64_t gpa, const vx_nested_leaf *leaf);
-
 /* ---- mmu_access.c ---- */
 
 /* Of the untranslated mode. */
@@ -150,7 +155,7 @@ void vx_drop_faulted(vx_mmu *mmu, vx_mmu_result result, const vx_mmu_fault *faul
 /* ---- miss.c, and the same compiled for AVX2 ---- */
 
 /* By how little a walk may have to do with (miss.c). */
-typedef enum vx_miss_kind { VX_MISS_ANY, VX_MISS_LEAN, VX_MISS_STRAIGHT } vx_miss_kind;
+typedef enum vx_miss_kind { VX_MISS_ANY, VX_MISS_WHOLE, VX_MISS_LEAN, VX_MISS_STRAIGHT } vx_miss_kind;
 
 /* `two`: with a second dimension; `cached`: accesses go through the data caches. */
 vx_access_fn vx_access_instance(vx_miss_kind kind, bool two, bool cached);

@@ -284,6 +284,17 @@ static inline __attribute__((always_inline)) uint32_t vx_setassoc_insert_absent(
     return slot;
 }
 
+/* vx_setassoc_insert inline. */
+static inline __attribute__((always_inline)) void vx_setassoc_install(vx_setassoc *array, uint32_t set, uint64_t key,
+                                                                      uint64_t value)
+{
+    uint32_t slot = vx_setassoc_find(array, set, key);
+    if (slot == VX_SETASSOC_NONE)
+        vx_setassoc_insert_absent(array, set, key, value);
+    else
+        vx_setassoc_put(array, set, slot, key, value);
+}
+
 /* Empties one slot. */
 static inline void vx_setassoc_drop(vx_setassoc *array, uint32_t slot)
 {
