@@ -87,6 +87,7 @@ vx_status vx_setassoc_keep_lists(vx_setassoc *array, vx_arena *arena, vx_msg *ms
 
 void vx_setassoc_list_drop(vx_setassoc *array, uint32_t slot)
 {
+    assert(array->ways >= 1 && array->ways <= VX_SETASSOC_LISTED_MAX);
     uint32_t set = slot / array->ways, way = slot % array->ways, place = array->ways - 1;
     uint32_t bits = vx_setassoc_list_bits(array->ways), mask = (1U << bits) - 1;
     const uint64_t *keys = array->keys + set * array->ways;
@@ -105,6 +106,7 @@ void vx_setassoc_share_clock(vx_setassoc *array, uint64_t *clock) { array->clock
 /* Node n has the children 2n and 2n + 1; the ways are the leaves, from node `ways` on. */
 void vx_setassoc_plru_touch(vx_setassoc *array, uint32_t slot)
 {
+    assert(array->ways >= 1 && array->ways <= 64);
     uint32_t way = slot & (array->ways - 1);
     uint64_t *tree = &array->trees[slot >> __builtin_ctz(array->ways)];
     uint64_t bits = *tree;

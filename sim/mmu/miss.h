@@ -2,6 +2,8 @@
 #ifndef VX_MISS_H
 #define VX_MISS_H
 
+#include <assert.h>
+
 #include "straight.h"
 #include "tlb.h"
 
@@ -106,6 +108,7 @@ VX_INLINE vx_mmu_result vx_access_translated(vx_mmu *mmu, uint64_t gva, vx_acces
         vx_mmu_result result = vx_missed(mmu, gva, access, first, found, &spot, fault, mode);
         if (result != VX_MMU_DONE) return result;
     }
+    assert(spot.view); /* a first-level unit holds pages of every size, if only pieces of them */
     vx_lanes_learn(&mmu->front, access, spot.view, spot.slot, gva);
     first->unit.last_size = (uint8_t)vx_tlb_size(spot.view);
     *translation = (vx_mmu_translation){

@@ -102,8 +102,8 @@ static inline void vx_walk_charge_ticks(vx_mmu *mmu, unsigned row, unsigned colu
 void vx_walk_tell_skipped(const vx_mmu *mmu, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
                           uint64_t at, uint64_t entry);
 /* One access that a cache of the walker saved. Most are free and unobserved: then counting is all there is to do. */
-static inline void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks,
-                                uint64_t at, uint64_t entry)
+VX_INLINE void vx_walk_skip(vx_walk *walk, unsigned row, unsigned column, vx_walk_hit hit, uint32_t ticks, uint64_t at,
+                            uint64_t entry)
 {
     vx_mmu *mmu = walk->mmu;
     mmu->counts.skipped[vx_grid_index(row)][vx_grid_index(column)]++;
