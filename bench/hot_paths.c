@@ -34,6 +34,7 @@ static const hot_path paths[] = {
     {"walk-native", "walk", SKYLAKE, "native", "fixed", SKYLAKE_L2, 512, 4096, 3000, "walks.count"},
     {"walk-nested", "walk", SKYLAKE, "ept+vpid", "fixed", SKYLAKE_L2, 512, 4096, 3000, "walks.count"},
     {"walk-nested-caches", "walk", SKYLAKE, "ept+vpid", "all", SKYLAKE_L2, 512, 4096, 2000, "walks.count"},
+    {"walk-nested-entries", "walk", SKYLAKE, "ept+vpid", "walks", SKYLAKE_L2, 512, 4096, 2000, "walks.count"},
     {"walk-nested-amd", "walk", BARCELONA, "npt+vpid", "fixed", BARCELONA_L2, 512, 4096, 2000, "walks.count"},
     {"first-touch", "page", SKYLAKE, "ept+vpid", "fixed", SKYLAKE_L2, 0, 64, 500, "paging.first_touches"},
 };
