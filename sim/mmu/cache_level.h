@@ -19,28 +19,4 @@ typedef struct vx_cache_level {
     vx_setassoc array;
 } vx_cache_level;
 
-/* A line's slot is guessed by its low bits first, a hint and no state: the guessed slot's key says whether it
- * is there. */
-static inline bool vx_cache_array_use(vx_cache_level *level, uint64_t line)
-{
-    vx_setassoc *array = &level->array;
-    uint32_t *guess = &level->guess[line % VX_LINE_GUESSES], set = (uint32_t)line & (array->sets - 1);
-    uint64_t key = vx_line_key(line);
-    bool held = array->keys[*guess] == key;
-    if (!held) {
-        uint32_t slot = vx_setassoc_find(array, set, key);
-        held = slot != VX_SETASSOC_NONE;
-        *guess = held ? slot : vx_setassoc_insert_absent(array, set, key, 0);
-    }
-    if (held) vx_setassoc_touch(array, *guess);
-    return held;
-}
-
-/* An access that reaches the level: the line is its set's most recently used from now on. Returns whether it was held:
- * where it was not, what answers below fills it on the way up, whoever that is. */
-static inline __attribute__((always_inline)) bool vx_cache_level_use(vx_cache_level *level, uint64_t line)
-{
-    return level->listed ? vx_lru_sets_use(&level->sets, line) : vx_cache_array_use(level, line);
-}
-
 #endif
