@@ -107,8 +107,35 @@ static uint64_t ram_address(const vxr_recorder *r, const struct qemu_plugin_hwad
 
 /* ---- what calls back ---- */
 
+static const vxr_insn *insn_of(const vxr_recorder *r, vxr_site site)
+{
+    return &vxr_block_of(r, site >> SITE_BLOCK)->insn[(uint16_t)site >> SITE_INDEX];
+}
+
+/* What is left of a site of the running block without that block is the instruction. */
+static inline bool is_running(const vxr_recorder *r, vxr_site site, unsigned *index)
+{
+    vxr_site left = site ^ r->running << SITE_BLOCK;
+    *index = (unsigned)left >> SITE_INDEX;
+    return left >> SITE_BLOCK == 0;
+}
+
+/* A store to a table: whether a REP instruction makes it. Its site says as much as its instruction, which is not looked
+ * at where it need not be. */
+static bool run_to_store(vxr_recorder *r, vxr_site site)
+{
+    unsigned index;
+    if (is_running(r, site, &index)) {
+        vxr_run_to(r, index + 1);
+        return r->repeated && r->repeated->index == index;
+    }
+    const vxr_insn *insn = insn_of(r, site);
+    run_to_reference(r, insn);
+    return insn->decoded.repeated;
+}
+
 /* A store to RAM that needs a look; false where it is a reference all the same. */
-static bool take_watched(vxr_recorder *r, const vxr_insn *insn, uint64_t address, unsigned bytes, uint64_t gpa)
+static bool take_watched(vxr_recorder *r, vxr_site site, uint64_t address, unsigned bytes, uint64_t gpa)
 {
     if (vxr_gates_hold(&r->gates, gpa)) {
         r->gates.stale = true;
@@ -116,20 +143,28 @@ static bool take_watched(vxr_recorder *r, const vxr_insn *insn, uint64_t address
     }
     if (!vxr_tables_hold(&r->tables, gpa)) return false;
     uint64_t made = r->tables.made;
-    run_to_reference(r, insn);
-    if (insn->decoded.repeated && vxr_tables_refilled(&r->tables, gpa)) return false;
+    if (run_to_store(r, site) && vxr_tables_refilled(&r->tables, gpa)) return false;
     vxr_tables_stored(&r->tables, gpa, bytes, r->stream.references ? address : GVA_UNKNOWN);
     if (r->tables.made != made) look_through_known(r);
     return true;
 }
 
-static void put_reference(vxr_recorder *r, const vxr_insn *insn, unsigned tag, uint64_t gva, uint64_t gpa)
+static void put_reference(vxr_recorder *r, vxr_site site, unsigned tag, uint64_t gva, uint64_t gpa)
 {
-    bool runs = insn->block == vxr_running(r), with_gpa = r->with_gpa && gpa != UINT64_MAX;
-    if (!r->stream.references) return;
-    if ((!runs || with_gpa) && !run_to_reference(r, insn)) return;
+    unsigned index;
+    bool runs = is_running(r, site, &index), with_gpa = r->with_gpa && gpa != UINT64_MAX;
+    if ((!runs || with_gpa) && !run_to_reference(r, insn_of(r, site))) return;
     if (with_gpa) vxr_stream_small_event(&r->stream, REC_GPA, gpa, 0);
-    vxr_stream_reference(&r->stream, gva, (runs ? insn->index : r->next - 1) << STEP_INSTRUCTION | tag);
+    vxr_stream_reference(&r->stream, gva, (runs ? index : r->next - 1) << STEP_INSTRUCTION | tag);
+}
+
+/* A load or store of a device, which QEMU makes again in a block of its own. */
+static void take_device(vxr_recorder *r, vxr_site site, uint64_t gva, unsigned bytes, bool store)
+{
+    const vxr_insn *insn = insn_of(r, site);
+    run_to_reference(r, insn);
+    vxr_device_access(r, insn, gva, bytes, store);
+    vxr_look(r);
 }
 
 /* QEMU is asked where the reference goes, unless that is known. */
@@ -137,27 +172,25 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
                                                         uint64_t address)
 {
     if (r->ended || !r->attached) return;
-    const vxr_insn *insn = &vxr_block_of(r, site >> SITE_BLOCK)->insn[(uint16_t)site >> SITE_INDEX];
     unsigned tag = tag_of(r, info), bytes = 1U << (tag >> 1);
     bool store = tag & 1;
     uint64_t gva = address & r->linear_mask, gpa = UINT64_MAX;
     unsigned place = place_of(address);
     if (r->known.page[place] == address >> 12 && !r->with_gpa) {
+        if (!store && !r->stream.references) return;
         gpa = r->known.frame[place] << 12 | (gva & 4095);
         if (!is_watched(r, gpa)) r->known.plain[place] = address >> 12; /* a table that has gone */
     } else {
         const struct qemu_plugin_hwaddr *physical = qemu_plugin_get_hwaddr(info, address);
         if (physical && qemu_plugin_hwaddr_is_io(physical)) {
-            run_to_reference(r, insn);
-            vxr_device_access(r, insn, gva, bytes, store);
-            vxr_look(r);
+            take_device(r, site, gva, bytes, store);
             return;
         }
         if (physical) gpa = ram_address(r, physical);
         if (gpa != UINT64_MAX) know(r, address, gpa);
     }
-    if (store && gpa != UINT64_MAX && take_watched(r, insn, gva, bytes, gpa)) return;
-    put_reference(r, insn, tag, gva, gpa);
+    if (store && gpa != UINT64_MAX && take_watched(r, site, gva, bytes, gpa)) return;
+    if (r->stream.references) put_reference(r, site, tag, gva, gpa);
 }
 
 static inline bool is_plain(const vxr_recorder *r, uint64_t address)
