@@ -229,13 +229,15 @@ VX_INLINE unsigned vx_straight_start(vx_straight *s, vx_walk_mode mode)
     mmu->counts.psc_hits++;
     vx_straight_skip_rows(mmu, level, value >> VX_PSC_ENDS_SHIFT, mode);
     s->remembered = true;
-    s->at.place = (guest_place){.level = level - 1,
-                                .in_host = true,
-                                .table = value & VX_ENTRY_ADDRESS,
-                                .flags = value & (VX_TLB_W | VX_TLB_U | VX_TLB_NX),
-                                .allowed = value >> VX_PSC_ALLOWED_SHIFT & VX_PSC_ALLOWED,
-                                .ends = value >> VX_PSC_ENDS_SHIFT};
-    s->at.entry.at = s->at.place.table + vx_wide_offset(level - 1, s->gva);
+    guest_place *place = &s->at.place; /* `above` comes with the first entry */
+    place->level = level - 1;
+    place->in_host = true;
+    place->table = value & VX_ENTRY_ADDRESS;
+    place->flags = value & (VX_TLB_W | VX_TLB_U | VX_TLB_NX);
+    place->allowed = value >> VX_PSC_ALLOWED_SHIFT & VX_PSC_ALLOWED;
+    place->mapping = 0;
+    place->ends = value >> VX_PSC_ENDS_SHIFT;
+    s->at.entry.at = place->table + vx_wide_offset(level - 1, s->gva);
     s->at.located = true;
     return level;
 }
