@@ -119,15 +119,48 @@ static bool covers(uint64_t tag, uint64_t value, uint64_t gva)
     return vx_same_page(vx_tag_prefix(tag) << own, gva, page > own ? page : own);
 }
 
-static uint64_t drop_from_slots(const vx_tlb *tlb, vx_setassoc *array, uint32_t first, uint32_t end,
-                                const drop_state *drop)
+static bool goes(const vx_setassoc *array, uint32_t slot, const drop_state *drop)
 {
-    uint64_t dropped = 0;
-    for (uint32_t slot = first; slot < end; slot++) {
-        uint64_t tag = array->keys[slot];
-        if (drop->marks[vx_tag_context(tag)] != LINEAR_GOES) continue;
-        if (drop->rule->one_address && !covers(tag, array->values[slot], drop->given->gva.v)) continue;
+    uint64_t tag = array->keys[slot];
+    return drop->marks[vx_tag_context(tag)] == LINEAR_GOES &&
+           (!drop->rule->one_address || covers(tag, array->values[slot], drop->given->gva.v));
+}
+
+/* Where a hypervisor without VPIDs flushes at every exit, most slots are empty: they are passed over together. */
+enum { PASSED = 8 };
+static inline bool all_empty(const uint64_t *keys)
+{
+    uint64_t some = 0;
+#pragma GCC unroll 8
+    for (unsigned i = 0; i < PASSED; i++) some |= keys[i];
+    return some == 0;
+}
+
+static uint64_t drop_from_array(vx_tlb *tlb, vx_setassoc *array, const drop_state *drop)
+{
+    uint64_t dropped = 0, kept = 0;
+    for (uint32_t slot = 0, end = array->sets * array->ways; slot < end; slot++) {
+        while (slot % PASSED == 0 && end - slot > PASSED && all_empty(&array->keys[slot])) slot += PASSED;
+        if (!goes(array, slot, drop)) {
+            kept |= array->keys[slot];
+            continue;
+        }
         vx_tlb_drop(&tlb->mmu->front, array, slot);
+        dropped++;
+    }
+    tlb->holds_any |= kept != 0;
+    return dropped;
+}
+
+/* The set of one address, for entries of the view's size. */
+static uint64_t drop_from_set(const vx_tlb *tlb, const vx_tlb_view *view, const drop_state *drop)
+{
+    uint64_t dropped = 0, page = drop->given->gva.v >> view->page_shift;
+    uint32_t slot = ((uint32_t)page & view->set_mask) * view->array->ways;
+    for (uint32_t end = slot + view->array->ways; slot < end; slot++) {
+        bool other = (view->array->keys[slot] ^ page << VX_TAG_PAGE_SHIFT) >> VX_TAG_PAGE_SHIFT != 0;
+        if (other || !goes(view->array, slot, drop)) continue;
+        vx_tlb_drop(&tlb->mmu->front, view->array, slot);
         dropped++;
     }
     return dropped;
@@ -138,16 +171,13 @@ static uint64_t drop_from_slots(const vx_tlb *tlb, vx_setassoc *array, uint32_t 
 static uint64_t drop_from_tlb(vx_tlb *tlb, const drop_state *drop)
 {
     uint64_t dropped = 0;
-    if (!drop->rule->one_address || tlb->holds_pieces) {
-        for (unsigned i = 0; i < tlb->config->array_count; i++)
-            dropped += drop_from_slots(tlb, &tlb->array[i], 0, tlb->array[i].sets * tlb->array[i].ways, drop);
+    if (!tlb->holds_any) return dropped; /* an entry to a guest after an exit, each of which flushes */
+    if (drop->rule->one_address && !tlb->holds_pieces) {
+        for (unsigned i = 0; i < tlb->unit.live_count; i++) dropped += drop_from_set(tlb, &tlb->unit.live[i], drop);
         return dropped;
     }
-    for (unsigned i = 0; i < tlb->unit.live_count; i++) {
-        const vx_tlb_view *view = &tlb->unit.live[i];
-        uint32_t first = ((uint32_t)(drop->given->gva.v >> view->page_shift) & view->set_mask) * view->array->ways;
-        dropped += drop_from_slots(tlb, view->array, first, first + view->array->ways, drop);
-    }
+    tlb->holds_any = false; /* unless one is kept */
+    for (unsigned i = 0; i < tlb->config->array_count; i++) dropped += drop_from_array(tlb, &tlb->array[i], drop);
     return dropped;
 }
 

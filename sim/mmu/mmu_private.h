@@ -32,6 +32,7 @@ typedef struct vx_tlb {
     uint8_t installs_as[VX_PAGE_SIZES];     /* the page size that an entry of a size gets here, or VX_NOT_INSTALLED */
     const vx_tlb_view *into[VX_PAGE_SIZES]; /* the view that takes an entry of a size, once vx_tlb_view_for has said so;
                                                NULL: to be asked for, where several take turns each time */
+    bool holds_any;                         /* since it was last found empty, an entry was filled */
     bool holds_pieces;                      /* an entry smaller than its first-dimension page was ever filled */
     uint64_t cold_lookups;                  /* by vx_mmu_access */
     uint64_t cold_hits;                     /* among them; also in unit.hits_by_page */

@@ -93,6 +93,7 @@ VX_INLINE bool vx_tlb_fill(vx_tlb *tlb, const vx_mmu_front *front, uint64_t gva,
     uint64_t key = page << VX_TAG_PAGE_SHIFT | view->size_bits | owner;
     *spot = (vx_tlb_spot){.view = view, .set = (uint32_t)page & view->set_mask};
     spot->slot = vx_tlb_put(front, view->array, spot->set, key, value);
+    tlb->holds_any = true;
     tlb->holds_pieces |= vx_value_guest_page(value) != held; /* never a smaller page than what is held of it */
     tlb->counts->fills_by_page[held]++;
     return true;
