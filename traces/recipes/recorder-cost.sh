@@ -7,7 +7,7 @@
 # What resuming the snapshot costs by itself is in none of the figures. Of each, the least of ROUNDS (3) runs counts:
 # other work on the machine only adds.
 set -eu
-vexit=$(realpath "$1") count=${2:-1000} rounds=${3:-3} qemu=${4:-qemu-system-x86_64}
+vexit=$(realpath "$1") count=${2:-2000} rounds=${3:-3} qemu=${4:-qemu-system-x86_64}
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
