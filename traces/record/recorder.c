@@ -368,41 +368,7 @@ static void on_end(qemu_plugin_id_t id, void *data)
     vxr_end(r);
 }
 
-/* ---- options ---- */
-
-static bool take_option(vxr_recorder *r, const char *option)
-{
-    const char *value = strchr(option, '=');
-    if (!value) return false;
-    size_t length = (size_t)(value++ - option);
-    char *end;
-    uint64_t number = strtoull(value, &end, 0);
-    const struct {
-        const char *name;
-        uint64_t *place;
-    } numbers[] = {{"max", &r->max},       {"ram_low", &r->ram.low}, {"ram_high", &r->ram.high},
-                   {"region", &r->region}, {"until", &r->until},     {"slots", &r->slots}};
-    if (*end) return false;
-    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
-        if (strlen(numbers[i].name) != length || strncmp(option, numbers[i].name, length) != 0) continue;
-        *numbers[i].place = number;
-        r->by_region |= numbers[i].place == &r->region;
-        return true;
-    }
-    if (strncmp(option, "fd", length) == 0)
-        r->fd = (int)number;
-    else if (strncmp(option, "memory", length) == 0)
-        r->memory = (int)number;
-    else if (strncmp(option, "credit", length) == 0)
-        r->credit = (int)number;
-    else if (strncmp(option, "references", length) == 0)
-        r->want_references = number != 0;
-    else if (strncmp(option, "gpa", length) == 0)
-        r->with_gpa = number != 0;
-    else
-        return false;
-    return true;
-}
+/* ---- as QEMU loads it ---- */
 
 static bool share_memory(vxr_recorder *r)
 {
@@ -432,7 +398,7 @@ VXR_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
     r->running = (vxr_mark)&nothing_ran;
     r->software_vector = -1;
     for (int i = 0; i < argc; i++)
-        if (!take_option(r, argv[i])) return refuse("no such option: ", argv[i]);
+        if (!vxr_take_option(r, argv[i])) return refuse("no such option: ", argv[i]);
     bool x86 = strcmp(info->target_name, "x86_64") == 0 || strcmp(info->target_name, "i386") == 0;
     if (!x86 || !info->system_emulation) return refuse("this QEMU does not emulate an x86 system", "");
     if (info->system.smp_vcpus != 1) return refuse("a guest of one processor only (-smp 1)", "");

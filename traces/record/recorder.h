@@ -198,6 +198,9 @@ void vxr_marked(vxr_recorder *recorder, uint64_t mark);
 /* Ends the recording. */
 void vxr_end(vxr_recorder *recorder);
 
+/* One option, "name=number"; false where there is none of that name (recorder_options.c). */
+bool vxr_take_option(vxr_recorder *recorder, const char *option);
+
 /* What calls back when the guest runs (recorder.c). */
 void vxr_on_counted_block(unsigned vcpu, void *mark);
 void vxr_on_told_block(unsigned vcpu, void *mark);
