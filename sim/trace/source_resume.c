@@ -34,7 +34,7 @@ static vx_status keep(guest_image *image, const vx_batch *batch, size_t count, v
 }
 
 /* Leaves in `rest` what stands behind. */
-static vx_status pass(resumed *self, uint64_t skip, vx_msg *msg)
+static vx_status pass(resumed *self, const char *name, uint64_t skip, vx_msg *msg)
 {
     uint64_t position = 0;
     for (bool there = false; !there;) {
@@ -42,14 +42,14 @@ static vx_status pass(resumed *self, uint64_t skip, vx_msg *msg)
         vx_status status = vx_source_next(self->inner, &batch, msg);
         if (status) return status;
         if (batch.count == 0)
-            return vx_fail(msg, VX_ERR_INPUT, "the trace ends within the %" PRIu64 " instructions to leave out", skip);
+            return vx_fail(msg, VX_ERR_INPUT, "%s: ends within the %" PRIu64 " instructions to leave out", name, skip);
         self->rest = batch;
         there = vx_batch_drop(&self->rest, skip, &position);
         status = keep(&self->image, &batch, batch.count - self->rest.count, msg);
         if (status) return status;
     }
     if (self->image.stateful) return VX_OK;
-    return vx_fail(msg, VX_ERR_INPUT, "the trace has not told the guest's state by instruction %" PRIu64, position);
+    return vx_fail(msg, VX_ERR_INPUT, "%s: has not told the guest's state by instruction %" PRIu64, name, position);
 }
 
 /* ---- what it is told first ---- */
@@ -108,9 +108,9 @@ static void resumed_close(vx_source *source)
 
 static const vx_source_ops resumed_ops = {resumed_next, resumed_close};
 
-static vx_status begin(resumed *self, uint64_t skip, vx_msg *msg)
+static vx_status begin(resumed *self, const char *name, uint64_t skip, vx_msg *msg)
 {
-    vx_status status = pass(self, skip, msg);
+    vx_status status = pass(self, name, skip, msg);
     if (status) return status;
     self->pages = guest_image_pages(&self->image);
     if (!self->pages) return vx_fail_nomem(msg);
@@ -119,7 +119,7 @@ static vx_status begin(resumed *self, uint64_t skip, vx_msg *msg)
     return VX_OK;
 }
 
-vx_status vx_source_resume(vx_source **source, vx_source *inner, uint64_t skip, vx_msg *msg)
+vx_status vx_source_resume(vx_source **source, vx_source *inner, const char *name, uint64_t skip, vx_msg *msg)
 {
     if (skip == 0) {
         *source = inner;
@@ -138,7 +138,7 @@ vx_status vx_source_resume(vx_source **source, vx_source *inner, uint64_t skip, 
     }
     self->source = (vx_source){&resumed_ops, inner->header};
     self->inner = inner;
-    status = begin(self, skip, msg);
+    status = begin(self, name, skip, msg);
     if (status)
         resumed_close(&self->source);
     else

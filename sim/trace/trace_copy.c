@@ -149,7 +149,7 @@ static vx_status copy_resumed(const char *from, const vx_trace_options *reading,
 {
     vx_source *whole, *part;
     vx_status status = vx_trace_open(&whole, from, reading, msg);
-    if (!status) status = vx_source_resume(&part, whole, skip, msg);
+    if (!status) status = vx_source_resume(&part, whole, from, skip, msg);
     if (status) return status;
     status = vx_trace_copy(part, path, 0, max, options, NULL, msg);
     vx_source_close(part);

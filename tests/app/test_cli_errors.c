@@ -191,6 +191,16 @@ static void what_several_vcpus_cannot(void **state)
     CHECK(rows, NULL);
 }
 
+static void parts_of_traces(void **state)
+{
+    static const error_row rows[] = {
+        {"trace cut " CLI_TRACE("linux-fork.vxt") " --skip 99999999 -o cut.vxt", 2,
+         "vexit trace: " CLI_TRACE("linux-fork.vxt") ": ends within the 99999999 instructions to leave out\n"},
+    };
+    (void)state;
+    CHECK(rows, NULL);
+}
+
 static void what_the_machine_lacks(void **state)
 {
     static const error_row rows[] = {
@@ -364,6 +374,7 @@ int main(void)
         cmocka_unit_test(cut_traces),
         cmocka_unit_test(unknown_names),
         cmocka_unit_test(bad_values),
+        cmocka_unit_test(parts_of_traces),
         cmocka_unit_test(what_the_machine_lacks),
         cmocka_unit_test(what_several_vcpus_cannot),
         cmocka_unit_test(what_several_vcpus_cannot),

@@ -81,7 +81,7 @@ static void expect_all_right(uint64_t compared)
         vx_source *part;
         vx_msg msg;
         trace.given = false;
-        assert_int_equal(vx_source_resume(&part, &trace.source, skip, &msg), VX_OK);
+        assert_int_equal(vx_source_resume(&part, &trace.source, "sample", skip, &msg), VX_OK);
         assert_int_equal(vx_trace_check_translations(part, &found, &msg), VX_OK);
         vx_source_close(part);
         assert_int_equal(found.compared, compared - skip);

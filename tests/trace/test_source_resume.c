@@ -61,7 +61,7 @@ static vx_source *resume(vx_source *inner, uint64_t skip)
 {
     vx_source *source;
     vx_msg msg;
-    vx_status status = vx_source_resume(&source, inner, skip, &msg);
+    vx_status status = vx_source_resume(&source, inner, "sample", skip, &msg);
     if (status) fail_msg("%s", msg.text);
     return source;
 }
@@ -197,7 +197,7 @@ static void refused(const vx_sample *sample, uint64_t skip, const char *why)
 {
     vx_source *source;
     vx_msg msg;
-    assert_int_equal(vx_source_resume(&source, open_sample(sample, 2), skip, &msg), VX_ERR_INPUT);
+    assert_int_equal(vx_source_resume(&source, open_sample(sample, 2), "sample", skip, &msg), VX_ERR_INPUT);
     assert_non_null(strstr(msg.text, why));
 }
 
@@ -207,8 +207,8 @@ static void what_cannot_begin(void **state)
     vx_record records[] = {{.addr = 0x100, .arg = 4, .count = 2, .kind = VX_REC_FETCH},
                            {.addr = 0x200, .arg = 4, .count = 2, .kind = VX_REC_FETCH}};
     vx_sample sample = {.records = records, .count = 2};
-    refused(&sample, 2, "has not told the guest's state by instruction 2");
-    refused(&sample, 5, "ends within the 5 instructions to leave out");
+    refused(&sample, 2, "sample: has not told the guest's state by instruction 2");
+    refused(&sample, 5, "sample: ends within the 5 instructions to leave out");
 }
 
 static void memory_runs_out(void **state)
@@ -221,7 +221,7 @@ static void memory_runs_out(void **state)
         vx_source *inner = open_sample(&sample, 30), *source = NULL;
         vx_msg msg;
         vx_fail_allocation(n);
-        vx_status status = vx_source_resume(&source, inner, 1, &msg);
+        vx_status status = vx_source_resume(&source, inner, "sample", 1, &msg);
         bool failed = vx_fail_allocation_end();
         if (!failed) {
             assert_int_equal(status, VX_OK);
