@@ -2,7 +2,8 @@
  * the data caches that page entries and data share.
  *
  * Hardware only: it knows CR3, PCID, VPID and EPTP, and nothing of who wrote the tables. A shadow scheme is the
- * one-dimensional mode with another root. What a loop of hits needs is inline in vx_mmu_hit.h; all here is the cold side.
+ * one-dimensional mode with another root. What a loop of hits needs is inline in vx_mmu_hit.h; all here is the cold
+ * side.
  *
  * Sources: Intel SDM Vol. 3A chapter 4 (paging; 4.10 caching of translations), Vol. 3C chapter 28 in the 2016-2019
  * numbering (EPT 28.2, caching 28.3; chapter 29 in later editions); AMD APM Vol. 2, 15.16 and 15.25 (nested paging;
