@@ -193,6 +193,9 @@ static vx_status build_tables(walk_bench *w, vx_msg *msg)
     w->control.nested = w->scheme == VX_SCHEME_NPT ? VX_NESTED_NPT : VX_NESTED_EPT;
     w->control.nested_root = w->host.root;
     w->control.nested_levels = (uint8_t)o->nested_levels;
+    /* As scheme_ept.c sets EPTP; under NPT the walker always keeps them. */
+    w->control.nested_ad =
+        w->scheme == VX_SCHEME_EPT && w->cpu.vmx.ept_ad && vx_model_vmm(w->models[VX_MODEL_VMM])->ept_ad;
     return status;
 }
 

@@ -10,9 +10,25 @@
 /* Levels 5 to 0; level 0 is the data's row or the guest entry's column. */
 enum { LEVELS = 6, CELL_WIDTH = 7 };
 
+/* Who answers, by the words of vx_walk_hit_name; only those that a walk shows are explained. */
+static const struct {
+    const char *word, *meaning;
+} answers[] = {
+    {"fixed", "the memory, each access at the same cost"},
+    {"l1", "the first-level data cache"},
+    {"l2", "the second-level cache"},
+    {"l3", "the third-level cache"},
+    {"memory", "the memory, behind all data caches"},
+    {"psc", "a paging-structure cache (AMD: page-walk cache): no access was made"},
+    {"ntlb", "the nested TLB: no access was made"},
+};
+enum { ANSWERS = sizeof answers / sizeof *answers };
+
 typedef struct walk_grid {
     char cell[LEVELS][LEVELS][16]; /* by guest level and nested level */
     bool guest_used[LEVELS], nested_used[LEVELS];
+    unsigned behind[LEVELS]; /* nested entries that lead to a guest level's entry; 0: to the data */
+    bool answered[ANSWERS];
     uint64_t made, saved, cycles;
 } walk_grid;
 
@@ -42,6 +58,7 @@ static void take_access(walk_grid *grid, unsigned guest, unsigned nested, bool s
             snprintf(cell, 16, ".");
         else
             snprintf(cell, 16, "%" PRIu64, grid->made + 1);
+        grid->behind[guest] += nested > 0;
     }
     grid->made += !saved;
     grid->saved += saved;
@@ -59,8 +76,10 @@ static void access_line(const json_t *access, walk_grid *grid, FILE *out)
     if (!saved) report_grouped(grid->made, number);
     entry_name(guest, nested, entry);
     report_word(access, "address", "-", address);
-    fprintf(out, "%4s  %-12s  %18s  %-8s %10s\n", number, entry, saved ? "-" : address,
-            report_word(access, "hit", "-", hit), report_grouped(cycles, ticks));
+    report_word(access, "hit", "-", hit);
+    for (unsigned i = 0; i < ANSWERS; i++) grid->answered[i] |= strcmp(hit, answers[i].word) == 0;
+    fprintf(out, "%4s  %-12s  %18s  %-8s %10s\n", number, entry, saved ? "-" : address, hit,
+            report_grouped(cycles, ticks));
 }
 
 static const char *walk_cell(void *context, size_t row, size_t column, char text[REPORT_NUMBER])
@@ -88,13 +107,41 @@ static void order(walk_grid *grid, FILE *out)
     report_grid(out, &rows, &columns, CELL_WIDTH, walk_cell, grid);
 }
 
-static void totals(const walk_grid *grid, FILE *out)
+static void explain_answers(const walk_grid *grid, FILE *out)
+{
+    const char *heading = "\nanswered";
+    for (unsigned i = 0; i < ANSWERS; i++) {
+        if (!grid->answered[i]) continue;
+        fprintf(out, "%s  %s: %s\n", heading, answers[i].word, answers[i].meaning);
+        heading = "        ";
+    }
+}
+
+/* "24 = 4 x (4 + 1) + 4": why a nested walk has so many. Nothing where guest levels differ among themselves. */
+static void closed_form(const walk_grid *grid, FILE *out)
+{
+    unsigned entries = 0, behind = 0;
+    for (unsigned guest = 1; guest < LEVELS; guest++) {
+        if (!grid->guest_used[guest]) continue;
+        if (entries++ && grid->behind[guest] != behind) return;
+        behind = grid->behind[guest];
+    }
+    unsigned all = entries * (behind + 1) + grid->behind[0];
+    if (!entries || !behind || all != grid->made + grid->saved) return;
+    fprintf(out, "%u = %u x (%u + 1) + %u: each of %u guest entries lies behind %u nested ones, the data behind %u\n",
+            all, entries, behind, grid->behind[0], entries, behind, grid->behind[0]);
+}
+
+static void totals(const json_t *run, const walk_grid *grid, FILE *out)
 {
     char made[REPORT_NUMBER], all[REPORT_NUMBER], other[REPORT_NUMBER];
     fprintf(out, "\n%s + 1 = %s memory accesses: %s to page-table entries, 1 to the data\n",
             report_grouped(grid->made, made), report_grouped(grid->made + 1, all), made);
     if (grid->saved) fprintf(out, "%s more were saved by the walker's caches\n", report_grouped(grid->saved, other));
+    closed_form(grid, out);
     fprintf(out, "%s cycles\n", report_grouped(grid->cycles, other));
+    fprintf(out, "A and D flags updated: %s (that counts as no access)\n",
+            report_grouped(report_uint(run, "walks.ad_writes"), other));
 }
 
 void report_walk(const json_t *run, FILE *out)
@@ -103,6 +150,7 @@ void report_walk(const json_t *run, FILE *out)
     walk_grid grid = {.made = 0};
     fprintf(out, "\n%4s  %-12s  %18s  %-8s %10s\n", "n", "entry", "host address", "answered", "cycles");
     for (size_t i = 0; i < json_array_size(accesses); i++) access_line(json_array_get(accesses, i), &grid, out);
-    totals(&grid, out);
+    explain_answers(&grid, out);
+    totals(run, &grid, out);
     order(&grid, out);
 }

@@ -116,6 +116,73 @@ static void text_ends_with_25(void **state)
     assert_string_equal(cli_err, "");
 }
 
+/* The sentence that says why a walk has so many accesses: the closed form, with its own numbers; none in one dimension.
+ */
+static void says_why_so_many(void **state)
+{
+    static const struct {
+        const char *words, *why;
+    } rows[] = {
+        {EPT, "\n24 = 4 x (4 + 1) + 4: each of 4 guest entries lies behind 4 nested ones, the data behind 4\n"},
+        {EPT " --levels 5x5",
+         "\n35 = 5 x (5 + 1) + 5: each of 5 guest entries lies behind 5 nested ones, the data behind 5\n"},
+        {EPT " --guest-page 2m --table-page 1g", "\n13 = 3 x (2 + 1) + 4: "},
+        {"walk --cpu nehalem --scheme ept --gva " GVA, "\n24 = 4 x (4 + 1) + 4: "}, /* what caches saved included */
+        {"walk --cpu nehalem --scheme native --gva " GVA " --caches off", NULL},
+        {EPT " --levels 0x4", NULL},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        assert_int_equal(cli_line("%s", rows[i].words), 0);
+        if (rows[i].why)
+            assert_non_null(strstr(cli_out, rows[i].why));
+        else
+            assert_null(strstr(cli_out, " + 1) + "));
+    }
+}
+
+/* Each word of the column "answered" is explained below it, and no other. */
+static void explains_who_answered(void **state)
+{
+    (void)state;
+    assert_int_equal(cli_line(EPT), 0);
+    assert_non_null(strstr(cli_out, "\nanswered  fixed: "));
+    assert_null(strstr(cli_out, "  psc: "));
+    assert_int_equal(cli_line("walk --cpu barcelona --scheme npt --gva " GVA " --set cpu.memory.caches=walks"), 0);
+    assert_non_null(strstr(cli_out, "\nanswered  l2: ")); /* AMD's walker reads from the second level */
+    assert_non_null(strstr(cli_out, "\n          psc: "));
+    assert_non_null(strstr(cli_out, "\n          ntlb: "));
+    assert_null(strstr(cli_out, "  fixed: "));
+}
+
+/* A load sets A in the 4 guest entries. Where nested tables have flags, A in the 10 nested entries on its way, too: the
+ * root's, two of nL3 and of nL2 (guest tables lie in one GiB, data in another), five leaves, which get D with it where
+ * a guest entry was written. Intel's have flags if the processor has them and the hypervisor uses them; AMD's always.
+ */
+static void flags_of_a_cold_walk(void **state)
+{
+    static const struct {
+        const char *words;
+        uint64_t updates;
+    } rows[] = {
+        {"walk --cpu haswell --scheme native --caches off --gva " GVA, 4},
+        {"walk --cpu haswell --scheme ept --caches off --set vmm.memory.ept_ad=no --gva " GVA, 4},
+        {"walk --cpu haswell --scheme ept --caches off --set vmm.memory.ept_ad=yes --gva " GVA, 14},
+        {"walk --cpu nehalem --scheme ept --caches off --set vmm.memory.ept_ad=yes --gva " GVA, 4},
+        {"walk --cpu zen2 --scheme npt --caches off --gva " GVA, 14},
+    };
+    (void)state;
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        json_t *document = cli_document("%s", rows[i].words);
+        assert_int_equal(cli_count(document, "/runs/0/walks/ad_writes"), rows[i].updates);
+        json_decref(document);
+        char line[64];
+        snprintf(line, sizeof line, "\nA and D flags updated: %u ", (unsigned)rows[i].updates);
+        assert_int_equal(cli_line("%s", rows[i].words), 0);
+        assert_non_null(strstr(cli_out, line));
+    }
+}
+
 /* With caches on the neighbouring page's walk has filled them: what they save is listed and not counted as accesses. */
 static void caches_save_accesses(void **state)
 {
@@ -162,6 +229,9 @@ int main(void)
         cmocka_unit_test(page_sizes),
         cmocka_unit_test(order_of_the_accesses),
         cmocka_unit_test(text_ends_with_25),
+        cmocka_unit_test(says_why_so_many),
+        cmocka_unit_test(explains_who_answered),
+        cmocka_unit_test(flags_of_a_cold_walk),
         cmocka_unit_test(caches_save_accesses),
         cmocka_unit_test(says_what_the_cpu_lacks),
     };
