@@ -35,10 +35,21 @@ for verb in $verbs; do
     echo "$options" | grep -qx -e "$option" || fail "$verb has no option $option"
   done
 done
+synopsis=$(echo "$text" | awk '/^[A-Z]/ { here = ($0 == "SYNOPSIS") } here')
+for verb in $verbs; do
+  echo "$synopsis" | grep -qE "^ +vexit $verb( |\$)" || fail "the synopsis has no $verb"
+done
 for action in $("$vexit" trace --help | grep -oE 'OPTION...\] [a-z]+' | cut -d' ' -f2) \
   $("$vexit" model --help | grep -oE 'OPTION...\] [a-z]+' | cut -d' ' -f2); do
   echo "$text" | grep -qE "^ +$action( |\$)" || fail "nothing on the action $action"
+  echo "$synopsis" | grep -qE " $action( |\$)" || fail "the synopsis has no action $action"
 done
+for kind in $("$vexit" model keys nonsense 2>&1 | sed 's/.*one of: //'); do # the message names all kinds
+  kinds=$((${kinds:-0} + 1))
+  echo "$text" | tr -d '\n' | grep -qE -e "--kind=KIND +[^.]* $kind[ ,.]" || fail "--kind: nothing on $kind"
+  echo "$text" | grep -qE "models/\{([a-z]+,)*$kind(,[a-z]+)*\}" || fail "FILES: no models of kind $kind"
+done
+[ "${kinds:-0}" -ge 5 ] || fail "the program names ${kinds:-no} kinds of models"
 for list in $("$vexit" list --help | sed -n 's/^\([a-z]*\)   *[a-z].*/\1/p'); do
   echo "$text" | grep -qE "(^|[ ,])$list([,.]|\$)" || fail "nothing on the list $list"
 done
