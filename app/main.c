@@ -17,13 +17,13 @@ static const verb verbs[] = {
     {"run", "replay a trace under one scheme and report what it costs", vx_verb_run},
     {"compare", "replay a trace under several schemes, side by side", vx_verb_compare},
     {"walk", "show one page walk, access by access", vx_verb_walk},
-    {"io", "replay devices' DMA through the IOMMU", vx_verb_io},
+    {"io", "replay devices' DMA through the IOMMU, or have guests use a network card", vx_verb_io},
     {"launch", "measure a hypervisor's image and launch it if a policy allows it", vx_verb_launch},
-    {"trace", "import, generate, look at, check and cut traces", vx_verb_trace},
+    {"trace", "record, import, generate, look at, check, cut and measure traces", vx_verb_trace},
     {"model", "list, show, check and compare machine models", vx_verb_model},
     {"vmx", "check a VMCS as VM entry does; show VMX capability MSRs", vx_verb_vmx},
     {"svm", "show AMD's SVM of a processor, check a VMCB as VMRUN does", vx_verb_svm},
-    {"list", "list schemes, models, causes, exit reasons, importers, generators", vx_verb_list},
+    {"list", "list schemes, models, causes, exit reasons, importers, paths, generators", vx_verb_list},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -57,14 +57,14 @@ int main(int argc, char **argv)
         printf("vexit %s\n", VEXIT_VERSION);
         return written(0);
     }
-    argp_err_exit_status = 2; /* bad usage: the design's exit codes, not sysexits' */
+    argp_err_exit_status = 2; /* bad usage: vexit(1)'s exit status, not sysexits' */
     const char *names[VERBS];
     for (unsigned i = 0; i < VERBS; i++) {
         names[i] = verbs[i].name;
         if (strcmp(argv[1], verbs[i].name) == 0) return written(verbs[i].run(argc - 1, argv + 1));
     }
     const char *near = vx_did_you_mean(argv[1], names, VERBS);
-    fprintf(stderr, "vexit: unknown verb '%s'%s%s%s\n", argv[1], near ? "; did you mean '" : "", near ? near : "",
-            near ? "'?" : "");
+    fprintf(stderr, "vexit: unknown verb '%s'%s%s%s\n", argv[1], near ? "; did you mean '" : "; ", near ? near : "",
+            near ? "'?" : "see vexit --help");
     return 2;
 }

@@ -23,7 +23,7 @@ static const struct argp_option option_list[] = {
     {"seed", KEY_SEED, "N", 0, "seed of every random choice (default: 1)", 3},
     {"ram", KEY_RAM, "SIZE", 0, "RAM of the modelled guest, as in 8g", 3},
     {"check", KEY_CHECK, 0, 0,
-     "compare every translation used, and at the end every entry of the second, with the guest's tables", 3},
+     "compare every translation used, and at the end every entry of the second, with the tables of the guest", 3},
     {"whole-chunks", KEY_WHOLE_CHUNKS, 0, 0, "read a cut trace up to its last whole chunk", 3},
     {"tick", KEY_TICK, "instructions|time", 0, "what the guest's ticks and slices follow (default: instructions)", 3},
     {"clock", KEY_CLOCK, "systemc|heap", 0, "simulated clock; both make the same run (default: systemc)", 4},
@@ -147,7 +147,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!o->machine.cpu) argp_error(state, "no CPU given: --cpu MODEL");
+        if (!o->machine.cpu) argp_error(state, "no CPU given: --cpu MODEL (vexit list cpus)");
         if (!o->sim.trace_count) argp_error(state, "no trace given: --trace FILE");
         return 0;
     default:

@@ -15,6 +15,9 @@ typedef struct replay_options {
 
 extern const struct argp replay_argp;
 
+/* Ends the help of a verb that takes these options. */
+#define REPLAY_NUMBERS "\vNumbers may be hexadecimal with 0x and end in k, m or g: thousands; of sizes, powers of 1024."
+
 /* Defaults: seed 1, the SystemC clock. */
 void replay_options_init(replay_options *options);
 

@@ -80,10 +80,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {{&replay_argp, 0, NULL, 0}, {0}};
-static const struct argp compare_argp = {.options = option_list,
-                                         .parser = parse,
-                                         .doc = "Replay a trace under several schemes and set them side by side.",
-                                         .children = children};
+static const struct argp compare_argp = {
+    .options = option_list,
+    .parser = parse,
+    .doc = "Replay a trace under several schemes and set them side by side." REPLAY_NUMBERS,
+    .children = children};
 
 /* Can the machine run the scheme? Whatever else is wrong is told when the runs are opened. */
 static bool can_run(const compare_options *o, const char *name)

@@ -92,6 +92,16 @@ static const struct {
 };
 enum { LISTS = sizeof lists / sizeof *lists };
 
+/* "schemes cpus ...", for errors. */
+static const char *all_names(void)
+{
+    static char all[256];
+    size_t used = 0;
+    for (unsigned i = 0; i < LISTS; i++)
+        used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", i ? " " : "", lists[i].name);
+    return all;
+}
+
 static char *describe(int key, const char *text, void *input)
 {
     (void)input;
@@ -112,7 +122,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     }
     if (key == ARGP_KEY_ARG) argp_error(state, "one list at a time");
-    if (key == ARGP_KEY_NO_ARGS) argp_error(state, "say what to list");
+    if (key == ARGP_KEY_NO_ARGS) argp_error(state, "say what to list: %s", all_names());
     return ARGP_ERR_UNKNOWN;
 }
 
@@ -134,7 +144,7 @@ int vx_verb_list(int argc, char **argv)
         return status == VX_OK ? 0 : verb_failed("list", status, &msg);
     }
     const char *near = vx_did_you_mean(what, names, LISTS);
-    (void)vx_fail(&msg, VX_ERR_INPUT, "unknown list '%s'%s%s%s", what, near ? "; did you mean '" : "", near ? near : "",
-                  near ? "'?" : "");
+    (void)vx_fail(&msg, VX_ERR_INPUT, "unknown list '%s'; %s%s%s", what,
+                  near ? "did you mean '" : "there are: ", near ? near : all_names(), near ? "'?" : "");
     return verb_failed("list", VX_ERR_INPUT, &msg);
 }

@@ -25,7 +25,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->sim.vpid = option_on_off(state, "vpid", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!o->sim.scheme) argp_error(state, "no scheme given: --scheme NAME");
+        if (!o->sim.scheme) argp_error(state, "no scheme given: --scheme NAME (vexit list schemes)");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -35,7 +35,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 static const struct argp_child children[] = {{&replay_argp, 0, NULL, 0}, {0}};
 static const struct argp run_argp = {.options = option_list,
                                      .parser = parse,
-                                     .doc = "Replay a trace against a machine model under one scheme.",
+                                     .doc = "Replay a trace against a machine model under one scheme." REPLAY_NUMBERS,
                                      .children = children};
 
 static int run(replay_options *o)

@@ -65,7 +65,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (given->operand_count == 0) argp_error(state, "no action: caps, fields or check");
-        if (!given->cpu) argp_error(state, "no CPU given: --cpu MODEL");
+        if (!given->cpu) argp_error(state, "no CPU given: --cpu MODEL (vexit list cpus)");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

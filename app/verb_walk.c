@@ -63,8 +63,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
     case ARGP_KEY_END:
-        if (!o->machine.cpu) argp_error(state, "no CPU given: --cpu MODEL");
-        if (!o->walk.scheme) argp_error(state, "no scheme given: --scheme NAME");
+        if (!o->machine.cpu) argp_error(state, "no CPU given: --cpu MODEL (vexit list cpus)");
+        if (!o->walk.scheme) argp_error(state, "no scheme given: --scheme NAME (vexit list schemes)");
         if (!o->has_gva) argp_error(state, "no address given: --gva ADDRESS");
         return 0;
     default:

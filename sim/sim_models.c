@@ -38,8 +38,8 @@ static vx_status unknown_scheme(const char *name, vx_msg *msg)
     for (unsigned i = 0; i < VX_SCHEMES; i++)
         if (vx_scheme_name((vx_scheme)i)) names[count++] = vx_scheme_name((vx_scheme)i);
     const char *near = vx_did_you_mean(name, names, count);
-    return vx_fail(msg, VX_ERR_INPUT, "unknown scheme '%s'%s%s%s", name, near ? "; did you mean '" : "",
-                   near ? near : "", near ? "'?" : "");
+    return vx_fail(msg, VX_ERR_INPUT, "unknown scheme '%s'%s%s%s", name, near ? "; did you mean '" : "; ",
+                   near ? near : "", near ? "'?" : "see vexit list schemes");
 }
 
 vx_status sim_scheme_parse(const char *text, char name[VX_CFG_NAME], vx_scheme *scheme, bool *vpid, vx_msg *msg)

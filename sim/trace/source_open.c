@@ -15,7 +15,7 @@ static vx_status unknown_generator(const char *name, vx_msg *msg)
     }
     near = vx_did_you_mean(name, names, count);
     if (near) return vx_fail(msg, VX_ERR_INPUT, "no generator \"%s\"; did you mean \"%s\"?", name, near);
-    return vx_fail(msg, VX_ERR_INPUT, "no generator \"%s\"", name);
+    return vx_fail(msg, VX_ERR_INPUT, "no generator \"%s\"; see vexit list generators", name);
 }
 
 /* `what` is what follows "gen:". */

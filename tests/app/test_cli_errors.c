@@ -98,12 +98,20 @@ static void unknown_names(void **state)
 {
     static const error_row rows[] = {
         {"runn", 2, "vexit: unknown verb 'runn'; did you mean 'run'?\n"},
-        {"frobnicate", 2, "vexit: unknown verb 'frobnicate'\n"},
+        {"frobnicate", 2, "vexit: unknown verb 'frobnicate'; see vexit --help\n"},
+        {"list scheme", 2, "vexit list: unknown list 'scheme'; did you mean 'schemes'?\n"},
+        {"list zzzzzzzz", 2,
+         "vexit list: unknown list 'zzzzzzzz'; there are: schemes cpus vmms causes reasons importers paths "
+         "generators\n"},
+        {"list", 2,
+         "vexit list: say what to list: schemes cpus vmms causes reasons importers paths generators\n" USAGE("list")},
         {"run --nonsense", 2, "vexit run: unrecognized option '--nonsense'\n" USAGE("run")},
         {"run --trace", 2, "vexit run: option '--trace' requires an argument\n" USAGE("run")},
         {RUN_IT "extra", 2, "vexit run: unexpected argument 'extra'\n" USAGE("run")},
-        {"run --scheme ept --trace " COMPILER, 2, "vexit run: no CPU given: --cpu MODEL\n" USAGE("run")},
-        {"run --cpu nehalem --trace " COMPILER, 2, "vexit run: no scheme given: --scheme NAME\n" USAGE("run")},
+        {"run --scheme ept --trace " COMPILER, 2,
+         "vexit run: no CPU given: --cpu MODEL (vexit list cpus)\n" USAGE("run")},
+        {"run --cpu nehalem --trace " COMPILER, 2,
+         "vexit run: no scheme given: --scheme NAME (vexit list schemes)\n" USAGE("run")},
         {"run --cpu nehalem --scheme ept", 2, "vexit run: no trace given: --trace FILE\n" USAGE("run")},
         {"run --scheme ept --cpu nehalm --trace " COMPILER, 2,
          "vexit run: no cpu model 'nehalm', did you mean 'nehalem'?\n"},
@@ -120,7 +128,8 @@ static void unknown_names(void **state)
         {RUN_IT "--vm linux-4kk", 2, "vexit run: no vm model 'linux-4kk', did you mean 'linux-4k'?\n"},
         {"run --cpu nehalem --scheme shaddow-wp --trace " COMPILER, 2,
          "vexit run: unknown scheme 'shaddow-wp'; did you mean 'shadow-wp'?\n"},
-        {"run --cpu nehalem --scheme zzz --trace " COMPILER, 2, "vexit run: unknown scheme 'zzz'\n"},
+        {"run --cpu nehalem --scheme zzz --trace " COMPILER, 2,
+         "vexit run: unknown scheme 'zzz'; see vexit list schemes\n"},
         {"walk --cpu nehalem --scheme eptt --gva 1", 2, "vexit walk: unknown scheme 'eptt'; did you mean 'ept'?\n"},
         {RUN_IT "--clock sundial", 2, "vexit run: clock: unknown kind 'sundial'\n"},
     };

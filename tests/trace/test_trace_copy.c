@@ -128,8 +128,8 @@ static void mistakes_are_named(void **state)
     (void)state;
     static const char *const golden[][2] = {
         {"gen:zipv", "no generator \"zipv\"; did you mean \"zipf\"?"},
-        {"gen:", "no generator \"\""},
-        {"gen:abcdefgh", "no generator \"abcdefgh\""},
+        {"gen:", "no generator \"\"; see vexit list generators"},
+        {"gen:abcdefgh", "no generator \"abcdefgh\"; see vexit list generators"},
         {"gen:chase:pagess=3", "gen:chase: no parameter \"pagess\"; did you mean \"pages\"?"},
         {"gen:chase:pages", "gen:chase: \"pages\" is not name=value"},
         {"gen:chase:pages=", "gen:chase: \"pages=\" is not name=value"},
