@@ -16,7 +16,7 @@ static const vx_key core[] = {
 static const vx_key mmu[] = {
     NUMBER("walkers", core.walkers, "walks", 1, 16, 1, VX_NEED_SOURCE,
            "page walks in flight at once; exposed walk cycles are divided by it"),
-    MILLI("walk_exposure", core.walk_exposure_milli, "1", 0, 1000, 1000, VX_NEED_SOURCE,
+    MILLI("walk_exposure", core.walk_exposure_milli, "", 0, 1000, 1000, VX_NEED_SOURCE,
           "share of walk cycles that the core cannot hide"),
 };
 #undef TYPE
