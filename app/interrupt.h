@@ -7,7 +7,7 @@
 /* Installs the handlers; the word becomes the signal's number. */
 const volatile sig_atomic_t *interrupt_watch(void);
 
-/* 128 + the signal's number (design, section 10). */
+/* 128 + the signal's number (vexit(1), EXIT STATUS). */
 int interrupt_exit_code(void);
 
 #endif

@@ -94,8 +94,8 @@ static bool can_run(const compare_options *o, const char *name)
     return vx_sim_can_run(&sim, NULL) == VX_OK;
 }
 
-/* The five of the design, with AMD's nested paging where the CPU is AMD's, less those that the machine cannot run:
- * older processors lack EPT or VPID, some hypervisors use one scheme only. */
+/* The five of vexit(1), with AMD's nested paging where the CPU is AMD's, less those that the machine cannot run: older
+ * processors lack EPT or VPID, some hypervisors use one scheme only. */
 static vx_status default_schemes(compare_options *o, vx_msg *msg)
 {
     static const char *const names[] = {"native", "shadow-wp", "shadow-vtlb", "ept", "ept+vpid", "npt", "npt+vpid"};

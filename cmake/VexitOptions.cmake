@@ -9,7 +9,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE RelWithDebInfo)
 endif()
-# Assertions guard broken invariants in every build (design, section 4); -O2 -g without NDEBUG.
+# Assertions guard broken invariants in every build (docs/adr/0001-three-mechanisms.md); -O2 -g without NDEBUG.
 set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 set(CMAKE_CXX_FLAGS_RELWITHDEBINFO "-O2 -g")
 

@@ -97,7 +97,7 @@ static vx_status build_vcpu(vx_sim *sim, sim_vcpu *v, vx_msg *msg)
     return status;
 }
 
-/* A modelled guest uses only what the CPU has: `vexit walk` alone goes beyond it (design, section 10). */
+/* A modelled guest uses only what the CPU has: `vexit walk` alone goes beyond it. */
 static vx_status check_guest(const vx_sim *sim, vx_msg *msg)
 {
     const vx_cfg_guest *guest = &sim->guest_config;

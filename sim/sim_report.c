@@ -60,7 +60,7 @@ static void declare_vms(vx_sim *sim)
 
 /* Does leaving out what a direct-mapped filter of `sets` pages held change no hit or miss? With one set always. With
  * more a filter hit must be the most recent entry of its set in the TLB: LRU, and a multiple of the filter's sets by
- * number of 4 KiB page, which larger pages are not indexed by (design, section 7). */
+ * number of 4 KiB page, which larger pages are not indexed by (docs/recording.md, --tier S). */
 static bool filter_is_exact(const vx_cfg_cpu *cpu, uint32_t sets)
 {
     for (unsigned i = 0; sets > 1 && i < cpu->tlb_count; i++) {
@@ -89,7 +89,7 @@ void sim_warn(vx_sim *sim, const char *text)
     add_word(sim->warnings, &count, text);
 }
 
-/* What makes figures of this run approximate (design, sections 5 and 7). */
+/* What makes figures of this run approximate (docs/cycles.md, Flags). */
 static void judge(vx_sim *sim)
 {
     static const char latency[] = "latency", filter[] = "filter", events[] = "events-only";
@@ -127,7 +127,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
     return vx_stats_ok(&sim->stats, msg);
 }
 
-/* L1 lookups = references + page crossings + retries, less what was never looked up (design, section 10). */
+/* L1 lookups = references + page crossings + retries, less what was never looked up (docs/json.md, What is counted). */
 static void first_level_identity(vx_sim *sim)
 {
     const vx_mmu_counts *mmu = &sim->mmu_total;

@@ -63,7 +63,7 @@ static vx_status take_models(walk_bench *w, vx_msg *msg)
     return vx_vmm_check(&w->cpu, vx_model_vmm(w->models[VX_MODEL_VMM]), w->scheme, w->vpid, msg);
 }
 
-/* Sizes and levels that the CPU lacks are lent to it, and the report says so (design, section 10). */
+/* Sizes and levels that the CPU lacks are lent to it, and the report says so. */
 static void lend_pages(walk_bench *w)
 {
     const vx_walk_options *o = w->options;

@@ -1,5 +1,5 @@
 /* How far an overhead moves with the two inputs that decide it and are known least: how much of a walk's time is
- * exposed, and what an exit costs (design, section 5). */
+ * exposed, and what an exit costs (docs/cycles.md, The band). */
 #include "report_private.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-/* What makes figures approximate, as design sections 5 and 7 name it. */
+/* What makes figures approximate, as docs/cycles.md has it under Flags. */
 static const struct {
     const char *flag, *meaning;
 } approximations[] = {

@@ -1,4 +1,4 @@
-/* Making tiers S and E of a full trace (design, section 7). Private to the trace room. */
+/* Making tiers S and E of a full trace (docs/rooms/trace.md). Private to the trace room. */
 #ifndef TRACE_FILTER_H
 #define TRACE_FILTER_H
 

@@ -1,5 +1,5 @@
 /* The indirect cost of exits: handlers have code and data of their own, which take the guest's places in TLBs and
- * caches and are missing there when the next exit comes (design, section 5).
+ * caches and are missing there when the next exit comes (docs/rooms/vmm.md, Rules).
  *
  * A model's handler row says how many cache lines on how many pages the handler touches. They are touched at each exit,
  * through the same TLBs and caches, in VMX root operation: linear addresses of the host, VPID 0, host page tables in

@@ -5,7 +5,7 @@
  * is translated likewise; system calls must go through the hypervisor, twice; a store that keeps hitting a traced page
  * table is adapted, so that it calls the hypervisor without faulting first.
  *
- * Their figures are of operations as the guest measures them (design, section 5: scope `operation`). The ledger charges
+ * Their figures are of operations as the guest measures them (docs/cycles.md, Scope of a cost). The ledger charges
  * what the hypervisor adds: of a system call and of a page fault that the guest sees, the difference from the
  * processor's native figure; of the others, whose native time the ledger has in the instruction alone, all of it. There
  * is no VMCS and no VM exit: `exits` is 0, cycles are in exit.software.

@@ -1,4 +1,4 @@
-/* Golden errors: what is wrong is said in one line on standard error, with the design's exit code; nothing is printed
+/* Golden errors: what is wrong is said in one line on standard error, with vexit(1)'s exit status; nothing is printed
  * on standard output, and nothing is left behind. */
 #include <string.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-/* Counting rules of the design (section 10): what is a reference, a lookup, a retry; and that a record exits as often
+/* Counting rules (docs/json.md): what is a reference, a lookup, a retry; and that a record exits as often
  * as it stands for instructions. */
 #include "test_support.h"
 #include "vcpu_world.h"

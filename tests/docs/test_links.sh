@@ -1,5 +1,6 @@
 #!/bin/sh
-# Links and file names in the documentation lead somewhere: test_links.sh SOURCE
+# Links, file names and names of functions in the documentation lead somewhere, and so do the sources' references to the
+# documentation: test_links.sh SOURCE
 set -eu
 cd "$1"
 failures=0 links=0 names=0
@@ -49,6 +50,35 @@ for page in $pages; do
     [ $found = yes ] || fail "$page: no file $name"
   done
 done
+# 3. Functions, types and constants of ours, and tests, between backquotes: some source has the name.
+rooms="sim app bench tests examples"
+# shellcheck disable=SC2086 # the list is meant to be split
+known=$(grep -rohE --include='*.[ch]' --include='*.cpp' --include=CMakeLists.txt '\b(vx|VX)_[A-Za-z0-9_]+' $rooms | sort -u
+  echo "$files" | sed -nE 's:.*/((test|fuzz)_[a-z0-9_]+)\.(c|sh|cmake)$:\1:p')
+for page in $pages; do
+  for name in $(sed '/^```/,/^```/d' "$page" | grep -oE '`(vx_|VX_|test_|fuzz_)[A-Za-z0-9_]+(\(\))?`' | tr -d '`()' | sort -u); do
+    names=$((names + 1))
+    case $name in *_) continue ;; esac # a prefix
+    echo "$known" | grep -qx -e "$name" || fail "$page: no source has $name"
+  done
+done
+
+# 4. What comments name: pages of this documentation, decisions by number, files by their whole path, tests.
+while read -r where name; do
+  names=$((names + 1))
+  case $name in
+  docs/adr/[0-9]*) set -- "docs/adr/$(printf '%04d' "${name##*/}")"-*.md; [ -e "$1" ] || fail "$where: no ADR ${name##*/}" ;;
+  */*) [ -e "$name" ] || fail "$where: no file $name" ;;
+  *) echo "$files" | grep -q "/$name\$" || fail "$where: no file $name" ;;
+  esac
+done <<END
+$(grep -roE --include='*.[ch]' --include='*.cpp' --include='*.sh' --include=CMakeLists.txt \
+  '(^|[^A-Za-z0-9_./}])((docs|sim|models)/[A-Za-z0-9_/-]+\.(md|c|h|cpp|xml|json|xsd)|ADR [0-9]+|(test|fuzz)_[a-z0-9_]+\.c)' \
+  sim app bench examples tests | sed -E 's/^([^:]*):[^A-Za-z]*/\1 /; s/ADR /docs\/adr\//')
+END
+stray=$(grep -rnE --include='*.[ch]' --include='*.cpp' '\((the )?design, section' sim app bench examples tests || true)
+[ -z "$stray" ] || fail "a section of what is not in this tree: $stray"
+
 [ $links -ge 10 ] || fail "only $links links seen"
 [ $names -ge 100 ] || fail "only $names file names seen"
 [ $failures -eq 0 ]

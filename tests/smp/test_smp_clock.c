@@ -1,5 +1,5 @@
 /* Two vCPUs with interprocessor interrupts and APIC timers: the same sequence of events on the plain clock and on
- * SystemC, timers late by one record at the most, messages within the documented bound (design, section 6). */
+ * SystemC, timers late by one record at the most, messages within the documented bound (docs/rooms/facade.md). */
 #include <string.h>
 
 #include "smp_world.h"

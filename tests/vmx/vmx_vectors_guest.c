@@ -1,4 +1,4 @@
-/* SDM Vol. 3C 26.3.1: guest registers and non-register state. Segments are in test_vmx_segments.c. */
+/* SDM Vol. 3C 26.3.1: guest registers and non-register state. Segments are in vmx_vectors_segments.c. */
 #include "vmx_vectors.h"
 
 #define CET ENTRY(B(20))

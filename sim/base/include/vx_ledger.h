@@ -1,4 +1,4 @@
-/* The cycle ledger: every cycle is charged to exactly one cause of a closed list (design, sections 5 and 10). */
+/* The cycle ledger: every cycle is charged to exactly one cause of a closed list (docs/cycles.md). */
 #ifndef VX_LEDGER_H
 #define VX_LEDGER_H
 

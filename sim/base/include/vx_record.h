@@ -1,8 +1,8 @@
 /* The decoded trace record: what a guest did, one record at a time, in program order.
  *
  * A system trace holds what the guest did, independent of how it is virtualized; it never says what exits
- * (design, section 7). References are 16 bytes with no side data, so that the run loop streams them; the rarer system
- * events keep their further operands in the batch's payload.
+ * (docs/trace-format.md has the bytes). References are 16 bytes with no side data, so that the run loop streams them;
+ * the rarer system events keep their further operands in the batch's payload.
  *
  * Instruction count: a record stands at the number of instructions executed up to and including its own. FETCH moves
  * the count by `count`, SKIPPED by its first payload word, nothing else moves it.

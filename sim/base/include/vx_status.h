@@ -30,7 +30,7 @@ vx_status vx_fail(vx_msg *msg, vx_status status, const char *format, ...) __attr
 /* VX_ERR_NOMEM with the fixed message; needs no memory itself. */
 vx_status vx_fail_nomem(vx_msg *msg);
 
-/* The process exit code for a status (design, section 10). Interrupted: 128 + SIGINT; whoever caught another signal
+/* The process exit code for a status (vexit(1), EXIT STATUS). Interrupted: 128 + SIGINT; whoever caught another signal
  * adds that to 128 instead. */
 int vx_status_exit_code(vx_status status);
 

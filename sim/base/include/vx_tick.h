@@ -1,4 +1,4 @@
-/* Simulated time and the step function that every process is (design, section 6). */
+/* Simulated time and the step function that every process is (docs/rooms/clock.md). */
 #ifndef VX_TICK_H
 #define VX_TICK_H
 

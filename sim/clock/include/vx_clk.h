@@ -1,4 +1,4 @@
-/* Simulated time and concurrent processes (design, section 6).
+/* Simulated time and concurrent processes (docs/rooms/clock.md).
  *
  * A process is a step function run to completion (vx_tick.h); a timer is a one-shot callback. Timers are hard: they run
  * at their tick, and no process is asked to run past it. Processes are soft: each runs ahead of the others by up to a

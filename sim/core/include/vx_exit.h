@@ -8,7 +8,7 @@
 #include "vx_addr.h"
 #include "vx_config.h"
 
-/* One reason as a report names it: Linux 6.1's spelling with blanks as '_' (design, section 10); where Linux has no
+/* One reason as a report names it: Linux 6.1's spelling with blanks as '_' (docs/json.md); where Linux has no
  * name, the manual's. `number` is the SDM's basic exit reason (Appendix C) or AMD's EXITCODE (APM Vol. 2, Appendix C).
  */
 typedef struct vx_exit_reason {
