@@ -23,7 +23,7 @@ static const verb verbs[] = {
     {"model", "list, show, check and compare machine models", vx_verb_model},
     {"vmx", "check a VMCS as VM entry does; show VMX capability MSRs", vx_verb_vmx},
     {"svm", "show AMD's SVM of a processor, check a VMCB as VMRUN does", vx_verb_svm},
-    {"list", "list schemes, models, causes, exit reasons, importers, paths, generators", vx_verb_list},
+    {"list", "list schemes, models, causes, exit reasons, importers, paths, statistics, generators", vx_verb_list},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "list_statistics.h"
 #include "options.h"
 #include "verbs.h"
 #include "vx_exit.h"
@@ -88,6 +89,7 @@ static const struct {
     {"reasons", "exit reasons of both vendors", list_reasons},
     {"importers", "trace formats that 'trace import' reads", list_importers},
     {"paths", "ways to virtualize a network card", list_paths},
+    {"statistics", "figures of a report by path, with unit and meaning", list_statistics},
     {"generators", "traces made on the fly: --trace gen:NAME:arguments", list_generators},
 };
 enum { LISTS = sizeof lists / sizeof *lists };

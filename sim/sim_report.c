@@ -6,9 +6,11 @@
 
 void sim_declare_cycles(vx_stats *stats, uint64_t *total, vx_ledger *ledger, const char *const names[VX_CAUSES])
 {
-    vx_stats_scalar(stats, total, "ticks", "sum over all causes", "cycles.total");
-    vx_stat stat = {
-        .path = "cycles.by_cause", .kind = VX_STAT_TABLE, .unit = "ticks", .doc = "every cycle has exactly one cause"};
+    vx_stats_scalar(stats, total, "ticks", "all cycles, each with one cause", "cycles.total");
+    vx_stat stat = {.path = "cycles.by_cause",
+                    .kind = VX_STAT_TABLE,
+                    .unit = "ticks",
+                    .doc = "cycles by what they are charged to (docs/cycles.md)"};
     stat.of.table.cells = ledger->ticks;
     stat.of.table.rows = names;
     stat.of.table.row_count = VX_CAUSES;

@@ -35,8 +35,8 @@ static void declare_sums(vx_sim *sim)
     vx_stats_scalar(stats, &sim->smp_total.elapsed, "ticks", "from where counting began to the last vCPU's end",
                     "smp.elapsed");
     vx_stats_scalar(stats, &sim->smp_total.sum.ipis_sent, "interrupts", "interrupts between vCPUs", "smp.ipis.sent");
-    vx_stats_scalar(stats, &sim->smp_total.sum.ipis_received, "interrupts", "those that came by the end",
-                    "smp.ipis.received");
+    vx_stats_scalar(stats, &sim->smp_total.sum.ipis_received, "interrupts",
+                    "interrupts between vCPUs that had come by the end", "smp.ipis.received");
     vx_stats_scalar(stats, &sim->smp_total.sum.latest_ticks, "ticks",
                     "the furthest that a vCPU had run beyond an interrupt's time when it came", "smp.ipis.latest");
     vx_stats_scalar(stats, &sim->smp_total.sum.idle_ticks, "ticks", "vCPUs halted, or their traces had ended",

@@ -243,7 +243,7 @@ static json_t *report(walk_bench *w, vx_msg *msg)
     vx_stats stats;
     vx_stats_init(&stats);
     uint64_t total = vx_ledger_total(&w->ledger);
-    vx_stats_scalar(&stats, &total, "ticks", "sum over all causes", "cycles.total");
+    vx_stats_scalar(&stats, &total, "ticks", "all cycles, each with one cause", "cycles.total");
     vx_mmu_declare(w->mmu, &stats);
     (void)vx_mmu_counts_now(w->mmu);
     vx_identity identities[SIM_IDENTITIES_MAX];

@@ -80,10 +80,10 @@ void vx_exit_rows_declare(vx_exit_counts rows[VX_EXIT_ROWS], vx_vendor vendor, c
         } columns[] = {
             {"number", "1", "basic exit reason (SDM Vol. 3C, Appendix C) or EXITCODE", &row->number},
             {"count", "exits", "VM exits for this reason", &row->count},
-            {"hardware_cycles", "ticks", "VM exit and VM entry alone", &row->hardware_ticks},
-            {"software_cycles", "ticks", "the hypervisor's handler", &row->software_ticks},
-            {"min", "ticks", "the cheapest exit", &row->least_ticks},
-            {"max", "ticks", "the dearest exit", &row->most_ticks},
+            {"hardware_cycles", "ticks", "cycles of VM exit and VM entry alone", &row->hardware_ticks},
+            {"software_cycles", "ticks", "cycles of the hypervisor's handler", &row->software_ticks},
+            {"min", "ticks", "cycles of the cheapest exit, hardware and handler", &row->least_ticks},
+            {"max", "ticks", "cycles of the dearest exit, hardware and handler", &row->most_ticks},
         };
         for (unsigned c = 0; c < sizeof columns / sizeof *columns; c++) {
             vx_stat stat = {.kind = VX_STAT_SCALAR, .unit = columns[c].unit, .doc = columns[c].doc};
@@ -133,9 +133,11 @@ void vx_vcpu_counts_declare(vx_vcpu_counts *c, vx_vendor vendor, vx_stats *stats
     nmis.of.scalar = &c->nmis;
     vx_stats_add(stats, &nmis);
     vx_stats_scalar(stats, &c->exits, "exits", "VM exits", "exits.total");
-    vx_stats_scalar(stats, &c->tpr_exits, "exits", "of these, about the task priority: accesses, and its threshold",
+    vx_stats_scalar(stats, &c->tpr_exits, "exits",
+                    "VM exits about the task priority: accesses to it, and its fall below the threshold",
                     "exits.tpr.count");
-    vx_stats_scalar(stats, &c->tpr_exit_ticks, "ticks", "what these cost, hardware and handler", "exits.tpr.cycles");
+    vx_stats_scalar(stats, &c->tpr_exit_ticks, "ticks", "cycles of exits about the task priority, hardware and handler",
+                    "exits.tpr.cycles");
     vx_exit_rows_declare(c->by_reason, vendor, "exits.by_reason", stats);
 }
 

@@ -86,7 +86,8 @@ void vx_mmu_counts_add(vx_mmu_counts *total, const vx_mmu_counts *part)
 static void declare_tlb(vx_tlb_counts *counts, const vx_cfg_tlb *config, vx_stats *stats)
 {
     static const char *const word[VX_TLB_CLASSES] = {"l1d", "l1i", "l2"};
-    vx_stat class = {.kind = VX_STAT_TEXT, .unit = "1", .doc = "level of this unit", .of.text = word[config->level]};
+    vx_stat class = {
+        .kind = VX_STAT_TEXT, .unit = "1", .doc = "level of this unit: l1d, l1i or l2", .of.text = word[config->level]};
     snprintf(class.path, sizeof class.path, "tlb.%s.class", config->name);
     vx_stats_add(stats, &class);
     vx_stats_scalar(stats, &counts->lookups, "lookups", "lookups in this unit", "tlb.%s.lookups", config->name);
@@ -124,9 +125,11 @@ static void declare_walks(vx_mmu_counts *counts, vx_stats *stats)
                     "page-table entry reads that reach the cache hierarchy, aborted walks' included", "walks.accesses");
     declare_grid(stats, "walks.grid.accesses", "accesses", "accesses by guest level and nested level",
                  counts->accesses);
-    declare_grid(stats, "walks.grid.skipped", "accesses", "accesses that caches of the walker saved", counts->skipped);
+    declare_grid(stats, "walks.grid.skipped", "accesses",
+                 "accesses that the walker's caches saved, by guest level and nested level", counts->skipped);
     declare_grid(stats, "walks.grid.cycles", "ticks", "exposed cycles by guest level and nested level", counts->ticks);
-    vx_stats_scalar(stats, &counts->ad_writes, "writes", "updates of A and D flags", "walks.ad_writes");
+    vx_stats_scalar(stats, &counts->ad_writes, "writes",
+                    "updates of A and D flags in entries of either dimension; no accesses", "walks.ad_writes");
     vx_stat histogram = {.path = "walks.per_walk",
                          .kind = VX_STAT_HISTOGRAM,
                          .unit = "walks",
@@ -140,14 +143,15 @@ static void declare_caches(vx_mmu_counts *counts, vx_stats *stats)
     static const char *const level[VX_CFG_CACHES] = {"l1d", "l2", "l3"};
     vx_stats_scalar(stats, &counts->psc_lookups, "lookups", "lookups in the paging-structure or page-walk caches",
                     "caches.psc.lookups");
-    vx_stats_scalar(stats, &counts->psc_hits, "lookups", "lookups that one of them answered", "caches.psc.hits");
+    vx_stats_scalar(stats, &counts->psc_hits, "lookups", "lookups that a paging-structure or page-walk cache answered",
+                    "caches.psc.hits");
     vx_stats_scalar(stats, &counts->ntlb_lookups, "lookups", "lookups in the nested TLB", "caches.ntlb.lookups");
-    vx_stats_scalar(stats, &counts->ntlb_hits, "lookups", "lookups that it answered", "caches.ntlb.hits");
+    vx_stats_scalar(stats, &counts->ntlb_hits, "lookups", "lookups that the nested TLB answered", "caches.ntlb.hits");
     for (unsigned i = 0; i < VX_CFG_CACHES; i++) {
-        vx_stats_scalar(stats, &counts->cache_lookups[i], "lookups", "page entries and data looked up",
-                        "caches.%s.lookups", level[i]);
-        vx_stats_scalar(stats, &counts->cache_hits[i], "lookups", "page entries and data found", "caches.%s.hits",
-                        level[i]);
+        vx_stats_scalar(stats, &counts->cache_lookups[i], "lookups",
+                        "page-table entries and data looked up in this data cache", "caches.%s.lookups", level[i]);
+        vx_stats_scalar(stats, &counts->cache_hits[i], "lookups", "page-table entries and data found in it",
+                        "caches.%s.hits", level[i]);
     }
 }
 
@@ -155,9 +159,9 @@ static void declare_flushes(vx_mmu_counts *counts, vx_stats *stats)
 {
     for (unsigned op = 0; op < VX_OPS; op++) {
         const char *name = vx_mmu_op_name((vx_mmu_op)op);
-        vx_stats_scalar(stats, &counts->flushes[op], "operations", "invalidations of this kind", "tlb.flushes.%s.count",
-                        name);
-        vx_stats_scalar(stats, &counts->flushed_entries[op], "entries", "TLB entries they dropped",
+        vx_stats_scalar(stats, &counts->flushes[op], "operations", "invalidations by this operation",
+                        "tlb.flushes.%s.count", name);
+        vx_stats_scalar(stats, &counts->flushed_entries[op], "entries", "TLB entries that this operation dropped",
                         "tlb.flushes.%s.entries", name);
     }
 }

@@ -141,8 +141,8 @@ static void declare_tables(nested_l0 *l0, vx_stats *stats)
     vx_stats_scalar(stats, &l0->ept02_tables, "pages", "tables of EPT02, which the processor walks",
                     "nested.ept02.table_pages");
     vx_stats_scalar(stats, &l0->counts.ept02_entries, "entries", "leaves of EPT02 written", "nested.ept02.entries");
-    vx_stats_scalar(stats, &l0->counts.ept02_prefetched, "entries", "of them without a violation of their own",
-                    "nested.ept02.prefetched");
+    vx_stats_scalar(stats, &l0->counts.ept02_prefetched, "entries",
+                    "leaves of EPT02 written without a violation of their own", "nested.ept02.prefetched");
     vx_stats_scalar(stats, &l0->counts.ept02_dropped, "entries", "leaves of EPT02 taken away", "nested.ept02.dropped");
 }
 

@@ -20,12 +20,15 @@ static void declare_traps(vx_vmm_counts *c, vx_stats *stats)
 {
     vx_stats_scalar(stats, &c->traps_privileged, "instructions", "privileged instructions that reached the hypervisor",
                     "traps.privileged");
-    vx_stats_scalar(stats, &c->traps_ports, "instructions", "port and device accesses that did", "traps.ports");
-    vx_stats_scalar(stats, &c->traps_syscalls, "instructions", "system calls and returns that did", "traps.syscalls");
-    vx_stats_scalar(stats, &c->traps_events, "events", "exceptions and interrupts that did", "traps.events");
-    vx_stats_scalar(stats, &c->traps_page_faults, "faults", "page faults that did, hidden and visible",
-                    "traps.page_faults");
-    vx_stats_scalar(stats, &c->traps_stores, "stores", "page-table stores that did", "traps.stores");
+    vx_stats_scalar(stats, &c->traps_ports, "instructions", "port and device accesses that reached the hypervisor",
+                    "traps.ports");
+    vx_stats_scalar(stats, &c->traps_syscalls, "instructions", "system calls and returns that reached the hypervisor",
+                    "traps.syscalls");
+    vx_stats_scalar(stats, &c->traps_events, "events", "exceptions and interrupts that reached the hypervisor",
+                    "traps.events");
+    vx_stats_scalar(stats, &c->traps_page_faults, "faults",
+                    "page faults that reached the hypervisor, hidden and visible", "traps.page_faults");
+    vx_stats_scalar(stats, &c->traps_stores, "stores", "page-table stores that reached the hypervisor", "traps.stores");
     vx_stats_scalar(stats, &c->traps_missed, "instructions",
                     "sensitive instructions of the guest's kernel that do not trap: a classical hypervisor errs here",
                     "traps.missed");
@@ -46,8 +49,9 @@ static void declare_flushes(vx_vmm_counts *c, vx_stats *stats)
     vx_stats_scalar(stats, &c->remote_flushes, "flushes",
                     "times that every vCPU had to drop translations by what the hypervisor did",
                     "paging.remote_flushes.count");
-    vx_stats_scalar(stats, &c->kicks, "exits", "exits of vCPUs for it", "paging.remote_flushes.kicks");
-    vx_stats_scalar(stats, &c->kick_ticks, "ticks", "what these cost, hardware and handler",
+    vx_stats_scalar(stats, &c->kicks, "exits", "exits of other vCPUs that such a flush caused",
+                    "paging.remote_flushes.kicks");
+    vx_stats_scalar(stats, &c->kick_ticks, "ticks", "cycles of these exits, hardware and handler",
                     "paging.remote_flushes.cycles");
 }
 
@@ -67,8 +71,8 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
     vx_stats_scalar(stats, &c->shadow_drops, "shadows", "whole shadows thrown away", "paging.shadow_drops");
     vx_stats_scalar(stats, &c->injected_faults, "faults", "page faults the hypervisor handed to the guest",
                     "paging.injected_faults");
-    vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs in handlers", "vmcs.reads");
-    vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs in handlers", "vmcs.writes");
+    vx_stats_scalar(stats, &c->vmreads, "accesses", "VMREADs by handlers", "vmcs.reads");
+    vx_stats_scalar(stats, &c->vmwrites, "accesses", "VMWRITEs by handlers", "vmcs.writes");
     bool shared = vmm->vcpus > 1 && vmm->scheme->shadow_tables && vmm->scheme->tables == VMM_TABLES_SHARED;
     if (vmm->config->reclaim_ticks || shared) declare_flushes(c, stats);
     if (vmm->config->reclaim_ticks)
@@ -80,8 +84,8 @@ void vx_vmm_declare(vx_vmm *vmm, vx_stats *stats)
     if (vmm->touch.frames == 0) return;
     vx_stats_scalar(stats, &c->indirect_references, "references", "handlers' references to lines of their own",
                     "exits.indirect.references");
-    vx_stats_scalar(stats, &c->indirect_fills, "walks", "page walks that handlers needed for them",
+    vx_stats_scalar(stats, &c->indirect_fills, "walks", "page walks that these references needed",
                     "exits.indirect.tlb_fills");
-    vx_stats_scalar(stats, &c->indirect_ticks, "ticks", "what they took; part of exit.software",
+    vx_stats_scalar(stats, &c->indirect_ticks, "ticks", "cycles of these references; part of exit.software",
                     "exits.indirect.cycles");
 }

@@ -104,7 +104,8 @@ static void unknown_names(void **state)
          "vexit list: unknown list 'zzzzzzzz'; there are: schemes cpus vmms causes reasons importers paths "
          "generators\n"},
         {"list", 2,
-         "vexit list: say what to list: schemes cpus vmms causes reasons importers paths generators\n" USAGE("list")},
+         "vexit list: say what to list: schemes cpus vmms causes reasons importers paths statistics generators\n" USAGE(
+             "list")},
         {"run --nonsense", 2, "vexit run: unrecognized option '--nonsense'\n" USAGE("run")},
         {"run --trace", 2, "vexit run: option '--trace' requires an argument\n" USAGE("run")},
         {RUN_IT "extra", 2, "vexit run: unexpected argument 'extra'\n" USAGE("run")},
