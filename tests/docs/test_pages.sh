@@ -10,6 +10,20 @@ fail() {
 }
 mentions() { grep -qF -e "$2" "$1" || fail "$1 says nothing of $2"; } # page words
 
+# Each source file of a folder is in its room's page. What core has of VMX has a page of its own.
+finds() { # page folder find's options
+  page=$1 folder=$2
+  shift 2
+  [ -f "$page" ] || { fail "no $page"; return; }
+  extra=
+  [ "$folder" != sim/core ] || extra=docs/vmx-machine.md
+  for file in $(find "$folder" "$@" -name '*.c' -o "$@" -name '*.cpp'); do
+    name=$(basename "$file")
+    # shellcheck disable=SC2086 # none or one
+    grep -qE "[\`/]$name\`" "$page" $extra || fail "$page does not mention $name"
+  done
+}
+
 # A page for each room, with a line for each of its source files; the architecture and the reading guide know it.
 for list in sim/*/CMakeLists.txt; do
   folder=$(dirname "$list")
@@ -17,8 +31,10 @@ for list in sim/*/CMakeLists.txt; do
   [ -f "docs/rooms/$room.md" ] || { fail "no docs/rooms/$room.md"; continue; }
   mentions docs/architecture.md "sim/$room"
   mentions docs/README.md "rooms/$room.md"
+  finds "docs/rooms/$room.md" "$folder"
 done
-for room in facade app; do [ -f "docs/rooms/$room.md" ] || fail "no docs/rooms/$room.md"; done
+finds docs/rooms/facade.md sim -maxdepth 1
+finds docs/rooms/app.md app
 
 # Decisions and pages are listed.
 for page in docs/adr/[0-9]*.md; do mentions docs/adr/README.md "$(basename "$page")"; done
@@ -30,8 +46,18 @@ for scheme in $("$vexit" list schemes | cut -d' ' -f1); do
   mentions docs/glossary.md "\`$scheme\`"
   mentions docs/rooms/vmm.md "\`$scheme\`"
 done
-for key in $(awk '/^  "properties": \{/ { top = 1; next } top && /^    "[a-z_]+":/ { gsub(/[": {]/, " "); print $1 } /^  }/ { top = 0 }' docs/schema/vexit-1.json) \
-  $(awk '/^    "run": \{/ { run = 1 } run && /^        "[a-z_]+":/ { gsub(/[": {]/, " "); print $1 } /^    "level"/ { run = 0 }' docs/schema/vexit-1.json); do
-  mentions docs/json.md "\`$key"
+# Every member that the schemas know, at whatever depth, is a word of docs/json.md; causes have a page of their own.
+for schema in docs/schema/*.json; do
+  words=$(grep -oE '"[a-z][a-z0-9_.]*": *[[{]' "$schema" | tr -d '":[{ ' | sort -u |
+    grep -vxE 'properties|items|additionalProperties|patternProperties|required|enum|type' |
+    grep -vxE "$(grep -oE '#/\$defs/[a-z0-9]+"' "$schema" | sed 's:.*/::; s/"//' | sort -u | tr '\n' '|')-")
+  [ "$(echo "$words" | wc -l)" -ge 40 ] || fail "$schema: few members seen"
+  for key in $words; do
+    grep -qE "\`([^\`]*[^a-z0-9_])?$key([^a-z0-9_][^\`]*)?\`" docs/json.md docs/cycles.md || fail "docs/json.md says nothing of $key ($schema)"
+  done
+done
+# And no member is documented that is not there.
+for key in $(sed '/^## Identities/,$d; /^## .vexit vmx/,/^## /d; /^    /d' docs/json.md | grep -oE '`[a-z][a-z0-9_]*`' | tr -d '`' | sort -u); do
+  grep -qrE "[\".]$key[\".:]" docs/schema sim app || fail "docs/json.md: no member $key"
 done
 [ $failures -eq 0 ]
