@@ -101,7 +101,7 @@ static void unknown_names(void **state)
         {"frobnicate", 2, "vexit: unknown verb 'frobnicate'; see vexit --help\n"},
         {"list scheme", 2, "vexit list: unknown list 'scheme'; did you mean 'schemes'?\n"},
         {"list zzzzzzzz", 2,
-         "vexit list: unknown list 'zzzzzzzz'; there are: schemes cpus vmms causes reasons importers paths "
+         "vexit list: unknown list 'zzzzzzzz'; there are: schemes cpus vmms causes reasons importers paths statistics "
          "generators\n"},
         {"list", 2,
          "vexit list: say what to list: schemes cpus vmms causes reasons importers paths statistics generators\n" USAGE(
