@@ -83,17 +83,6 @@ static vx_status replay(io_run *run, vx_msg *msg)
 
 /* ---- the report ---- */
 
-static void ratio(io_run *run, const char *path, const uint64_t *num, const uint64_t *den, const char *unit,
-                  const char *doc)
-{
-    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
-    stat.of.ratio.num = num;
-    stat.of.ratio.den = den;
-    stat.of.ratio.scale = 1;
-    snprintf(stat.path, sizeof stat.path, "%s", path);
-    vx_stats_add(&run->stats, &stat);
-}
-
 static vx_status declare(io_run *run, vx_msg *msg)
 {
     const vx_iommu_counts *iommu = vx_iommu_counted(run->iommu);
@@ -102,13 +91,14 @@ static vx_status declare(io_run *run, vx_msg *msg)
     vx_dma_replay_declare(&run->replay, &run->stats);
     vx_iommu_declare(run->iommu, &run->stats);
     vx_iommu_driver_declare(run->replay.driver, &run->stats);
-    ratio(run, "derived.table_reads_per_page", &dma->page_reads, &dma->pages, "accesses",
-          "M: reads of tables for a page of data, those for rings included");
-    ratio(run, "derived.ticks_per_page", &dma->ticks, &dma->pages, "ticks", "time of the devices for a page of data");
-    ratio(run, "derived.iotlb_hit_rate", &iommu->iotlb.hits, &iommu->iotlb.lookups, "1",
-          "IOTLB lookups that it answered");
-    ratio(run, "derived.accesses_per_walk", &iommu->accesses, &iommu->walks, "accesses",
-          "reads of tables, over walks of page tables");
+    vx_stats_ratio(&run->stats, &dma->page_reads, &dma->pages, 1, "accesses",
+                   "M: reads of tables for a page of data, those for rings included", "derived.table_reads_per_page");
+    vx_stats_ratio(&run->stats, &dma->ticks, &dma->pages, 1, "ticks", "time of the devices for a page of data",
+                   "derived.ticks_per_page");
+    vx_stats_ratio(&run->stats, &iommu->iotlb.hits, &iommu->iotlb.lookups, 1, "1", "IOTLB lookups that it answered",
+                   "derived.iotlb_hit_rate");
+    vx_stats_ratio(&run->stats, &iommu->accesses, &iommu->walks, 1, "accesses",
+                   "reads of tables, over walks of page tables", "derived.accesses_per_walk");
     return vx_stats_ok(&run->stats, msg);
 }
 

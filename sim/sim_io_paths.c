@@ -65,28 +65,10 @@ static void scalar(path_run *run, const uint64_t *value, const char *unit, const
     vx_stats_scalar(&run->stats, (uint64_t *)value, unit, doc, "%s", path);
 }
 
-static void ratio(path_run *run, const uint64_t *num, const uint64_t *den, double scale, const char *unit,
-                  const char *doc, const char *path)
-{
-    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
-    stat.of.ratio.num = num;
-    stat.of.ratio.den = den;
-    stat.of.ratio.scale = scale;
-    snprintf(stat.path, sizeof stat.path, "%s", path);
-    vx_stats_add(&run->stats, &stat);
-}
-
 static void causes(path_run *run, const vx_ledger *ledger, const char *path)
 {
-    static const char *names[VX_CAUSES];
-    for (unsigned i = 0; i < VX_CAUSES; i++) names[i] = vx_cause_name((vx_cause)i);
-    vx_stat table = {.kind = VX_STAT_TABLE, .unit = "ticks", .doc = "every cycle of these processors has one cause"};
-    snprintf(table.path, sizeof table.path, "%s", path);
-    table.of.table.cells = ledger->ticks;
-    table.of.table.rows = names;
-    table.of.table.row_count = VX_CAUSES;
-    table.of.table.column_count = 1;
-    vx_stats_add(&run->stats, &table);
+    vx_stats_labelled(&run->stats, ledger->ticks, vx_cause_names(), VX_CAUSES, "ticks",
+                      "every cycle of these processors has one cause", path);
 }
 
 static void declare_frames(path_run *run)
@@ -108,14 +90,14 @@ static void declare_frames(path_run *run)
 static void declare_use(path_run *run)
 {
     const vx_io_machine_counts *c = run->counts;
-    ratio(run, &c->guest_busy, &c->guest_time, 1, "1", "share of time in which the guests' processors were busy",
-          "cpu_use.guests");
-    ratio(run, &c->backend_busy, &c->backend_time, 1, "1", "share of time in which the back-ends' processors were busy",
-          "cpu_use.backend");
-    ratio(run, &c->wire_busy, &c->elapsed, 1, "1",
-          "share of time in which the wire carried frames, in its busier direction", "wire_use");
-    ratio(run, &c->copy_busy, &c->elapsed, 1, "1", "share of time in which the copy engine was busy",
-          "cpu_use.copy_engine");
+    vx_stats_ratio(&run->stats, &c->guest_busy, &c->guest_time, 1, "1",
+                   "share of time in which the guests' processors were busy", "cpu_use.guests");
+    vx_stats_ratio(&run->stats, &c->backend_busy, &c->backend_time, 1, "1",
+                   "share of time in which the back-ends' processors were busy", "cpu_use.backend");
+    vx_stats_ratio(&run->stats, &c->wire_busy, &c->elapsed, 1, "1",
+                   "share of time in which the wire carried frames, in its busier direction", "wire_use");
+    vx_stats_ratio(&run->stats, &c->copy_busy, &c->elapsed, 1, "1", "share of time in which the copy engine was busy",
+                   "cpu_use.copy_engine");
     scalar(run, &c->guest_time, "ticks", "time of the guests' processors", "cycles.total");
     causes(run, &c->total.ledger, "cycles.by_cause");
     causes(run, &c->backend, "cycles.backend_by_cause");
@@ -145,8 +127,8 @@ static void declare_events(path_run *run)
         snprintf(path, sizeof path, "exits.by_reason.%s", vx_io_exit_name((vx_io_exit)i));
         scalar(run, &c->total.exits[i], "exits", "VM exits of this reason", path);
     }
-    ratio(run, &c->total.exits_total, &c->frames, 1, "exits", "VM exits a frame with payload",
-          "derived.exits_per_frame");
+    vx_stats_ratio(&run->stats, &c->total.exits_total, &c->frames, 1, "exits", "VM exits a frame with payload",
+                   "derived.exits_per_frame");
 }
 
 static vx_status declare(path_run *run, vx_msg *msg)
@@ -155,11 +137,12 @@ static vx_status declare(path_run *run, vx_msg *msg)
     static const char *const percentiles[] = {"p50", "p90", "p99", "p99_9"};
     double mhz = run->config.cpu->core.mhz;
     vx_stats_init(&run->stats);
-    ratio(run, &c->payload_bytes, &c->elapsed, 8 * mhz, "Mbit/s", "acknowledged payload of both ends over time",
-          "throughput_mbit_s");
+    vx_stats_ratio(&run->stats, &c->payload_bytes, &c->elapsed, 8 * mhz, "Mbit/s",
+                   "acknowledged payload of both ends over time", "throughput_mbit_s");
     scalar(run, &c->messages, "messages", "messages acknowledged whole, or requests answered", "messages.count");
-    ratio(run, &c->messages, &c->elapsed, 1e6 * mhz, "1/s", "the same over time", "messages.per_second");
-    ratio(run, &c->lost, &c->frames, 1, "1", "received frames lost, over frames with payload", "loss");
+    vx_stats_ratio(&run->stats, &c->messages, &c->elapsed, 1e6 * mhz, "1/s", "the same over time",
+                   "messages.per_second");
+    vx_stats_ratio(&run->stats, &c->lost, &c->frames, 1, "1", "received frames lost, over frames with payload", "loss");
     for (unsigned i = 0; i < 4; i++) {
         char path[32];
         snprintf(path, sizeof path, "latency_ns.%s", percentiles[i]);

@@ -150,7 +150,6 @@ struct vx_sim {
         uint64_t vcpus, elapsed;
         sim_smp_counts sum;
     } smp_total;
-    const char *cause_names[VX_CAUSES];
     vx_identity *identities; /* SIM_IDENTITIES_MAX for each CPU */
     unsigned identity_count;
     const char *approximate[4];
@@ -196,7 +195,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg);
 void sim_sync(vx_sim *sim);
 void sim_reset_counters(vx_sim *sim);
 
-void sim_declare_cycles(vx_stats *stats, uint64_t *total, vx_ledger *ledger, const char *const names[VX_CAUSES]);
+void sim_declare_cycles(vx_stats *stats, uint64_t *total, const vx_ledger *ledger);
 
 /* sim_vcpus.c: the figures of each of several vCPUs. */
 vx_status sim_vcpus_declare(vx_sim *sim, vx_msg *msg);

@@ -2,50 +2,31 @@
 #include "sim_private.h"
 #include "vx_report.h"
 
-#include <stdio.h>
-
-void sim_declare_cycles(vx_stats *stats, uint64_t *total, vx_ledger *ledger, const char *const names[VX_CAUSES])
+void sim_declare_cycles(vx_stats *stats, uint64_t *total, const vx_ledger *ledger)
 {
     vx_stats_scalar(stats, total, "ticks", "all cycles, each with one cause", "cycles.total");
-    vx_stat stat = {.path = "cycles.by_cause",
-                    .kind = VX_STAT_TABLE,
-                    .unit = "ticks",
-                    .doc = "cycles by what they are charged to (docs/cycles.md)"};
-    stat.of.table.cells = ledger->ticks;
-    stat.of.table.rows = names;
-    stat.of.table.row_count = VX_CAUSES;
-    stat.of.table.column_count = 1;
-    vx_stats_add(stats, &stat);
-}
-
-static void declare_ratio(vx_sim *sim, const char *path, const uint64_t *num, const uint64_t *den, double scale,
-                          const char *unit, const char *doc)
-{
-    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
-    stat.of.ratio.num = num;
-    stat.of.ratio.den = den;
-    stat.of.ratio.scale = scale;
-    snprintf(stat.path, sizeof stat.path, "%s", path);
-    vx_stats_add(&sim->stats, &stat);
+    vx_stats_labelled(stats, ledger->ticks, vx_cause_names(), VX_CAUSES, "ticks",
+                      "cycles by what they are charged to (docs/cycles.md)", "cycles.by_cause");
 }
 
 static void declare_derived(vx_sim *sim)
 {
     const vx_mmu_counts *mmu = &sim->mmu_total;
     const vx_vcpu_counts *cpu = &sim->total;
-    declare_ratio(sim, "derived.l2_misses_per_kilo_instruction", &mmu->walks, &cpu->instructions, 1000.0, "misses",
-                  "last-level TLB misses per 1000 instructions");
-    declare_ratio(sim, "derived.accesses_per_walk", &mmu->walk_accesses, &mmu->walks, 1.0, "accesses",
-                  "page-table entry reads a walk");
-    declare_ratio(sim, "derived.cycles_per_walk", &sim->walk_ticks, &mmu->walks, 1.0, "ticks", "exposed cycles a walk");
-    declare_ratio(sim, "derived.cycles_per_instruction", &sim->cycles_total, &cpu->instructions, 1.0, "ticks",
-                  "all cycles over instructions");
+    vx_stats_ratio(&sim->stats, &mmu->walks, &cpu->instructions, 1000.0, "misses",
+                   "last-level TLB misses per 1000 instructions", "derived.l2_misses_per_kilo_instruction");
+    vx_stats_ratio(&sim->stats, &mmu->walk_accesses, &mmu->walks, 1.0, "accesses", "page-table entry reads a walk",
+                   "derived.accesses_per_walk");
+    vx_stats_ratio(&sim->stats, &sim->walk_ticks, &mmu->walks, 1.0, "ticks", "exposed cycles a walk",
+                   "derived.cycles_per_walk");
+    vx_stats_ratio(&sim->stats, &sim->cycles_total, &cpu->instructions, 1.0, "ticks", "all cycles over instructions",
+                   "derived.cycles_per_instruction");
     if (sim->vmm)
-        declare_ratio(sim, "derived.tpr_exit_share", &cpu->tpr_exit_ticks, &sim->cycles_total, 1.0, "1",
-                      "share of all cycles that exits about the task priority take");
+        vx_stats_ratio(&sim->stats, &cpu->tpr_exit_ticks, &sim->cycles_total, 1.0, "1",
+                       "share of all cycles that exits about the task priority take", "derived.tpr_exit_share");
     if (sim->vmm)
-        declare_ratio(sim, "derived.exits_per_million_instructions", &cpu->exits, &cpu->instructions, 1e6, "exits",
-                      "VM exits per million instructions");
+        vx_stats_ratio(&sim->stats, &cpu->exits, &cpu->instructions, 1e6, "exits", "VM exits per million instructions",
+                       "derived.exits_per_million_instructions");
 }
 
 static void declare_vms(vx_sim *sim)
@@ -114,8 +95,7 @@ vx_status sim_declare(vx_sim *sim, vx_msg *msg)
 {
     vx_stats_init(&sim->stats);
     sim->stats_made = true;
-    for (unsigned i = 0; i < VX_CAUSES; i++) sim->cause_names[i] = vx_cause_name((vx_cause)i);
-    sim_declare_cycles(&sim->stats, &sim->cycles_total, &sim->ledger, sim->cause_names);
+    sim_declare_cycles(&sim->stats, &sim->cycles_total, &sim->ledger);
     vx_vcpu_counts_declare(&sim->total, sim->cpu.vendor, &sim->stats);
     vx_mmu_counts_declare(&sim->mmu_total, &sim->cpu, &sim->stats);
     if (sim->vcpu[0].guest) vx_guest_counts_declare(&sim->guest_total, &sim->stats);

@@ -21,7 +21,7 @@ static vx_status declare_one(sim_vcpu *v, vx_msg *msg)
     v->figures.made = true;
     v->figures.id = v->index;
     declare_messages(v);
-    sim_declare_cycles(stats, &v->figures.cycles, &v->processor->ledger, v->sim->cause_names);
+    sim_declare_cycles(stats, &v->figures.cycles, &v->processor->ledger);
     vx_vcpu_counts_declare(&v->figures.counts, v->sim->cpu.vendor, stats);
     vx_mmu_declare(v->processor->mmu, stats);
     if (v->guest) vx_guest_counts_declare(&v->figures.guest, stats);

@@ -23,6 +23,8 @@ const char *vx_cause_name(vx_cause cause)
     return cause_names[cause];
 }
 
+const char *const *vx_cause_names(void) { return cause_names; }
+
 uint64_t vx_ledger_total(const vx_ledger *ledger)
 {
     uint64_t total = 0;

@@ -44,6 +44,41 @@ void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const c
     vx_stats_add(stats, &entry);
 }
 
+/* A path that does not fit is left empty: vx_stats_ok refuses it. */
+static void add_at(vx_stats *stats, vx_stat *entry, const char *path)
+{
+    size_t length = strlen(path);
+    if (length < sizeof entry->path) memcpy(entry->path, path, length + 1);
+    vx_stats_add(stats, entry);
+}
+
+void vx_stats_scalar_if_any(vx_stats *stats, uint64_t *value, const char *unit, const char *doc, const char *path)
+{
+    vx_stat entry = {.kind = VX_STAT_SCALAR, .unit = unit, .doc = doc, .of.scalar = value, .shown_if = value};
+    add_at(stats, &entry, path);
+}
+
+void vx_stats_ratio(vx_stats *stats, const uint64_t *num, const uint64_t *den, double scale, const char *unit,
+                    const char *doc, const char *path)
+{
+    vx_stat entry = {.kind = VX_STAT_RATIO, .unit = unit, .doc = doc};
+    entry.of.ratio.num = num;
+    entry.of.ratio.den = den;
+    entry.of.ratio.scale = scale;
+    add_at(stats, &entry, path);
+}
+
+void vx_stats_labelled(vx_stats *stats, const uint64_t *cells, const char *const *labels, uint16_t count,
+                       const char *unit, const char *doc, const char *path)
+{
+    vx_stat entry = {.kind = VX_STAT_TABLE, .unit = unit, .doc = doc};
+    entry.of.table.cells = cells;
+    entry.of.table.rows = labels;
+    entry.of.table.row_count = count;
+    entry.of.table.column_count = 1;
+    add_at(stats, &entry, path);
+}
+
 void vx_stats_rows(vx_stats *stats, void *counts, const char *prefix, const vx_stat_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++)

@@ -97,41 +97,34 @@ void vx_exit_rows_declare(vx_exit_counts rows[VX_EXIT_ROWS], vx_vendor vendor, c
 
 void vx_vcpu_counts_declare(vx_vcpu_counts *c, vx_vendor vendor, vx_stats *stats)
 {
-    const struct {
-        uint64_t *value;
-        const char *unit, *path, *doc;
-    } scalars[] = {
-        {&c->instructions, "instructions", "instructions", "instructions executed"},
-        {&c->references, "references", "references", "instruction fetches, loads and stores"},
-        {&c->fetches, "references", "reference_kinds.fetches", "instructions fetched"},
-        {&c->loads, "references", "reference_kinds.loads", "loads"},
-        {&c->stores, "references", "reference_kinds.stores", "stores"},
-        {&c->crossings, "references", "reference_kinds.page_crossings", "references that touch two pages"},
-        {&c->skipped_references, "references", "reference_kinds.filtered",
-         "references the recorder's filter left out; first-level hits by construction"},
-        {&c->untranslated, "lookups", "reference_kinds.untranslated",
-         "lookups not made: paging off, or software emulated the store"},
-        {&c->abandoned, "references", "reference_kinds.abandoned", "references that faulted in the recorded guest"},
-        {&c->retries, "lookups", "tlb.retries", "references made again after a fault or exit"},
-        {&c->guest_faults, "faults", "paging.guest_faults", "page faults the guest OS saw"},
-        {&c->unrecorded_faults, "faults", "paging.unrecorded_faults",
-         "page faults that the trace's page tables cause and its records do not confirm"},
-        {&c->unexplained_faults, "faults", "paging.unexplained_faults",
-         "recorded page faults that the trace's page tables do not explain (stale translations of the recorded guest)"},
-        {&c->differing_faults, "faults", "paging.differing_faults",
-         "page faults that trace and page tables agree on, but not on the error code"},
-        {&c->exceptions, "events", "events.exceptions", "exceptions delivered to the guest"},
-        {&c->interrupts, "events", "events.interrupts", "interrupts delivered to the guest"},
+    static const vx_stat_row rows[] = {
+        VX_STAT_ROW(vx_vcpu_counts, instructions, "instructions", "instructions", "instructions executed"),
+        VX_STAT_ROW(vx_vcpu_counts, references, "references", "references", "instruction fetches, loads and stores"),
+        VX_STAT_ROW(vx_vcpu_counts, fetches, "reference_kinds.fetches", "references", "instructions fetched"),
+        VX_STAT_ROW(vx_vcpu_counts, loads, "reference_kinds.loads", "references", "loads"),
+        VX_STAT_ROW(vx_vcpu_counts, stores, "reference_kinds.stores", "references", "stores"),
+        VX_STAT_ROW(vx_vcpu_counts, crossings, "reference_kinds.page_crossings", "references",
+                    "references that touch two pages"),
+        VX_STAT_ROW(vx_vcpu_counts, skipped_references, "reference_kinds.filtered", "references",
+                    "references the recorder's filter left out; first-level hits by construction"),
+        VX_STAT_ROW(vx_vcpu_counts, untranslated, "reference_kinds.untranslated", "lookups",
+                    "lookups not made: paging off, or software emulated the store"),
+        VX_STAT_ROW(vx_vcpu_counts, abandoned, "reference_kinds.abandoned", "references",
+                    "references that faulted in the recorded guest"),
+        VX_STAT_ROW(vx_vcpu_counts, retries, "tlb.retries", "lookups", "references made again after a fault or exit"),
+        VX_STAT_ROW(vx_vcpu_counts, guest_faults, "paging.guest_faults", "faults", "page faults the guest OS saw"),
+        VX_STAT_ROW(vx_vcpu_counts, unrecorded_faults, "paging.unrecorded_faults", "faults",
+                    "page faults that the trace's page tables cause and its records do not confirm"),
+        VX_STAT_ROW(vx_vcpu_counts, unexplained_faults, "paging.unexplained_faults", "faults",
+                    "recorded page faults that the trace's page tables do not explain (stale translations of the "
+                    "recorded guest)"),
+        VX_STAT_ROW(vx_vcpu_counts, differing_faults, "paging.differing_faults", "faults",
+                    "page faults that trace and page tables agree on, but not on the error code"),
+        VX_STAT_ROW(vx_vcpu_counts, exceptions, "events.exceptions", "events", "exceptions delivered to the guest"),
+        VX_STAT_ROW(vx_vcpu_counts, interrupts, "events.interrupts", "events", "interrupts delivered to the guest"),
     };
-    for (unsigned i = 0; i < sizeof scalars / sizeof *scalars; i++)
-        vx_stats_scalar(stats, scalars[i].value, scalars[i].unit, scalars[i].doc, "%s", scalars[i].path);
-    vx_stat nmis = {.path = "events.nmis",
-                    .kind = VX_STAT_SCALAR,
-                    .unit = "events",
-                    .doc = "NMIs delivered to the guest",
-                    .shown_if = &c->nmis};
-    nmis.of.scalar = &c->nmis;
-    vx_stats_add(stats, &nmis);
+    vx_stats_rows(stats, c, "", rows, sizeof rows / sizeof *rows);
+    vx_stats_scalar_if_any(stats, &c->nmis, "events", "NMIs delivered to the guest", "events.nmis");
     vx_stats_scalar(stats, &c->exits, "exits", "VM exits", "exits.total");
     vx_stats_scalar(stats, &c->tpr_exits, "exits",
                     "VM exits about the task priority: accesses to it, and its fall below the threshold",

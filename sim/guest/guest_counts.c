@@ -1,6 +1,4 @@
 /* Counters of the modelled guest OS: a CPU's, and sums over CPUs and guests. */
-#include <stdio.h>
-
 #include "guest_state.h"
 
 const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest) { return &guest->counts; }
@@ -22,13 +20,6 @@ void vx_guest_counts_add(vx_guest_counts *total, const vx_guest_counts *part)
     total->shootdown_answers += part->shootdown_answers;
 }
 
-static void declare_where_any(uint64_t *count, const char *path, const char *unit, const char *doc, vx_stats *stats)
-{
-    vx_stat stat = {.kind = VX_STAT_SCALAR, .unit = unit, .doc = doc, .shown_if = count, .of.scalar = count};
-    snprintf(stat.path, sizeof stat.path, "%s", path);
-    vx_stats_add(stats, &stat);
-}
-
 void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats)
 {
     vx_stats_scalar(stats, &counts->faults, "faults", "page faults that the guest OS handled", "paging.os.faults");
@@ -41,12 +32,12 @@ void vx_guest_counts_declare(vx_guest_counts *counts, vx_stats *stats)
     vx_stats_scalar(stats, &counts->ticks, "interrupts", "timer interrupts of the guest OS", "paging.os.ticks");
     vx_stats_scalar(stats, &counts->unmaps, "pages", "pages that the guest OS unmapped, with INVLPG",
                     "paging.os.unmaps");
-    declare_where_any(&counts->tpr_writes, "paging.os.tpr_writes", "writes",
-                      "writes of the task priority by the guest OS", stats);
-    declare_where_any(&counts->shootdowns, "paging.os.shootdowns.count", "shootdowns",
-                      "unmappings that other CPUs had to be told of", stats);
-    declare_where_any(&counts->shootdown_ipis, "paging.os.shootdowns.ipis", "interrupts",
-                      "interprocessor interrupts sent for them", stats);
-    declare_where_any(&counts->shootdown_answers, "paging.os.shootdowns.answers", "answers",
-                      "times a CPU dropped what another had unmapped", stats);
+    vx_stats_scalar_if_any(stats, &counts->tpr_writes, "writes", "writes of the task priority by the guest OS",
+                           "paging.os.tpr_writes");
+    vx_stats_scalar_if_any(stats, &counts->shootdowns, "shootdowns", "unmappings that other CPUs had to be told of",
+                           "paging.os.shootdowns.count");
+    vx_stats_scalar_if_any(stats, &counts->shootdown_ipis, "interrupts", "interprocessor interrupts sent for them",
+                           "paging.os.shootdowns.ipis");
+    vx_stats_scalar_if_any(stats, &counts->shootdown_answers, "answers",
+                           "times a CPU dropped what another had unmapped", "paging.os.shootdowns.answers");
 }

@@ -45,13 +45,7 @@ static void declare_reads(vx_stats *stats, vx_iommu_counts *counts)
         "root",      "context",   "pasid_directory", "pasid",     "first_L5",  "first_L4",
         "first_L3",  "first_L2",  "first_L1",        "second_L5", "second_L4", "second_L3",
         "second_L2", "second_L1", "interrupt",       "posted",    "queue"};
-    vx_stat table = {
-        .path = "iommu.reads", .kind = VX_STAT_TABLE, .unit = "accesses", .doc = "accesses by what was read"};
-    table.of.table.cells = counts->reads;
-    table.of.table.rows = names;
-    table.of.table.row_count = VX_IO_READS;
-    table.of.table.column_count = 1;
-    vx_stats_add(stats, &table);
+    vx_stats_labelled(stats, counts->reads, names, VX_IO_READS, "accesses", "accesses by what was read", "iommu.reads");
 }
 
 static void declare_faults(vx_stats *stats, vx_iommu_counts *counts)
@@ -67,11 +61,9 @@ static void declare_faults(vx_stats *stats, vx_iommu_counts *counts)
     vx_stats_rows(stats, counts, "iommu.", rows, sizeof rows / sizeof *rows);
     for (unsigned reason = 1; reason < VX_VTD_FAULT_END; reason++) {
         if (!vx_vtd_fault_text(reason)) continue;
-        vx_stat entry = {.kind = VX_STAT_SCALAR, .unit = "faults", .doc = vx_vtd_fault_text(reason)};
-        snprintf(entry.path, sizeof entry.path, "iommu.faults.by_reason.%02Xh", reason);
-        entry.of.scalar = &counts->by_fault[reason];
-        entry.shown_if = &counts->by_fault[reason];
-        vx_stats_add(stats, &entry);
+        char path[40];
+        snprintf(path, sizeof path, "iommu.faults.by_reason.%02Xh", reason);
+        vx_stats_scalar_if_any(stats, &counts->by_fault[reason], "faults", vx_vtd_fault_text(reason), path);
     }
 }
 

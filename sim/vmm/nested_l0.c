@@ -155,15 +155,8 @@ void nested_l0_declare(vx_vmm *vmm, vx_stats *stats)
                     "nested.l1_exits");
     vx_exit_rows_declare(l0->counts.l1_by_reason, VX_VENDOR_INTEL, "nested.l1_by_reason", stats);
     vx_stats_scalar(stats, &l0->counts.exits, "exits", "exits to the hypervisor below, L0", "nested.l0_exits.total");
-    vx_stat by_kind = {.path = "nested.l0_exits.by_kind",
-                       .kind = VX_STAT_TABLE,
-                       .unit = "exits",
-                       .doc = "who exited to L0, and what L0 did"};
-    by_kind.of.table.cells = l0->counts.by_kind;
-    by_kind.of.table.rows = kinds;
-    by_kind.of.table.row_count = L0_KINDS;
-    by_kind.of.table.column_count = 1;
-    vx_stats_add(stats, &by_kind);
+    vx_stats_labelled(stats, l0->counts.by_kind, kinds, L0_KINDS, "exits", "who exited to L0, and what L0 did",
+                      "nested.l0_exits.by_kind");
     vx_exit_rows_declare(l0->counts.by_reason, VX_VENDOR_INTEL, "nested.l0_exits.by_reason", stats);
     declare_tables(l0, stats);
 }

@@ -93,6 +93,44 @@ static void every_kind_is_copied_whole(void **state)
     vx_stats_fini(&stats);
 }
 
+static void every_kind_has_a_short_way(void **state)
+{
+    (void)state;
+    static const uint64_t num = 3, den = 4, cells[2] = {5, 6};
+    static const char *const labels[] = {"first", "second"};
+    static uint64_t value;
+    vx_stats stats;
+    vx_stats_init(&stats);
+    vx_stats_scalar_if_any(&stats, &value, "events", "Rare.", "a.rare");
+    vx_stats_ratio(&stats, &num, &den, 1000, "events", "A ratio.", "a.ratio");
+    vx_stats_labelled(&stats, cells, labels, 2, "ticks", "By label.", "a.table");
+    assert_int_equal(vx_stats_ok(&stats, NULL), VX_OK);
+    const vx_stat *found = vx_stats_find(&stats, "a.rare");
+    assert_int_equal(found->kind, VX_STAT_SCALAR);
+    assert_ptr_equal(found->of.scalar, &value);
+    assert_ptr_equal(found->shown_if, &value);
+    found = vx_stats_find(&stats, "a.ratio");
+    assert_int_equal(found->kind, VX_STAT_RATIO);
+    assert_ptr_equal(found->of.ratio.num, &num);
+    assert_ptr_equal(found->of.ratio.den, &den);
+    assert_true(found->of.ratio.scale == 1000);
+    assert_null(found->shown_if);
+    found = vx_stats_find(&stats, "a.table");
+    assert_int_equal(found->kind, VX_STAT_TABLE);
+    assert_ptr_equal(found->of.table.cells, cells);
+    assert_ptr_equal(found->of.table.rows, labels);
+    assert_null(found->of.table.columns);
+    assert_int_equal(found->of.table.row_count * 10 + found->of.table.column_count, 21);
+    assert_string_equal(found->unit, "ticks");
+    assert_string_equal(found->doc, "By label.");
+    char path[97];
+    memset(path, 'x', 96);
+    path[96] = '\0';
+    vx_stats_ratio(&stats, &num, &den, 1, "1", "Its path does not fit.", path);
+    assert_int_equal(vx_stats_ok(&stats, NULL), VX_ERR_INPUT);
+    vx_stats_fini(&stats);
+}
+
 static void expect(vx_status expected, const char *first, const char *second)
 {
     vx_stats stats;
@@ -212,6 +250,7 @@ int main(void)
         cmocka_unit_test(entries_keep_their_order_and_are_found),
         cmocka_unit_test(a_table_declares_members),
         cmocka_unit_test(every_kind_is_copied_whole),
+        cmocka_unit_test(every_kind_has_a_short_way),
         cmocka_unit_test(paths_are_checked),
         cmocka_unit_test(two_figures_never_share_a_place),
         cmocka_unit_test(a_clash_is_found_among_neighbours),

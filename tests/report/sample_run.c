@@ -6,7 +6,6 @@
 
 static const char *const rows[] = {"gL1", "data"}, *const columns[] = {"nL2", "nL1", "guest"};
 static const char *const approximate[] = {"latency", NULL}, *const warnings[] = {"made up", NULL};
-static const char *causes[VX_CAUSES];
 
 static void add_grid(sample_run *s, const char *path, const uint64_t *cells)
 {
@@ -31,26 +30,10 @@ static void add_reason(sample_run *s, const char *name, uint64_t figures[6])
     }
 }
 
-static void add_ratio(sample_run *s, const char *path, const uint64_t *num, const uint64_t *den, double scale)
-{
-    vx_stat stat = {.kind = VX_STAT_RATIO, .unit = "1", .doc = "A ratio."};
-    snprintf(stat.path, sizeof stat.path, "%s", path);
-    stat.of.ratio.num = num;
-    stat.of.ratio.den = den;
-    stat.of.ratio.scale = scale;
-    vx_stats_add(&s->stats, &stat);
-}
-
 static void add_cycles(sample_run *s)
 {
-    for (unsigned i = 0; i < VX_CAUSES; i++) causes[i] = vx_cause_name((vx_cause)i);
     vx_stats_scalar(&s->stats, &s->cycles, "ticks", "All.", "cycles.total");
-    vx_stat stat = {.path = "cycles.by_cause", .kind = VX_STAT_TABLE, .unit = "ticks", .doc = "By cause."};
-    stat.of.table.cells = s->ticks;
-    stat.of.table.rows = causes;
-    stat.of.table.row_count = VX_CAUSES;
-    stat.of.table.column_count = 1;
-    vx_stats_add(&s->stats, &stat);
+    vx_stats_labelled(&s->stats, s->ticks, vx_cause_names(), VX_CAUSES, "ticks", "By cause.", "cycles.by_cause");
 }
 
 static void add_tlb(sample_run *s)
@@ -125,9 +108,10 @@ void sample_run_init(sample_run *s)
     add_reason(s, "EPT_VIOLATION", s->reason);
     add_tlb(s);
     add_walks(s);
-    add_ratio(s, "derived.accesses_per_walk", &s->accesses, &s->walks, 1.0);
-    add_ratio(s, "derived.misses_per_kilo_instruction", &s->misses, &s->instructions, 1000.0);
-    add_ratio(s, "derived.of_nothing", &s->misses, &s->zero, 1.0);
+    vx_stats_ratio(&s->stats, &s->accesses, &s->walks, 1.0, "1", "A ratio.", "derived.accesses_per_walk");
+    vx_stats_ratio(&s->stats, &s->misses, &s->instructions, 1000.0, "1", "A ratio.",
+                   "derived.misses_per_kilo_instruction");
+    vx_stats_ratio(&s->stats, &s->misses, &s->zero, 1.0, "1", "A ratio.", "derived.of_nothing");
     s->run = (vx_report_run){.name = "ept+vpid",
                              .scheme = "ept",
                              .cpu = "nehalem",

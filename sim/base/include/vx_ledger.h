@@ -22,6 +22,8 @@ typedef enum vx_cause {
 
 /* Names as reports spell them: "guest.instructions", "walk.nested", ... */
 const char *vx_cause_name(vx_cause cause);
+/* All of them, VX_CAUSES, in order: labels of a ledger's ticks. */
+const char *const *vx_cause_names(void);
 
 typedef struct vx_ledger {
     uint64_t ticks[VX_CAUSES];

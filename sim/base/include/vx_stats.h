@@ -60,6 +60,14 @@ void vx_stats_add(vx_stats *stats, const vx_stat *entry);
 /* The everyday case. The path is printf-like. */
 void vx_stats_scalar(vx_stats *stats, uint64_t *value, const char *unit, const char *doc, const char *path, ...)
     __attribute__((format(printf, 5, 6)));
+/* Where it counted nothing, it does not appear. */
+void vx_stats_scalar_if_any(vx_stats *stats, uint64_t *value, const char *unit, const char *doc, const char *path);
+/* The value is *num * scale / *den. */
+void vx_stats_ratio(vx_stats *stats, const uint64_t *num, const uint64_t *den, double scale, const char *unit,
+                    const char *doc, const char *path);
+/* Label to value: a table of one column. cells and labels: `count` of each. */
+void vx_stats_labelled(vx_stats *stats, const uint64_t *cells, const char *const *labels, uint16_t count,
+                       const char *unit, const char *doc, const char *path);
 
 /* One of many counters of a struct: VX_STAT_ROW(vx_tlb_counts, hits, "hits", "lookups", "lookups that it answered"). */
 typedef struct vx_stat_row {
