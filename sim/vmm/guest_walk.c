@@ -4,6 +4,8 @@
  * NOT MODELLED: protection keys. */
 #include "guest_walk.h"
 
+#include <string.h>
+
 enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
 
 const vx_radix *guest_format(const vx_registers *guest)
@@ -31,6 +33,13 @@ void guest_latch_pdptes(vmm_vm *vm)
         vx_gpa at = {(vm->guest.cr3 & 0xFFFFFFE0ULL) + 8ULL * i};
         vm->guest.pdpte[i] = vx_physmem_read64(vm->vmm->memory, vx_gpa_map_hpa(vm->ram, at));
     }
+}
+
+bool guest_load_pdptes(vmm_vm *vm, const uint64_t *pdpte)
+{
+    if (memcmp(vm->guest.pdpte, pdpte, sizeof vm->guest.pdpte) == 0) return false;
+    memcpy(vm->guest.pdpte, pdpte, sizeof vm->guest.pdpte);
+    return true;
 }
 
 static uint64_t bits(unsigned high, unsigned low) /* high:low, inclusive */

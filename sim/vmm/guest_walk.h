@@ -23,6 +23,12 @@ typedef struct guest_walk {
     uint8_t above[VX_RADIX_LEVELS_MAX + 1]; /* rights of the entries above each level's, as GUEST_RIGHTS bits */
 } guest_walk;
 
+/* Where an address of the page that the walk found lies. */
+static inline uint64_t guest_walk_gpa(const guest_walk *walk, vx_gva gva)
+{
+    return walk->frame + (gva.v & (vx_page_bytes(walk->page) - 1));
+}
+
 enum { GUEST_RIGHT_WRITE = 1, GUEST_RIGHT_USER = 2, GUEST_RIGHT_EXECUTE = 4, GUEST_RIGHTS = 7 };
 
 /* The format of the guest's tables, NULL where its paging is off. */
@@ -30,6 +36,9 @@ const vx_radix *guest_format(const vx_registers *guest);
 
 /* Latches the PDPTEs that a PAE guest's CR3 names, as its CR3 load does (SDM Vol. 3A, 4.4.1). */
 void guest_latch_pdptes(vmm_vm *vm);
+
+/* Loads the four that a PDPTE_LOAD record holds. False: the same are latched. */
+bool guest_load_pdptes(vmm_vm *vm, const uint64_t *pdpte);
 
 /* Walks for an access at the vCPU's privilege level. Changes nothing. */
 guest_walk guest_walk_for(const vmm_vm *vm, vx_gva gva, vx_access access);

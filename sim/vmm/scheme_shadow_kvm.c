@@ -17,8 +17,6 @@
  * self-changing mappings. */
 #include "kvm_pages.h"
 
-#include <string.h>
-
 #define UPPER (VX_PTE_P | VX_PTE_W | VX_PTE_U | VX_PTE_A)
 #define PDPTE VX_PTE_P
 
@@ -201,17 +199,10 @@ static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit, const vx_record 
 {
     if (exit->linear.v == VX_GVA_UNKNOWN) return physical_store(vm, exit, record, payload);
     vx_access access = shadow_fault_access(vm, exit);
-    guest_walk walk = shadow_guest_walk(vm, exit->linear, access);
-    if (!walk.allowed) {
-        vm->vmm->counts.injected_faults++;
-        vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk.error_code);
-        return VX_RESUME_RETRY;
-    }
-    vm->vmm->counts.hidden_faults++;
-    guest_walk_set_accessed(vm, &walk, access);
-    uint64_t gpa = walk.frame + (exit->linear.v & (vx_page_bytes(walk.page) - 1));
-    uint64_t error = vm->vmm->cpu->vendor == VX_VENDOR_AMD ? exit->qualification : exit->error_code;
-    bool present = (error & 1) != 0;
+    guest_walk walk;
+    if (!shadow_fault_hidden(vm, exit, access, &walk)) return VX_RESUME_RETRY;
+    uint64_t gpa = guest_walk_gpa(&walk, exit->linear);
+    bool present = (shadow_fault_error(vm, exit) & 1) != 0;
     if (present && access == VX_ACCESS_STORE && kvm_pages_tracked(vm, gpa >> VX_PAGE_SHIFT)) {
         use_path(vm, exit->linear);
         return emulate(vm, exit, record, payload, gpa);
@@ -325,11 +316,11 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
     case SHADOW_EXIT_REGISTER:
         on_register(vm, record);
         break;
-    case SHADOW_EXIT_INVALIDATE:
-        if (record->kind == VX_REC_INVLPG)
-            invalidate(vm, (vx_gva){record->addr});
-        else
-            sync_all(vm);
+    case SHADOW_EXIT_INVLPG:
+        invalidate(vm, (vx_gva){record->addr});
+        break;
+    case SHADOW_EXIT_INVPCID:
+        sync_all(vm);
         break;
     default:
         return false;
@@ -348,8 +339,7 @@ static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *paylo
         uint64_t gfn = record->addr >> VX_PAGE_SHIFT;
         if (kvm_pages_protected(vm, gfn)) kvm_pages_zap_frame(vm, gfn);
     } else if (record->kind == VX_REC_PDPTE_LOAD) {
-        if (memcmp(vm->guest.pdpte, payload, sizeof vm->guest.pdpte) == 0) return;
-        memcpy(vm->guest.pdpte, payload, sizeof vm->guest.pdpte);
+        if (!guest_load_pdptes(vm, payload)) return;
         kvm_roots_load(vm);
     } else {
         sync_all(vm);

@@ -9,8 +9,6 @@
 
 #include "vx_radix.h"
 
-#include <string.h>
-
 typedef struct vtlb_state {
     vx_radix_table shadow;
     bool loaded;   /* a STATE has been seen */
@@ -128,13 +126,11 @@ static void mark_pieces(vmm_vm *vm, vx_gva gva, vx_page_size page)
     vx_radix_write(state->shadow.format, vm->vmm->memory, (vx_hpa){spot.at}, spot.entry | PIECES);
 }
 
-static void fill(vmm_vm *vm, vx_gva gva, vx_access access, guest_walk *walk)
+static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *walk)
 {
     vtlb_state *state = vm->state;
-    guest_walk_set_accessed(vm, walk, access);
     uint64_t page = gva.v & ~(uint64_t)(VX_PAGE_BYTES - 1);
-    uint64_t inside = page & (vx_page_bytes(walk->page) - 1);
-    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){walk->frame + inside}).v;
+    uint64_t frame = vx_gpa_map_hpa(vm->ram, (vx_gpa){guest_walk_gpa(walk, (vx_gva){page})}).v;
     vx_status status = vx_radix_map(&state->shadow, page, frame, VX_PAGE_4K, shadow_leaf_bits(vm, walk, access, true),
                                     UPPER, new_table, NULL, vm, NULL);
     if (status != VX_OK) {
@@ -148,13 +144,8 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, guest_walk *walk)
 static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit)
 {
     vx_access access = shadow_fault_access(vm, exit);
-    guest_walk walk = shadow_guest_walk(vm, exit->linear, access);
-    if (!walk.allowed) {
-        vm->vmm->counts.injected_faults++;
-        vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk.error_code);
-        return VX_RESUME_RETRY;
-    }
-    vm->vmm->counts.hidden_faults++;
+    guest_walk walk;
+    if (!shadow_fault_hidden(vm, exit, access, &walk)) return VX_RESUME_RETRY;
     vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->shadow_fill_ticks);
     fill(vm, exit->linear, access, &walk);
     return VX_RESUME_RETRY;
@@ -175,11 +166,11 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
         else
             shadow_load_registers(vm, ((vtlb_state *)vm->state)->shadow.root);
         return true;
-    case SHADOW_EXIT_INVALIDATE:
-        if (record->kind == VX_REC_INVLPG)
-            drop_entry(vm, (vx_gva){record->addr});
-        else
-            empty(vm);
+    case SHADOW_EXIT_INVLPG:
+        drop_entry(vm, (vx_gva){record->addr});
+        return true;
+    case SHADOW_EXIT_INVPCID:
+        empty(vm);
         return true;
     default:
         return false;
@@ -190,10 +181,7 @@ static bool on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, co
 static void on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
 {
     if (record->kind == VX_REC_PT_PAGE_NEW) return; /* like any store to a table: the guest's flush will tell */
-    if (record->kind == VX_REC_PDPTE_LOAD) {
-        if (memcmp(vm->guest.pdpte, payload, sizeof vm->guest.pdpte) == 0) return;
-        memcpy(vm->guest.pdpte, payload, sizeof vm->guest.pdpte);
-    }
+    if (record->kind == VX_REC_PDPTE_LOAD && !guest_load_pdptes(vm, payload)) return;
     empty(vm);
 }
 

@@ -13,8 +13,6 @@
 
 #include "shadow_mirror.h"
 
-#include <string.h>
-
 typedef shadow_wp_state wp_state;
 
 /* Links of upper levels grant everything: leaves carry the rights of the whole path. */
@@ -145,8 +143,7 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
         }
         page = child;
     }
-    uint64_t inside = gva.v & (vx_page_bytes(walk->page) - 1) & ~0xFFFULL;
-    uint64_t gpa = walk->frame + inside;
+    uint64_t gpa = guest_walk_gpa(walk, gva);
     bool writable = !is_mirrored(vm, gpa >> VX_PAGE_SHIFT);
     uint64_t entry = page->table + 8ULL * vx_radix_index(format, 1, gva.v);
     if (!shadow_pages_map(&state->pages, entry, host_frame(vm, gpa), shadow_leaf_bits(vm, walk, access, writable))) {
@@ -219,15 +216,9 @@ static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit, const vx_record 
         return VX_RESUME_NEXT;
     }
     vx_access access = shadow_fault_access(vm, exit);
-    guest_walk walk = shadow_guest_walk(vm, exit->linear, access);
-    if (!walk.allowed) {
-        vm->vmm->counts.injected_faults++;
-        vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk.error_code);
-        return VX_RESUME_RETRY;
-    }
-    vm->vmm->counts.hidden_faults++;
-    guest_walk_set_accessed(vm, &walk, access);
-    uint64_t gfn = (walk.frame + (exit->linear.v & (vx_page_bytes(walk.page) - 1))) >> VX_PAGE_SHIFT;
+    guest_walk walk;
+    if (!shadow_fault_hidden(vm, exit, access, &walk)) return VX_RESUME_RETRY;
+    uint64_t gfn = guest_walk_gpa(&walk, exit->linear) >> VX_PAGE_SHIFT;
     if (access == VX_ACCESS_STORE && is_mirrored(vm, gfn) && store_to_table(vm, exit, &walk, gfn, record, payload))
         return VX_RESUME_NEXT;
     vx_vcpu_charge_software(vm->vcpu, exit->reason, vm->vmm->config->shadow_fill_ticks);
@@ -279,8 +270,7 @@ void shadow_wp_on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *pa
     if (record->kind == VX_REC_PT_PAGE_NEW) {
         unprotect(vm, record->addr >> VX_PAGE_SHIFT);
     } else if (record->kind == VX_REC_PDPTE_LOAD) {
-        if (memcmp(vm->guest.pdpte, payload, sizeof vm->guest.pdpte) == 0) return;
-        memcpy(vm->guest.pdpte, payload, sizeof vm->guest.pdpte);
+        if (!guest_load_pdptes(vm, payload)) return;
         switch_root(vm);
     }
 }

@@ -79,16 +79,22 @@ shadow_exit shadow_exit_kind(const vmm_vm *vm, const vx_exit *exit, const vx_rec
     case VX_REC_EFER_LOAD:
         return SHADOW_EXIT_REGISTER;
     case VX_REC_INVLPG:
+        return SHADOW_EXIT_INVLPG;
     case VX_REC_INVPCID:
-        return SHADOW_EXIT_INVALIDATE;
+        return SHADOW_EXIT_INVPCID;
     default:
         return SHADOW_EXIT_OTHER;
     }
 }
 
+uint64_t shadow_fault_error(const vmm_vm *vm, const vx_exit *exit)
+{
+    return vm->vmm->cpu->vendor == VX_VENDOR_AMD ? exit->qualification : exit->error_code;
+}
+
 vx_access shadow_fault_access(const vmm_vm *vm, const vx_exit *exit)
 {
-    uint64_t error = vm->vmm->cpu->vendor == VX_VENDOR_AMD ? exit->qualification : exit->error_code;
+    uint64_t error = shadow_fault_error(vm, exit);
     if (error & 2) return VX_ACCESS_STORE;
     return error & 16 ? VX_ACCESS_FETCH : VX_ACCESS_LOAD;
 }
@@ -104,6 +110,19 @@ guest_walk shadow_guest_walk(const vmm_vm *vm, vx_gva gva, vx_access access)
                         .writable = true,
                         .user = true,
                         .dirty = true};
+}
+
+bool shadow_fault_hidden(vmm_vm *vm, const vx_exit *exit, vx_access access, guest_walk *walk)
+{
+    *walk = shadow_guest_walk(vm, exit->linear, access);
+    if (!walk->allowed) {
+        vm->vmm->counts.injected_faults++;
+        vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk->error_code);
+        return false;
+    }
+    vm->vmm->counts.hidden_faults++;
+    guest_walk_set_accessed(vm, walk, access);
+    return true;
 }
 
 uint64_t shadow_leaf_bits(const vmm_vm *vm, const guest_walk *walk, vx_access access, bool writable)
@@ -161,8 +180,7 @@ static bool wider(const vmm_vm *vm, const guest_walk *walk, uint64_t entry)
 static vx_status verify_leaf(vmm_vm *vm, uint64_t gva, uint64_t entry, uint64_t frame, uint64_t *stale, vx_msg *msg)
 {
     guest_walk walk = shadow_guest_walk(vm, (vx_gva){gva}, VX_ACCESS_LOAD);
-    uint64_t inside = gva & (vx_page_bytes(walk.page) - 1);
-    bool same = walk.present && vx_gpa_map_hpa(vm->ram, (vx_gpa){walk.frame + inside}).v == frame;
+    bool same = walk.present && vx_gpa_map_hpa(vm->ram, (vx_gpa){guest_walk_gpa(&walk, (vx_gva){gva})}).v == frame;
     if (same && !wider(vm, &walk, entry)) return VX_OK;
     if (stale) {
         ++*stale;

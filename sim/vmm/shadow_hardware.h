@@ -24,15 +24,21 @@ typedef enum shadow_exit {
     SHADOW_EXIT_OTHER,      /* not memory's */
     SHADOW_EXIT_PAGE_FAULT, /* hidden, guest-visible, or a store to a protected table */
     SHADOW_EXIT_REGISTER,   /* a write of a register that the guest's translation depends on */
-    SHADOW_EXIT_INVALIDATE  /* INVLPG, INVPCID */
+    SHADOW_EXIT_INVLPG,
+    SHADOW_EXIT_INVPCID
 } shadow_exit;
 shadow_exit shadow_exit_kind(const vmm_vm *vm, const vx_exit *exit, const vx_record *record);
 
-/* The access that a page-fault exit reports, from its error code (SDM Vol. 3A, 4.7). */
+/* The error code that a page-fault exit reports (SDM Vol. 3A, 4.7), and the access it tells of. */
+uint64_t shadow_fault_error(const vmm_vm *vm, const vx_exit *exit);
 vx_access shadow_fault_access(const vmm_vm *vm, const vx_exit *exit);
 
 /* The guest's own translation; with its paging off, the identity with all rights. */
 guest_walk shadow_guest_walk(const vmm_vm *vm, vx_gva gva, vx_access access);
+
+/* Is the page fault that exited hidden from the guest? Where the guest's own tables explain it, it is on its way to the
+ * guest. Otherwise A and D are set in them, as the processor would have, and *walk says what the shadow is to map. */
+bool shadow_fault_hidden(vmm_vm *vm, const vx_exit *exit, vx_access access, guest_walk *walk);
 
 /* Bits of a shadow leaf for a walk that is allowed. `writable`: the hypervisor lets stores through. */
 uint64_t shadow_leaf_bits(const vmm_vm *vm, const guest_walk *walk, vx_access access, bool writable);

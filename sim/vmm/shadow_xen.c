@@ -13,8 +13,6 @@
  * accesses to devices do not end a row of zero stores. */
 #include "xen_shadow.h"
 
-#include <string.h>
-
 void xen_controls(vmm_vm *vm) { shadow_controls_and_flushes(vm); }
 
 /* ---- roots ---- */
@@ -261,15 +259,14 @@ static vx_resume store_past_protection(vmm_vm *vm, const vx_exit *exit, const vx
 static bool found_present(const vmm_vm *vm, const vx_exit *exit)
 {
     const xen_shadow *xen = vm->state;
-    uint64_t error = vm->vmm->cpu->vendor == VX_VENDOR_AMD ? exit->qualification : exit->error_code;
-    return xen->version3 || (error & 1); /* version 3 goes by its own walk */
+    return xen->version3 || (shadow_fault_error(vm, exit) & 1); /* version 3 goes by its own walk */
 }
 
 static vx_resume mend(vmm_vm *vm, const vx_exit *exit, vx_access access, const guest_walk *walk,
                       const vx_record *record, const uint64_t *payload)
 {
     vx_gva gva = exit->linear;
-    uint64_t gpa = walk->frame + (gva.v & (vx_page_bytes(walk->page) - 1)), gfn = gpa >> VX_PAGE_SHIFT;
+    uint64_t gpa = guest_walk_gpa(walk, gva), gfn = gpa >> VX_PAGE_SHIFT;
     bool store = access == VX_ACCESS_STORE;
     xen_pages_make_room(vm, shadow_format(&vm->guest)->top);
     shadow_page *page = leaf_page(vm, gva, walk);
@@ -289,15 +286,11 @@ static vx_resume on_page_fault(vmm_vm *vm, const vx_exit *exit, const vx_record 
 {
     if (exit->linear.v == VX_GVA_UNKNOWN) return physical_store(vm, exit, record, payload);
     vx_access access = shadow_fault_access(vm, exit);
-    guest_walk walk = shadow_guest_walk(vm, exit->linear, access);
-    if (!walk.allowed) {
-        vm->vmm->counts.injected_faults++;
+    guest_walk walk;
+    if (!shadow_fault_hidden(vm, exit, access, &walk)) {
         reset_early_unshadow(vm);
-        vx_vcpu_inject_page_fault(vm->vcpu, exit->linear, walk.error_code);
         return VX_RESUME_RETRY;
     }
-    vm->vmm->counts.hidden_faults++;
-    guest_walk_set_accessed(vm, &walk, access);
     return mend(vm, exit, access, &walk, record, payload);
 }
 
@@ -370,11 +363,11 @@ bool xen_on_exit(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const
     case SHADOW_EXIT_REGISTER:
         on_register(vm, record);
         break;
-    case SHADOW_EXIT_INVALIDATE:
-        if (record->kind == VX_REC_INVLPG)
-            invalidate(vm, (vx_gva){record->addr});
-        else
-            switch_root(vm); /* INVPCID is younger than this Xen: as a CR3 load */
+    case SHADOW_EXIT_INVLPG:
+        invalidate(vm, (vx_gva){record->addr});
+        break;
+    case SHADOW_EXIT_INVPCID:
+        switch_root(vm); /* younger than this Xen: as a CR3 load */
         break;
     default:
         return false;
@@ -391,8 +384,7 @@ void xen_on_notice(vmm_vm *vm, const vx_record *record, const uint64_t *payload)
         uint64_t gfn = record->addr >> VX_PAGE_SHIFT;
         if (!xen_is_out_of_sync(vm, gfn)) xen_forget_table(vm, gfn);
     } else if (record->kind == VX_REC_PDPTE_LOAD) {
-        if (memcmp(vm->guest.pdpte, payload, sizeof vm->guest.pdpte) == 0) return;
-        memcpy(vm->guest.pdpte, payload, sizeof vm->guest.pdpte);
+        if (!guest_load_pdptes(vm, payload)) return;
         switch_root(vm);
     } else {
         switch_root(vm);
