@@ -2,36 +2,14 @@
  * operations, VX_APIC_SEQUENCES of them (10 thousand; 1 million is the long tier), seed VX_SEED. And what the help
  * saves.
  */
+#include "apic_operation.h"
 #include "apic_paths.h"
-#include "vx_random.h"
 
-enum { OPERATIONS = 40 };
+enum { KINDS = 10 }; /* of operations */
 
 static apic_path paths[PATHS];
 
-static uint64_t sequences(void)
-{
-    const char *text = getenv("VX_APIC_SEQUENCES");
-    return text ? strtoull(text, NULL, 0) : 10000;
-}
-
-typedef struct operation {
-    unsigned what;
-    uint8_t vector, tpr;
-    bool flag;
-} operation;
-
-/* Few vectors, so that they meet; TPR values without a low half, which AMD's V_TPR has not. */
-static operation draw(vx_random *random)
-{
-    static const uint8_t vectors[] = {0x31, 0x38, 0x41, 0x4F, 0x50, 0x5A, 0x81, 0xA3, 0xD1, 0xFD};
-    return (operation){.what = (unsigned)vx_random_below(random, 10),
-                       .vector = vectors[vx_random_below(random, sizeof vectors)],
-                       .tpr = (uint8_t)(vx_random_below(random, 16) << 4),
-                       .flag = vx_random_below(random, 2)};
-}
-
-static void perform(apic_path *p, operation o)
+static void perform(apic_path *p, apic_operation o)
 {
     switch (o.what) {
     case 0:
@@ -82,17 +60,17 @@ static void every_path_ends_alike(void **state)
     (void)state;
     vx_random random;
     vx_random_init(&random, vx_test_seed(), "apic paths");
-    uint64_t exits[PATHS] = {0}, threshold[PATHS] = {0}, eois[PATHS] = {0}, events = 0, count = sequences();
+    uint64_t exits[PATHS] = {0}, threshold[PATHS] = {0}, eois[PATHS] = {0}, events = 0, count = apic_sequences(10000);
     for (uint64_t sequence = 0; sequence < count; sequence++) {
         for (unsigned i = 0; i < PATHS; i++) path_init(&paths[i], (path_kind)i);
-        for (unsigned step = 0; step < OPERATIONS; step++) {
-            operation o = draw(&random);
+        for (unsigned step = 0; step < APIC_OPERATIONS; step++) {
+            apic_operation o = apic_operation_draw(&random, KINDS);
             for (unsigned i = 0; i < PATHS; i++) perform(&paths[i], o);
             for (unsigned i = 1; i < PATHS; i++) assert_int_equal(path_tpr(&paths[i]), path_tpr(&paths[PATH_SOFTWARE]));
         }
         for (unsigned i = 0; i < PATHS; i++) {
             path_settle(&paths[i]);
-            if (!same_state(&paths[0], &paths[i])) explain(&paths[0], &paths[i], sequence, OPERATIONS);
+            if (!same_state(&paths[0], &paths[i])) explain(&paths[0], &paths[i], sequence, APIC_OPERATIONS);
             assert_true(same_state(&paths[0], &paths[i]));
             exits[i] += paths[i].exits;
             threshold[i] += paths[i].threshold_exits;

@@ -3,12 +3,12 @@
  * the same order, and at the end of each sequence the architectural state is the same (IRR, ISR, TPR, PPR).
  * VX_APIC_SEQUENCES of them (1 thousand; 1 million is the long tier), seed VX_SEED. (tests/apic/test_apic_paths.c has
  * the processor's help alone, with hypervisors of its own.) */
+#include "apic_operation.h"
 #include "test_support.h"
 #include "vmm_world.h"
-#include "vx_random.h"
 
 enum { SET_TPR = 2, UNMASK = 7, IRET = 9, EOI = 11 }; /* of perform */
-enum { OPERATIONS = 40, MSR_PV_EOI = 0x4B564D04 };
+enum { KINDS = 14, MSR_PV_EOI = 0x4B564D04 };
 
 typedef struct way {
     const char *name;
@@ -138,22 +138,6 @@ static void open_way(vmm_world *world, const way *w)
     unmask_counter(world, w);
 }
 
-typedef struct operation {
-    unsigned what;
-    uint8_t vector, tpr;
-    bool flag;
-} operation;
-
-/* Few vectors, so that they meet; TPR values without a low half, which V_TPR has not. */
-static operation draw(vx_random *random)
-{
-    static const uint8_t vectors[] = {0x31, 0x38, 0x41, 0x4F, 0x50, 0x5A, 0x81, 0xA3, 0xD1, 0xFD};
-    return (operation){.what = (unsigned)vx_random_below(random, 14),
-                       .vector = vectors[vx_random_below(random, sizeof vectors)],
-                       .tpr = (uint8_t)(vx_random_below(random, 16) << 4),
-                       .flag = vx_random_below(random, 2)};
-}
-
 static void self_ipi(vmm_world *world, const way *w, uint8_t vector)
 {
     if (w->x2apic)
@@ -163,7 +147,7 @@ static void self_ipi(vmm_world *world, const way *w, uint8_t vector)
 }
 
 /* CR8 and the page are one register; patched code writes the page alone. */
-static void set_tpr(vmm_world *world, const way *w, operation o)
+static void set_tpr(vmm_world *world, const way *w, apic_operation o)
 {
     if (o.flag && !w->tpr_instructions)
         assert_true(vmm_do(world, VX_REC_CR_WRITE, 8, o.tpr >> 4, NULL, 0));
@@ -171,7 +155,7 @@ static void set_tpr(vmm_world *world, const way *w, operation o)
         write_register(world, w, VX_APIC_TPR, o.tpr);
 }
 
-static void perform(vmm_world *world, const way *w, operation o)
+static void perform(vmm_world *world, const way *w, apic_operation o)
 {
     switch (o.what) {
     case 0:
@@ -226,7 +210,7 @@ static bool same_state(const vmm_world *a, const vmm_world *b)
            vx_apic_get(a->apic_page, VX_APIC_PPR) == vx_apic_get(b->apic_page, VX_APIC_PPR);
 }
 
-static void differs(const char *what, unsigned w, uint64_t sequence, unsigned step, operation o)
+static void differs(const char *what, unsigned w, uint64_t sequence, unsigned step, apic_operation o)
 {
     fail_msg("%s: %s differ from native: sequence %llu, step %u, operation %u (vector %#x, TPR %#x, %d): %u vectors, "
              "last %#x; native %u, last %#x",
@@ -235,7 +219,7 @@ static void differs(const char *what, unsigned w, uint64_t sequence, unsigned st
              worlds[0].vector_count, worlds[0].vector_count ? worlds[0].vectors[worlds[0].vector_count - 1] : 0U);
 }
 
-static void settle(operation o)
+static void settle(apic_operation o)
 {
     for (unsigned w = 0; w < WAYS; w++) perform(&worlds[w], &ways[w], o);
 }
@@ -249,12 +233,12 @@ static bool busy(const vmm_world *world)
 /* The same on every APIC: nothing in service, nothing requested, no NMI blocked, interrupts on. */
 static void settle_all(void)
 {
-    settle((operation){.what = SET_TPR});
+    settle((apic_operation){.what = SET_TPR});
     for (unsigned n = 0; n < 3 || busy(&worlds[0]); n++) {
-        settle((operation){.what = IRET});
-        settle((operation){.what = EOI});
+        settle((apic_operation){.what = IRET});
+        settle((apic_operation){.what = EOI});
     }
-    settle((operation){.what = UNMASK});
+    settle((apic_operation){.what = UNMASK});
 }
 
 static void one_sequence(vx_random *random, uint64_t sequence)
@@ -263,17 +247,17 @@ static void one_sequence(vx_random *random, uint64_t sequence)
         worlds[w].vector_count = 0;
         vmm_reset_counts(&worlds[w]);
     }
-    for (unsigned step = 0; step < OPERATIONS; step++) {
-        operation o = draw(random);
+    for (unsigned step = 0; step < APIC_OPERATIONS; step++) {
+        apic_operation o = apic_operation_draw(random, KINDS);
         for (unsigned w = 0; w < WAYS; w++) {
             perform(&worlds[w], &ways[w], o);
             if (w && !same_vectors(&worlds[w], &worlds[0])) differs("vectors", w, sequence, step, o);
         }
     }
-    const operation end = {.what = 99};
+    const apic_operation end = {.what = 99};
     for (unsigned w = 0; w < WAYS; w++) {
         event(&worlds[w], VX_REC_CPUID); /* software catches up with the processor */
-        if (w && !same_state(&worlds[w], &worlds[0])) differs("registers", w, sequence, OPERATIONS, end);
+        if (w && !same_state(&worlds[w], &worlds[0])) differs("registers", w, sequence, APIC_OPERATIONS, end);
     }
     for (unsigned w = 0; w < WAYS; w++) exits[w] += ways[w].native ? 0 : vmm_exits(&worlds[w]) - 1;
     settle_all();
@@ -282,8 +266,7 @@ static void one_sequence(vx_random *random, uint64_t sequence)
 static void every_way_ends_alike(void **state)
 {
     (void)state;
-    const char *text = getenv("VX_APIC_SEQUENCES");
-    uint64_t count = text ? strtoull(text, NULL, 0) : 1000;
+    uint64_t count = apic_sequences(1000);
     vx_random random;
     vx_random_init(&random, vx_test_seed(), "apic ways");
     for (unsigned w = 0; w < WAYS; w++) open_way(&worlds[w], &ways[w]);
