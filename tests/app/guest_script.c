@@ -1,6 +1,7 @@
 #include "guest_script.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "test_support.h"
 #include "vx_radix.h"
@@ -85,7 +86,22 @@ void script_page_fault(guest_script *script, uint64_t gva, uint64_t error_code)
     script_add(script, VX_REC_EXCEPTION, 14, gva, 1, &error_code);
 }
 
-void script_write(const guest_script *script, const char *path, vx_tier tier)
+char script_file[] = "/tmp/vexit-script-XXXXXX";
+
+int script_file_make(void **state)
+{
+    (void)state;
+    int file = mkstemp(script_file);
+    return file < 0 ? -1 : close(file);
+}
+
+int script_file_remove(void **state)
+{
+    (void)state;
+    return remove(script_file);
+}
+
+void script_write(const guest_script *script, vx_tier tier)
 {
     static vx_trace_header header;
     header = (vx_trace_header){.tier = tier, .kind = VX_TRACE_SYSTEM, .paging = VX_PAGING_4LEVEL, .ram_ranges = 1};
@@ -95,7 +111,7 @@ void script_write(const guest_script *script, const char *path, vx_tier tier)
     vx_trace_writer *writer;
     vx_batch batch = {
         .records = script->records, .count = script->count, .payload = script->payload, .words = script->words};
-    if (vx_trace_writer_open(&writer, path, &header, NULL, &msg) != VX_OK ||
+    if (vx_trace_writer_open(&writer, script_file, &header, NULL, &msg) != VX_OK ||
         vx_trace_writer_put(writer, 0, &batch, &msg) != VX_OK || vx_trace_writer_finish(writer, &msg) != VX_OK)
         fail_msg("%s", msg.text);
 }

@@ -40,7 +40,12 @@ void script_pt_store(guest_script *script, unsigned space, unsigned index, uint6
 /* The page fault that the reference before ran into, as the recorder saw it. */
 void script_page_fault(guest_script *script, uint64_t gva, uint64_t error_code);
 
-/* Writes the trace; fails the test where that fails. */
-void script_write(const guest_script *script, const char *path, vx_tier tier);
+/* The file of the trace: made for a group of tests, and removed after it (CMocka's group fixtures). */
+extern char script_file[];
+int script_file_make(void **state);
+int script_file_remove(void **state);
+
+/* Writes the trace to script_file; fails the test where that fails. */
+void script_write(const guest_script *script, vx_tier tier);
 
 #endif

@@ -1,7 +1,6 @@
 /* A guest OS whose tick is its APIC's timer, on every kind of processor and hypervisor: it comes at its rate, and costs
  * the exits that each kind of help leaves. */
-#include "test_support.h"
-#include "vexit.h"
+#include "sim_figures.h"
 
 enum { PERIOD = 40000 };
 
@@ -11,13 +10,6 @@ typedef struct outcome {
     uint64_t ticks, interrupts, cycles;
     uint64_t external, preemption, msr, access, apic_write, npf;
 } outcome;
-
-static uint64_t value_or_0(const vx_sim *sim, const char *path)
-{
-    uint64_t got = 0;
-    (void)vx_sim_value(sim, path, &got);
-    return got;
-}
 
 typedef struct machine {
     const char *cpu, *vmm, *scheme, *set;
@@ -45,16 +37,16 @@ static outcome run(const machine *m, const char *apic, const char *timer, unsign
     if (vx_sim_open(&sim, &options, &msg) != VX_OK || vx_sim_run(sim, &msg) != VX_OK) fail_msg("%s", msg.text);
     bool amd = vx_sim_cpu(sim)->vendor == VX_VENDOR_AMD;
     outcome o = {
-        .ticks = value_or_0(sim, "paging.os.ticks"),
-        .interrupts = value_or_0(sim, "events.interrupts"),
-        .cycles = value_or_0(sim, "cycles.total"),
+        .ticks = figure_or_0(sim, "paging.os.ticks"),
+        .interrupts = figure_or_0(sim, "events.interrupts"),
+        .cycles = figure_or_0(sim, "cycles.total"),
         .external =
-            value_or_0(sim, amd ? "exits.by_reason.interrupt.count" : "exits.by_reason.EXTERNAL_INTERRUPT.count"),
-        .preemption = value_or_0(sim, "exits.by_reason.PREEMPTION_TIMER.count"),
-        .msr = value_or_0(sim, amd ? "exits.by_reason.msr.count" : "exits.by_reason.MSR_WRITE.count"),
-        .access = value_or_0(sim, "exits.by_reason.APIC_ACCESS.count"),
-        .apic_write = value_or_0(sim, "exits.by_reason.APIC_WRITE.count"),
-        .npf = value_or_0(sim, "exits.by_reason.avic_unaccelerated_access.count"),
+            figure_or_0(sim, amd ? "exits.by_reason.interrupt.count" : "exits.by_reason.EXTERNAL_INTERRUPT.count"),
+        .preemption = figure_or_0(sim, "exits.by_reason.PREEMPTION_TIMER.count"),
+        .msr = figure_or_0(sim, amd ? "exits.by_reason.msr.count" : "exits.by_reason.MSR_WRITE.count"),
+        .access = figure_or_0(sim, "exits.by_reason.APIC_ACCESS.count"),
+        .apic_write = figure_or_0(sim, "exits.by_reason.APIC_WRITE.count"),
+        .npf = figure_or_0(sim, "exits.by_reason.avic_unaccelerated_access.count"),
     };
     vx_sim_close(sim);
     return o;

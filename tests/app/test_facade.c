@@ -3,8 +3,7 @@
 #include <string.h>
 
 #include "failing_malloc.h"
-#include "test_support.h"
-#include "vexit.h"
+#include "sim_figures.h"
 
 static const char *const generated[] = {"gen:random:bytes=1m,refs=20k"};
 static const char *const shipped[] = {VX_SOURCE_DIR "/traces/sqlite.vxt"};
@@ -22,13 +21,6 @@ static vx_sim *open_one(const vx_sim_options *options)
     return sim;
 }
 
-static uint64_t value(const vx_sim *sim, const char *path)
-{
-    uint64_t got = 0;
-    if (!vx_sim_value(sim, path, &got)) fail_msg("no statistic %s", path);
-    return got;
-}
-
 static void open_run_report(void **state)
 {
     (void)state;
@@ -38,9 +30,9 @@ static void open_run_report(void **state)
     options.check = true;
     vx_sim *sim = open_one(&options);
     assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
-    assert_true(value(sim, "instructions") >= 500000);
-    assert_int_equal(value(sim, "exits.total"), value(sim, "exits.by_reason.EPT_VIOLATION.count"));
-    assert_int_equal(value(sim, "cycles.total"), vx_ledger_total(vx_sim_ledger(sim)));
+    assert_true(figure(sim, "instructions") >= 500000);
+    assert_int_equal(figure(sim, "exits.total"), figure(sim, "exits.by_reason.EPT_VIOLATION.count"));
+    assert_int_equal(figure(sim, "cycles.total"), vx_ledger_total(vx_sim_ledger(sim)));
     assert_string_equal(vx_sim_cpu(sim)->name, "nehalem");
     uint64_t untouched = 42;
     assert_false(vx_sim_value(sim, "no.such.path", &untouched));
@@ -63,10 +55,10 @@ static void two_simulations(void **state)
     vx_sim *first = open_one(&native), *second = open_one(&nested);
     assert_int_equal(vx_sim_run(second, &msg), VX_OK);
     assert_int_equal(vx_sim_run(first, &msg), VX_OK);
-    assert_int_equal(value(first, "exits.total"), 0);
+    assert_int_equal(figure(first, "exits.total"), 0);
     static const char *const paths[] = {"cycles.total", "exits.total", "walks.accesses", "references"};
     for (unsigned i = 0; i < sizeof paths / sizeof *paths; i++)
-        assert_int_equal(value(second, paths[i]), value(alone, paths[i]));
+        assert_int_equal(figure(second, paths[i]), figure(alone, paths[i]));
     vx_sim_close(first);
     vx_sim_close(second);
     vx_sim_close(alone);
@@ -79,10 +71,10 @@ static void a_simulation_runs_once(void **state)
     vx_sim_options options = options_of("native", generated);
     vx_sim *sim = open_one(&options);
     assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
-    uint64_t cycles = value(sim, "cycles.total");
+    uint64_t cycles = figure(sim, "cycles.total");
     assert_int_equal(vx_sim_run(sim, &msg), VX_ERR_INPUT);
     assert_string_equal(msg.text, "a simulation runs once: open another");
-    assert_int_equal(value(sim, "cycles.total"), cycles);
+    assert_int_equal(figure(sim, "cycles.total"), cycles);
     vx_sim_close(sim);
     vx_sim_close(NULL);
 }
@@ -100,7 +92,7 @@ static void one_systemc_run_a_process(void **state)
     assert_int_equal(vx_sim_run(second, &msg), VX_ERR_INPUT);
     assert_int_not_equal(strlen(msg.text), 0);
     assert_int_equal(vx_sim_run(plain, &msg), VX_OK);
-    assert_int_equal(value(plain, "cycles.total"), value(first, "cycles.total"));
+    assert_int_equal(figure(plain, "cycles.total"), figure(first, "cycles.total"));
     vx_sim_close(first);
     vx_sim_close(second);
     vx_sim_close(plain);

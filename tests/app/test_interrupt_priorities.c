@@ -1,7 +1,6 @@
 /* A guest OS that uses its local APIC, on every kind of processor and hypervisor: the same interrupts reach it, and
  * each kind of help saves the exits that it is for. */
-#include "test_support.h"
-#include "vexit.h"
+#include "sim_figures.h"
 
 static const char *const generated[] = {"gen:random:bytes=256k,refs=30k"};
 
@@ -9,13 +8,6 @@ typedef struct outcome {
     uint64_t interrupts, ticks, tpr_writes, tpr_exits, instructions, exits;
     uint64_t below, window, access, access_software, external, cr8, guest_faults, nmis, nmi_exits, irets, unaccelerated;
 } outcome;
-
-static uint64_t value_or_0(const vx_sim *sim, const char *path)
-{
-    uint64_t got = 0;
-    (void)vx_sim_value(sim, path, &got);
-    return got;
-}
 
 typedef struct guest_habits {
     const char *apic;
@@ -48,24 +40,24 @@ static outcome run(const char *cpu, const char *vmm, const char *scheme, const g
     if (vx_sim_open(&sim, &options, &msg) != VX_OK || vx_sim_run(sim, &msg) != VX_OK) fail_msg("%s", msg.text);
     bool amd = vx_sim_cpu(sim)->vendor == VX_VENDOR_AMD;
     outcome o = {
-        .interrupts = value_or_0(sim, "events.interrupts"),
-        .ticks = value_or_0(sim, "paging.os.ticks"),
-        .tpr_writes = value_or_0(sim, "paging.os.tpr_writes"),
-        .tpr_exits = value_or_0(sim, "exits.tpr.count"),
-        .instructions = value_or_0(sim, "instructions"),
-        .exits = value_or_0(sim, "exits.total"),
-        .below = value_or_0(sim, "exits.by_reason.TPR_BELOW_THRESHOLD.count"),
-        .window = value_or_0(sim, amd ? "exits.by_reason.vintr.count" : "exits.by_reason.INTERRUPT_WINDOW.count"),
-        .access = value_or_0(sim, "exits.by_reason.APIC_ACCESS.count"),
-        .access_software = value_or_0(sim, "exits.by_reason.APIC_ACCESS.software_cycles"),
+        .interrupts = figure_or_0(sim, "events.interrupts"),
+        .ticks = figure_or_0(sim, "paging.os.ticks"),
+        .tpr_writes = figure_or_0(sim, "paging.os.tpr_writes"),
+        .tpr_exits = figure_or_0(sim, "exits.tpr.count"),
+        .instructions = figure_or_0(sim, "instructions"),
+        .exits = figure_or_0(sim, "exits.total"),
+        .below = figure_or_0(sim, "exits.by_reason.TPR_BELOW_THRESHOLD.count"),
+        .window = figure_or_0(sim, amd ? "exits.by_reason.vintr.count" : "exits.by_reason.INTERRUPT_WINDOW.count"),
+        .access = figure_or_0(sim, "exits.by_reason.APIC_ACCESS.count"),
+        .access_software = figure_or_0(sim, "exits.by_reason.APIC_ACCESS.software_cycles"),
         .external =
-            value_or_0(sim, amd ? "exits.by_reason.interrupt.count" : "exits.by_reason.EXTERNAL_INTERRUPT.count"),
-        .cr8 = value_or_0(sim, "exits.by_reason.write_cr8.count"),
-        .guest_faults = value_or_0(sim, "paging.guest_faults"),
-        .nmis = value_or_0(sim, "events.nmis"),
-        .nmi_exits = value_or_0(sim, amd ? "exits.by_reason.nmi.count" : "exits.by_reason.EXCEPTION_NMI.count"),
-        .unaccelerated = value_or_0(sim, "exits.by_reason.avic_unaccelerated_access.count"),
-        .irets = value_or_0(sim, "exits.by_reason.iret.count"),
+            figure_or_0(sim, amd ? "exits.by_reason.interrupt.count" : "exits.by_reason.EXTERNAL_INTERRUPT.count"),
+        .cr8 = figure_or_0(sim, "exits.by_reason.write_cr8.count"),
+        .guest_faults = figure_or_0(sim, "paging.guest_faults"),
+        .nmis = figure_or_0(sim, "events.nmis"),
+        .nmi_exits = figure_or_0(sim, amd ? "exits.by_reason.nmi.count" : "exits.by_reason.EXCEPTION_NMI.count"),
+        .unaccelerated = figure_or_0(sim, "exits.by_reason.avic_unaccelerated_access.count"),
+        .irets = figure_or_0(sim, "exits.by_reason.iret.count"),
     };
     vx_sim_close(sim);
     return o;

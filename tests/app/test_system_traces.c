@@ -3,29 +3,13 @@
  * A hidden fault fills one shadow entry; an EPT violation fills one nested entry: the guest's table pages are
  * guest-physical pages like any other, so the first walk of a space touches four of them. */
 #include <string.h>
-#include <unistd.h>
 
 #include "guest_script.h"
-#include "test_support.h"
-#include "vexit.h"
+#include "sim_figures.h"
 
 enum { TABLE_PAGES = 4, MANY = 100 };
 
 static guest_script script;
-static char path[] = "/tmp/vexit-script-XXXXXX";
-
-static int make_path(void **state)
-{
-    (void)state;
-    int file = mkstemp(path);
-    return file < 0 ? -1 : close(file);
-}
-
-static int remove_path(void **state)
-{
-    (void)state;
-    return remove(path);
-}
 
 /* What is expected of one run; reasons not named must not occur. */
 typedef struct expected {
@@ -36,17 +20,10 @@ typedef struct expected {
     } exits[4]; /* ended by a name of NULL */
 } expected;
 
-static uint64_t value(const vx_sim *sim, const char *name)
-{
-    uint64_t got = 0;
-    if (!vx_sim_value(sim, name, &got)) fail_msg("no statistic %s", name);
-    return got;
-}
-
 static vx_sim *run(const char *cpu, const char *scheme)
 {
     vx_msg msg = {{0}};
-    const char *trace = path;
+    const char *trace = script_file;
     vx_sim_options options = {
         .cpu = cpu, .scheme = scheme, .traces = &trace, .trace_count = 1, .seed = 1, .check = true};
     vx_sim *sim = NULL;
@@ -63,13 +40,13 @@ static void check_run(const expected *wanted)
     for (unsigned i = 0; wanted->exits[i].name; i++) {
         char name[128];
         snprintf(name, sizeof name, "exits.by_reason.%s.count", wanted->exits[i].name);
-        uint64_t got = value(sim, name);
+        uint64_t got = figure(sim, name);
         if (got != wanted->exits[i].count)
             fail_msg("%s on %s: %llu exits %s, not %llu", wanted->scheme, wanted->cpu, (unsigned long long)got,
                      wanted->exits[i].name, (unsigned long long)wanted->exits[i].count);
         total += got;
     }
-    uint64_t all = value(sim, "exits.total");
+    uint64_t all = figure(sim, "exits.total");
     if (all != total)
         fail_msg("%s on %s: %llu exits in all, of which %llu were expected", wanted->scheme, wanted->cpu,
                  (unsigned long long)all, (unsigned long long)total);
@@ -78,7 +55,7 @@ static void check_run(const expected *wanted)
 
 static void check(const expected *rows, unsigned count)
 {
-    script_write(&script, path, VX_TIER_FULL);
+    script_write(&script, VX_TIER_FULL);
     for (unsigned i = 0; i < count; i++) check_run(&rows[i]);
 }
 #define CHECK(rows) check(rows, sizeof(rows) / sizeof *(rows))
@@ -271,7 +248,7 @@ static void guest_faults(void **state)
     CHECK(rows);
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         vx_sim *sim = run(rows[i].cpu, rows[i].scheme);
-        assert_int_equal(value(sim, "paging.guest_faults"), FAULTS);
+        assert_int_equal(figure(sim, "paging.guest_faults"), FAULTS);
         vx_sim_close(sim);
     }
 }
@@ -282,7 +259,7 @@ static void guest_faults_of_an_events_trace(void **state)
     (void)state;
     script_begin(&script);
     for (unsigned i = 0; i < MANY; i++) script_page_fault(&script, script_gva(200), 0);
-    script_write(&script, path, VX_TIER_EVENTS);
+    script_write(&script, VX_TIER_EVENTS);
     const expected rows[] = {
         {"nehalem", "native", {{NULL, 0}}},
         {"nehalem", "shadow-wp", {{"EXCEPTION_NMI", MANY}}},
@@ -338,10 +315,10 @@ static void hostile_addresses(void **state)
             script_store(&script, script_gva(0));
             script_load(&script, script_gva(1));
             script_load(&script, bad);
-            script_write(&script, path, VX_TIER_FULL);
+            script_write(&script, VX_TIER_FULL);
             for (unsigned s = 0; s < 4; s++) {
                 vx_msg msg = {{0}};
-                const char *trace = path;
+                const char *trace = script_file;
                 vx_sim_options options = {
                     .cpu = "nehalem", .scheme = schemes[s], .traces = &trace, .trace_count = 1, .check = true};
                 vx_sim *sim = NULL;
@@ -369,7 +346,7 @@ static void note_mark(void *context, const vx_sim *sim, uint16_t number)
     marks *found = context;
     assert_true(found->count < 4);
     found->number[found->count] = number;
-    found->loads[found->count++] = value(sim, "reference_kinds.loads");
+    found->loads[found->count++] = figure(sim, "reference_kinds.loads");
 }
 
 static void marks_are_told(void **state)
@@ -381,10 +358,10 @@ static void marks_are_told(void **state)
     for (unsigned i = 0; i < 5; i++) script_load(&script, script_gva(i));
     mark(2);
     script_load(&script, script_gva(7));
-    script_write(&script, path, VX_TIER_FULL);
+    script_write(&script, VX_TIER_FULL);
     vx_msg msg = {{0}};
     marks found = {0};
-    const char *trace = path;
+    const char *trace = script_file;
     vx_sim_options options = {.cpu = "nehalem",
                               .scheme = "ept",
                               .traces = &trace,
@@ -412,14 +389,14 @@ static void regions(void **state)
     for (unsigned i = 0; i < 5; i++) script_load(&script, script_gva(i));
     mark(2);
     for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
-    script_write(&script, path, VX_TIER_FULL);
+    script_write(&script, VX_TIER_FULL);
     static const struct {
         uint16_t region;
         uint64_t loads, violations; /* the pages that nobody touched before */
     } rows[] = {{1, 5, 4}, {2, SCRIPT_PAGES, SCRIPT_PAGES - 5}};
     for (unsigned i = 0; i < 2; i++) {
         vx_msg msg = {{0}};
-        const char *trace = path;
+        const char *trace = script_file;
         vx_sim_options options = {.cpu = "nehalem",
                                   .scheme = "ept",
                                   .traces = &trace,
@@ -429,8 +406,8 @@ static void regions(void **state)
         vx_sim *sim = NULL;
         assert_int_equal(vx_sim_open(&sim, &options, &msg), VX_OK);
         assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
-        assert_int_equal(value(sim, "reference_kinds.loads"), rows[i].loads);
-        assert_int_equal(value(sim, "exits.by_reason.EPT_VIOLATION.count"), rows[i].violations);
+        assert_int_equal(figure(sim, "reference_kinds.loads"), rows[i].loads);
+        assert_int_equal(figure(sim, "exits.by_reason.EPT_VIOLATION.count"), rows[i].violations);
         vx_sim_close(sim);
     }
 }
@@ -444,16 +421,16 @@ static void user_pages_under_smap(void **state)
     script_add(&script, VX_REC_CR_WRITE, 4, VX_CR4_PAE | VX_CR4_SMAP, 0, NULL);
     script_load(&script, script_gva(0));
     script_store(&script, script_gva(1));
-    script_write(&script, path, VX_TIER_FULL);
+    script_write(&script, VX_TIER_FULL);
     for (unsigned i = 0; i < sizeof schemes / sizeof *schemes; i++) {
         vx_msg msg = {{0}};
-        const char *trace = path;
+        const char *trace = script_file;
         vx_sim_options options = {
             .cpu = "skylake", .scheme = schemes[i], .traces = &trace, .trace_count = 1, .check = true};
         vx_sim *sim = NULL;
         assert_int_equal(vx_sim_open(&sim, &options, &msg), VX_OK);
         assert_int_equal(vx_sim_run(sim, &msg), VX_OK);
-        assert_int_equal(value(sim, "paging.guest_faults"), 0);
+        assert_int_equal(figure(sim, "paging.guest_faults"), 0);
         vx_sim_close(sim);
     }
 }
@@ -497,10 +474,10 @@ static void flushes_at_transitions(void **state)
     script_begin(&script);
     for (unsigned i = 0; i < SCRIPT_PAGES; i++) script_load(&script, script_gva(i));
     for (unsigned i = 0; i < MANY; i++) script_add(&script, VX_REC_CPUID, 0, 1, 1, (const uint64_t[]){0});
-    script_write(&script, path, VX_TIER_FULL);
+    script_write(&script, VX_TIER_FULL);
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         vx_sim *sim = run(rows[i].cpu, rows[i].scheme);
-        assert_int_equal(value(sim, rows[i].flush), rows[i].an_exit * value(sim, "exits.total"));
+        assert_int_equal(figure(sim, rows[i].flush), rows[i].an_exit * figure(sim, "exits.total"));
         vx_sim_close(sim);
     }
 }
@@ -525,5 +502,5 @@ int main(void)
         cmocka_unit_test(instructions_that_exit),
         cmocka_unit_test(flushes_at_transitions),
     };
-    return cmocka_run_group_tests(tests, make_path, remove_path);
+    return cmocka_run_group_tests(tests, script_file_make, script_file_remove);
 }

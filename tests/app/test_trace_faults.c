@@ -1,30 +1,14 @@
 /* Page faults that a trace records beside those that its page tables cause: where they differ, that is counted and the
  * first is named. Traces written by hand, and a recorded one that is damaged on purpose. */
 #include <string.h>
-#include <unistd.h>
 
 #include "guest_script.h"
-#include "test_support.h"
-#include "vexit.h"
+#include "sim_figures.h"
 #include "vx_radix.h"
 
 enum { UNMAPPED = 100 };
 
 static guest_script script;
-static char path[] = "/tmp/vexit-faults-XXXXXX";
-
-static int make_path(void **state)
-{
-    (void)state;
-    int file = mkstemp(path);
-    return file < 0 ? -1 : close(file);
-}
-
-static int remove_path(void **state)
-{
-    (void)state;
-    return remove(path);
-}
 
 static const struct {
     const char *cpu, *scheme;
@@ -40,13 +24,6 @@ static const struct {
                 {"zen2", "npt"},
                 {"zen2", "shadow-xen-v3+vpid"},
                 {"zen2", "bt"}};
-
-static uint64_t value(const vx_sim *sim, const char *name)
-{
-    uint64_t got = 0;
-    if (!vx_sim_value(sim, name, &got)) fail_msg("no statistic %s", name);
-    return got;
-}
 
 static vx_sim *open_run(unsigned machine, const char *trace, bool check, vx_status *status, vx_msg *msg)
 {
@@ -81,27 +58,27 @@ typedef struct wanted {
 /* The same under every scheme; with --check an error where a reference is unexplained. */
 static void check(const wanted *want)
 {
-    script_write(&script, path, VX_TIER_FULL);
+    script_write(&script, VX_TIER_FULL);
     for (unsigned i = 0; i < sizeof machines / sizeof *machines; i++) {
         vx_msg msg = {{0}};
         vx_status status;
-        vx_sim *sim = open_run(i, path, false, &status, &msg);
+        vx_sim *sim = open_run(i, script_file, false, &status, &msg);
         if (status != VX_OK) fail_msg("%s: %s", machines[i].scheme, msg.text);
-        assert_int_equal(value(sim, "paging.unrecorded_faults"), want->unrecorded);
-        assert_int_equal(value(sim, "paging.unexplained_faults"), want->unexplained);
-        assert_int_equal(value(sim, "paging.differing_faults"), want->differing);
+        assert_int_equal(figure(sim, "paging.unrecorded_faults"), want->unrecorded);
+        assert_int_equal(figure(sim, "paging.unexplained_faults"), want->unexplained);
+        assert_int_equal(figure(sim, "paging.differing_faults"), want->differing);
         json_t *warnings = warnings_of(sim);
         assert_int_equal(json_array_size(warnings), want->warning ? 1 : 0);
         if (want->warning) {
             const char *text = json_string_value(json_array_get(warnings, 0));
-            assert_int_equal(strncmp(text, path, strlen(path)), 0);
-            assert_string_equal(text + strlen(path), want->warning);
+            assert_int_equal(strncmp(text, script_file, strlen(script_file)), 0);
+            assert_string_equal(text + strlen(script_file), want->warning);
         }
         json_decref(warnings);
         vx_sim_close(sim);
-        sim = open_run(i, path, true, &status, &msg);
+        sim = open_run(i, script_file, true, &status, &msg);
         assert_int_equal(status, want->unrecorded ? VX_ERR_CHECK : VX_OK);
-        if (want->unrecorded) assert_string_equal(msg.text + strlen(path), want->warning);
+        if (want->unrecorded) assert_string_equal(msg.text + strlen(script_file), want->warning);
         vx_sim_close(sim);
     }
 }
@@ -229,10 +206,10 @@ static void recorded_traces_agree(void **state)
         vx_status status;
         vx_sim *sim = open_run(0, traces[i], true, &status, &msg);
         if (status != VX_OK) fail_msg("%s: %s", traces[i], msg.text);
-        assert_int_equal(value(sim, "paging.unrecorded_faults"), 0);
-        assert_int_equal(value(sim, "paging.unexplained_faults"), 0);
-        assert_int_equal(value(sim, "paging.differing_faults"), 0);
-        assert_true(value(sim, "paging.guest_faults") > 0 || i == TRACES - 1);
+        assert_int_equal(figure(sim, "paging.unrecorded_faults"), 0);
+        assert_int_equal(figure(sim, "paging.unexplained_faults"), 0);
+        assert_int_equal(figure(sim, "paging.differing_faults"), 0);
+        assert_true(figure(sim, "paging.guest_faults") > 0 || i == TRACES - 1);
         vx_sim_close(sim);
     }
 }
@@ -246,7 +223,7 @@ static uint64_t copy_without_store(const char *from, unsigned nth)
     vx_source *source;
     vx_trace_writer *writer;
     assert_int_equal(vx_trace_open(&source, from, NULL, &msg), VX_OK);
-    assert_int_equal(vx_trace_writer_open(&writer, path, &source->header, NULL, &msg), VX_OK);
+    assert_int_equal(vx_trace_writer_open(&writer, script_file, &source->header, NULL, &msg), VX_OK);
     uint64_t number = 0, missing = 0;
     unsigned faults = 0;
     for (;;) {
@@ -286,9 +263,9 @@ static void a_damaged_recording(void **state)
         for (unsigned machine = 0; machine < 7; machine += 6) { /* native, ept */
             vx_msg msg = {{0}};
             vx_status status;
-            vx_sim *sim = open_run(machine, path, true, &status, &msg);
+            vx_sim *sim = open_run(machine, script_file, true, &status, &msg);
             assert_int_equal(status, VX_ERR_CHECK);
-            assert_true(value(sim, "paging.unrecorded_faults") > 0);
+            assert_true(figure(sim, "paging.unrecorded_faults") > 0);
             const char *at = strstr(msg.text, "first at record ");
             assert_non_null(at);
             record[machine > 0] = strtoull(at + strlen("first at record "), NULL, 10);
@@ -307,5 +284,5 @@ int main(void)
         cmocka_unit_test(another_error_code),      cmocka_unit_test(recorded_traces_agree),
         cmocka_unit_test(a_damaged_recording),
     };
-    return cmocka_run_group_tests(tests, make_path, remove_path);
+    return cmocka_run_group_tests(tests, script_file_make, script_file_remove);
 }

@@ -25,13 +25,13 @@ static void interrupts_by_closed_form(void **state)
             vcpus_set(&s, "vm.fault_instructions=100");
             vx_sim *sim = vcpus_run(&s);
             uint64_t all = SENT * (vcpus - 1);
-            assert_int_equal(vcpus_value(sim, "smp.ipis.sent"), all);
-            assert_int_equal(vcpus_value(sim, "smp.ipis.received"), all);
-            assert_int_equal(vcpus_value(sim, "events.interrupts"), all);
+            assert_int_equal(figure_or_0(sim, "smp.ipis.sent"), all);
+            assert_int_equal(figure_or_0(sim, "smp.ipis.received"), all);
+            assert_int_equal(figure_or_0(sim, "events.interrupts"), all);
             assert_int_equal(vcpus_external_exits(sim), all * vcpus_machines[m].external);
             for (unsigned i = 1; i < vcpus; i++) assert_int_equal(vcpus_figure_of(sim, i, "ipis", "received"), SENT);
             assert_int_equal(vcpus_figure_of(sim, 0, "ipis", "sent"), all);
-            assert_int_equal(vcpus_value(sim, "smp.rest.waiting"), 0);
+            assert_int_equal(figure_or_0(sim, "smp.rest.waiting"), 0);
             vx_sim_close(sim);
         }
 }
@@ -54,7 +54,7 @@ static void destinations(void **state)
     vcpus_compute(2, 5000);
     vcpus_setup s = vcpus_setup_of(&vcpus_machines[1], 3);
     vx_sim *sim = vcpus_run(&s);
-    assert_int_equal(vcpus_value(sim, "smp.ipis.sent"), 3);
+    assert_int_equal(figure_or_0(sim, "smp.ipis.sent"), 3);
     assert_int_equal(vcpus_figure_of(sim, 0, "events", "interrupts"), 2);
     assert_int_equal(vcpus_figure_of(sim, 1, "ipis", "received"), 1);
     assert_int_equal(vcpus_figure_of(sim, 2, "ipis", "received"), 2);
@@ -80,10 +80,10 @@ static void halt_and_wake(void **state)
         assert_int_equal(vcpus_figure_of(sim, 1, "ipis", "received"), 1);
         assert_int_equal(vcpus_external_exits(sim), 0);
         bool native = strcmp(vcpus_machines[m].scheme, "native") == 0;
-        assert_int_equal(vcpus_value(sim, "exits.by_reason.HLT.count") + vcpus_value(sim, "exits.by_reason.hlt.count"),
+        assert_int_equal(figure_or_0(sim, "exits.by_reason.HLT.count") + figure_or_0(sim, "exits.by_reason.hlt.count"),
                          native ? 0 : 2);
         /* It slept from its beginning until the other's 50,000 instructions and the interrupt's way were over. */
-        assert_true(vcpus_value(sim, "smp.rest.halted") > 18000 && vcpus_value(sim, "smp.rest.halted") < 90000);
+        assert_true(figure_or_0(sim, "smp.rest.halted") > 18000 && figure_or_0(sim, "smp.rest.halted") < 90000);
         vx_sim_close(sim);
     }
 }
@@ -108,7 +108,7 @@ static void timers_of_their_own(void **state)
         vx_sim *sim = vcpus_run(&s);
         assert_int_equal(vcpus_figure_of(sim, 1, "events", "interrupts"), 3); /* a tick ends each HLT */
         assert_true(vcpus_figure_of(sim, 0, "events", "interrupts") >= 3);
-        assert_int_equal(vcpus_value(sim, "smp.ipis.sent"), 0);
+        assert_int_equal(figure_or_0(sim, "smp.ipis.sent"), 0);
         assert_true(vcpus_figure_of(sim, 1, "rest", "halted") > 10000 &&
                     vcpus_figure_of(sim, 1, "rest", "halted") < 60000);
         vx_sim_close(sim);
@@ -136,11 +136,11 @@ static void lateness(void **state)
         s.options.warmup = 100;
         vx_sim *sim = vcpus_run(&s);
         uint64_t bound = (quanta[q] > VCPUS_IPI_TICKS ? quanta[q] - VCPUS_IPI_TICKS : 0) + RECORD;
-        uint64_t latest = vcpus_value(sim, "smp.ipis.latest");
+        uint64_t latest = figure_or_0(sim, "smp.ipis.latest");
         if (latest > bound) fail_msg("quantum %u: %u ticks late", (unsigned)quanta[q], (unsigned)latest);
         if (quanta[q] == 20000) assert_true(latest > RECORD); /* the bound bounds something */
-        assert_int_equal(vcpus_value(sim, "smp.ipis.sent"), 50);
-        assert_int_equal(vcpus_value(sim, "smp.ipis.received"), 50);
+        assert_int_equal(figure_or_0(sim, "smp.ipis.sent"), 50);
+        assert_int_equal(figure_or_0(sim, "smp.ipis.received"), 50);
         vx_sim_close(sim);
     }
 }
@@ -161,7 +161,7 @@ static void strangers_do_not_feel_each_other(void **state)
                                      .quantum = quantum,
                                      .seed = 1}};
         vx_sim *sim = vcpus_run(&s);
-        const uint64_t now[3] = {vcpus_value(sim, "cycles.total"), vcpus_figure_of(sim, 0, "walks", "count"),
+        const uint64_t now[3] = {figure_or_0(sim, "cycles.total"), vcpus_figure_of(sim, 0, "walks", "count"),
                                  vcpus_figure_of(sim, 1, "walks", "count")};
         if (quantum == 1) memcpy(first, now, sizeof now);
         assert_memory_equal(first, now, sizeof now);
@@ -175,8 +175,8 @@ static void strangers_do_not_feel_each_other(void **state)
                 .cpu = "nehalem", .scheme = "native", .traces = &generated[i], .trace_count = 1, .seed = 1 + i * 64}};
         vcpus_set(&s, "vm.priority.apic=x2apic");
         vx_sim *sim = vcpus_run(&s);
-        alone += vcpus_value(sim, "cycles.total");
-        assert_int_equal(vcpus_value(sim, "walks.count"), first[1 + i]);
+        alone += figure_or_0(sim, "cycles.total");
+        assert_int_equal(figure_or_0(sim, "walks.count"), first[1 + i]);
         vx_sim_close(sim);
     }
     assert_int_equal(first[0], alone);
@@ -209,7 +209,7 @@ static void streams_of_one_file(void **state)
     vx_sim *sim = vcpus_run(&s);
     assert_int_equal(vcpus_figure_of(sim, 0, NULL, "instructions"), 1000);
     assert_int_equal(vcpus_figure_of(sim, 1, NULL, "instructions"), 2500);
-    assert_int_equal(vcpus_value(sim, "paging.os.faults"), 1); /* threads: the page is there for the other */
+    assert_int_equal(figure_or_0(sim, "paging.os.faults"), 1); /* threads: the page is there for the other */
     vx_sim_close(sim);
     s.options.vcpus = 3;
     assert_int_equal(vx_sim_open(&sim, &s.options, &msg), VX_ERR_INPUT);

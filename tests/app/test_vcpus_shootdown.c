@@ -35,16 +35,16 @@ static void shootdowns_by_closed_form(void **state)
     for (unsigned vcpus = 2; vcpus <= VCPUS_MAX; vcpus++)
         for (unsigned m = 1; m < VCPUS_PLAIN_MACHINES; m++) {
             vx_sim *sim = run_unmapping(&vcpus_machines[m], vcpus, "vm.unmap_instructions=10000");
-            uint64_t unmapped = vcpus_value(sim, "paging.os.unmaps"), all = unmapped * (vcpus - 1);
+            uint64_t unmapped = figure_or_0(sim, "paging.os.unmaps"), all = unmapped * (vcpus - 1);
             assert_true(unmapped >= 15);
-            assert_int_equal(vcpus_value(sim, "paging.os.shootdowns.count"), unmapped);
-            assert_int_equal(vcpus_value(sim, "paging.os.shootdowns.ipis"), all);
-            assert_int_equal(vcpus_value(sim, "paging.os.shootdowns.answers"), all);
-            assert_int_equal(vcpus_value(sim, "smp.ipis.sent"), all);
+            assert_int_equal(figure_or_0(sim, "paging.os.shootdowns.count"), unmapped);
+            assert_int_equal(figure_or_0(sim, "paging.os.shootdowns.ipis"), all);
+            assert_int_equal(figure_or_0(sim, "paging.os.shootdowns.answers"), all);
+            assert_int_equal(figure_or_0(sim, "smp.ipis.sent"), all);
             assert_int_equal(vcpus_external_exits(sim), all * vcpus_machines[m].external);
             bool exits =
                 strcmp(vcpus_machines[m].scheme, "shadow-vtlb") == 0; /* INVLPG: the hypervisor drops its entry */
-            assert_int_equal(vcpus_value(sim, exits ? "exits.by_reason.INVLPG.count" : "tlb.flushes.invlpg.count"),
+            assert_int_equal(figure_or_0(sim, exits ? "exits.by_reason.INVLPG.count" : "tlb.flushes.invlpg.count"),
                              unmapped * vcpus);
             /* Who unmaps waits for the way at least. */
             assert_true(vcpus_figure_of(sim, 0, "rest", "waiting") >= unmapped * VCPUS_IPI_TICKS);
@@ -61,15 +61,15 @@ static void shared_shadows_are_flushed(void **state)
         for (unsigned m = VCPUS_PLAIN_MACHINES; m < VCPUS_MACHINES; m++) {
             vx_sim *none = run_unmapping(&vcpus_machines[m], vcpus, "vm.unmap_instructions=0");
             vx_sim *sim = run_unmapping(&vcpus_machines[m], vcpus, "vm.unmap_instructions=10000");
-            uint64_t unmapped = vcpus_value(sim, "paging.os.unmaps");
+            uint64_t unmapped = figure_or_0(sim, "paging.os.unmaps");
             uint64_t flushes =
-                vcpus_value(sim, "paging.remote_flushes.count") - vcpus_value(none, "paging.remote_flushes.count");
+                figure_or_0(sim, "paging.remote_flushes.count") - figure_or_0(none, "paging.remote_flushes.count");
             uint64_t kicks =
-                vcpus_value(sim, "paging.remote_flushes.kicks") - vcpus_value(none, "paging.remote_flushes.kicks");
+                figure_or_0(sim, "paging.remote_flushes.kicks") - figure_or_0(none, "paging.remote_flushes.kicks");
             assert_true(unmapped >= 15);
             assert_int_equal(flushes, unmapped);
             assert_int_equal(kicks, unmapped * (vcpus - 1));
-            assert_true(vcpus_value(sim, "paging.remote_flushes.cycles") >= kicks * 1000);
+            assert_true(figure_or_0(sim, "paging.remote_flushes.cycles") >= kicks * 1000);
             vx_sim_close(none);
             vx_sim_close(sim);
         }
@@ -95,18 +95,18 @@ static void reclaims_by_closed_form(void **state)
             vcpus_set(&s, "vm.vcpus=threads");
             vcpus_set(&s, "vmm.nested.reclaim_ticks=9000");
             vx_sim *sim = vcpus_run(&s); /* and the tables verify */
-            uint64_t taken = vcpus_value(sim, "paging.reclaims"), running = vcpus < 4 ? vcpus : 3;
+            uint64_t taken = figure_or_0(sim, "paging.reclaims"), running = vcpus < 4 ? vcpus : 3;
             bool amd = strcmp(nested[m].cpu, "zen") == 0;
-            uint64_t flushes = vcpus_value(sim, amd ? "tlb.flushes.flush_asid.count" : "tlb.flushes.invept_all.count");
-            uint64_t kicks = vcpus_value(sim, "paging.remote_flushes.kicks");
+            uint64_t flushes = figure_or_0(sim, amd ? "tlb.flushes.flush_asid.count" : "tlb.flushes.invept_all.count");
+            uint64_t kicks = figure_or_0(sim, "paging.remote_flushes.kicks");
             assert_true(taken > 10);
             /* All run about as long, the last page's interrupt may not have come, and the fourth is awake at first. */
             uint64_t awake = vcpus == 4 ? 5 : 0;
             assert_true(kicks >= (taken - 3) * running && kicks <= taken * running + awake);
             assert_int_equal(vcpus_external_exits(sim), kicks);
             if (!amd) assert_true(flushes >= (taken - 3) * vcpus && flushes <= taken * vcpus);
-            assert_true(vcpus_value(sim, "paging.remote_flushes.cycles") >= kicks * 1000);
-            assert_true(vcpus_value(sim, "paging.first_touches") >= 20);
+            assert_true(figure_or_0(sim, "paging.remote_flushes.cycles") >= kicks * 1000);
+            assert_true(figure_or_0(sim, "paging.first_touches") >= 20);
             vx_sim_close(sim);
         }
 }
@@ -144,9 +144,9 @@ static void no_stale_translation(void **state)
         s.options.quantum = 1 + vx_random_below(&random, 3000);
         if (m == &vcpus_machines[2] && vx_random_below(&random, 2)) s.options.nested = "kvm-6.1";
         vx_sim *sim = vcpus_run(&s); /* fails where a translation is stale without an excuse */
-        shootdowns += vcpus_value(sim, "paging.os.shootdowns.count");
-        assert_int_equal(vcpus_value(sim, "smp.ipis.sent"), vcpus_value(sim, "smp.ipis.received"));
-        stale += vcpus_value(sim, "paging.stale_uses");
+        shootdowns += figure_or_0(sim, "paging.os.shootdowns.count");
+        assert_int_equal(figure_or_0(sim, "smp.ipis.sent"), figure_or_0(sim, "smp.ipis.received"));
+        stale += figure_or_0(sim, "paging.stale_uses");
         vx_sim_close(sim);
     }
     assert_true(shootdowns > 200 && stale > 0); /* the windows are there */
@@ -175,12 +175,12 @@ static void vcpus_of_a_nested_guest(void **state)
         const json_t *kinds =
             json_object_get(json_object_get(json_object_get(report, "nested"), "l0_exits"), "by_kind");
         uint64_t fills = (uint64_t)json_integer_value(json_object_get(kinds, "ept02_fill"));
-        uint64_t violations = vcpus_value(sim, "nested.l1_by_reason.EPT_VIOLATION.count");
+        uint64_t violations = figure_or_0(sim, "nested.l1_by_reason.EPT_VIOLATION.count");
         assert_int_equal(fills, violations);
         if (vcpus == 1) alone = violations;
         assert_true(alone >= SHARED_PAGES);
         assert_in_range(violations, alone, alone + 8 * (vcpus - 1)); /* a kernel's pages of each one's own */
-        assert_int_equal(vcpus_value(sim, "nested.ept02.entries"), fills);
+        assert_int_equal(figure_or_0(sim, "nested.ept02.entries"), fills);
         json_decref(report);
         vx_sim_close(sim);
     }

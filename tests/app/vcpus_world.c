@@ -1,7 +1,5 @@
 #include "vcpus_world.h"
 
-#include "test_support.h"
-
 #define CODE 0x10000ULL
 #define ICR_MSR 0x830
 
@@ -104,17 +102,10 @@ vx_sim *vcpus_run(vcpus_setup *s)
     return sim;
 }
 
-uint64_t vcpus_value(const vx_sim *sim, const char *path)
-{
-    uint64_t got = 0;
-    (void)vx_sim_value(sim, path, &got);
-    return got;
-}
-
 uint64_t vcpus_external_exits(const vx_sim *sim)
 {
-    return vcpus_value(sim, "exits.by_reason.EXTERNAL_INTERRUPT.count") +
-           vcpus_value(sim, "exits.by_reason.interrupt.count");
+    return figure_or_0(sim, "exits.by_reason.EXTERNAL_INTERRUPT.count") +
+           figure_or_0(sim, "exits.by_reason.interrupt.count");
 }
 
 /* One figure of one vCPU, 0 where it is not there. */

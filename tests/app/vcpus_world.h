@@ -2,7 +2,7 @@
 #ifndef TESTS_APP_VCPUS_WORLD_H
 #define TESTS_APP_VCPUS_WORLD_H
 
-#include "vexit.h"
+#include "sim_figures.h"
 #include "vx_trace.h"
 
 enum { VCPUS_MAX = 4, VCPUS_SETS_MAX = 12, VCPUS_VECTOR = 0x41, VCPUS_IPI_TICKS = 1000 };
@@ -49,8 +49,7 @@ void vcpus_set(vcpus_setup *setup, const char *assignment);
 /* Opens and runs; fails the test where that fails. */
 vx_sim *vcpus_run(vcpus_setup *setup);
 
-uint64_t vcpus_value(const vx_sim *sim, const char *path); /* 0 where there is none */
-uint64_t vcpus_external_exits(const vx_sim *sim);          /* of either vendor's name */
+uint64_t vcpus_external_exits(const vx_sim *sim); /* of either vendor's name */
 /* One figure of one vCPU (object NULL: of no object), 0 where it is not there. */
 uint64_t vcpus_figure_of(const vx_sim *sim, unsigned vcpu, const char *object, const char *member);
 
