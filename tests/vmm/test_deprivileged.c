@@ -73,7 +73,7 @@ static void page_faults(void **state)
         assert_int_equal(software(&world), TRAP + FILL);
         assert_true(vmm_touch(&world, VX_ACCESS_LOAD, GVA + 0x1000).faulted);
         assert_int_equal(software(&world), TRAP + FILL + (bt ? 3927 - 1093 : TRAP + EMULATE));
-        assert_int_equal(vx_vmm_counts_now(world.vmm)->traps_page_faults, 2);
+        assert_int_equal(vmm_counts(&world)->traps_page_faults, 2);
         vmm_world_close(&world);
     }
 }
@@ -90,7 +90,7 @@ static void stores_to_tables(void **state)
         for (unsigned i = 0; i < 3; i++)
             vmm_pt_store(&world, VX_GVA_UNKNOWN, vmm_entry_at(&world, world.root, GVA, 1), 0);
         assert_int_equal(software(&world), 3 * (bt ? 2121 : TRAP + STORE));
-        assert_int_equal(vx_vmm_counts_now(world.vmm)->traps_stores, 3);
+        assert_int_equal(vmm_counts(&world)->traps_stores, 3);
         vmm_invlpg(&world, GVA);
         assert_true(vmm_touch(&world, VX_ACCESS_LOAD, GVA).faulted);
         vmm_world_close(&world);
@@ -106,7 +106,7 @@ static void sensitive_instructions_that_do_not_trap(void **state)
     assert_true(vmm_do(&world, VX_REC_IRET, 0, 0, NULL, 0));
     vmm_cpl(&world, 3);
     assert_true(vmm_do(&world, VX_REC_POPF, 0, 0, NULL, 0)); /* of user code: innocuous */
-    assert_int_equal(vx_vmm_counts_now(world.vmm)->traps_missed, 2);
+    assert_int_equal(vmm_counts(&world)->traps_missed, 2);
     vmm_world_close(&world);
 }
 

@@ -29,7 +29,7 @@ static void rows_add_up(void **state)
         vmm_cr_write(&world, 3, world.root);
         const uint64_t word = 0;
         assert_true(vmm_do(&world, VX_REC_CPUID, 0, 0, &word, 1));
-        const vx_vmm_counts *c = vx_vmm_counts_now(world.vmm);
+        const vx_vmm_counts *c = vmm_counts(&world);
         uint64_t exits = vmm_exits(&world), fills = c->shadow_fills, stores = c->emulated_stores;
         assert_true(exits > 0 && c->vmreads == exits * 10 && c->vmwrites == 0);
         assert_int_equal(software(&world), exits * 1000 + c->vmreads * 7 + fills * 100 + stores * 300);

@@ -26,7 +26,7 @@ static void exit_once(vmm_world *world)
 
 static void check(vmm_world *world, uint64_t fills)
 {
-    const vx_vmm_counts *c = vx_vmm_counts_now(world->vmm);
+    const vx_vmm_counts *c = vmm_counts(world);
     const vx_vcpu_counts *v = vx_vcpu_counts_now(world->vcpu);
     assert_int_equal(c->indirect_references, EXITS * LINES);
     assert_int_equal(v->root_references, EXITS * LINES);

@@ -297,14 +297,7 @@ static void tables_run_out(void **state)
         vx_vmm *vmm = nested.world.vmm;
         table_pages *pages = whose ? &vmm->pages : &vmm->l0.l1_pages;
         pages->end = pages->next + 4 * VX_PAGE_BYTES;
-        vx_record load = {.kind = VX_REC_LOAD, .size = 1, .count = 1};
-        vx_batch batch = {.records = &load, .count = 1};
-        vx_run run = {.instruction_limit = UINT64_MAX, .tick_limit = VX_TICK_NEVER};
-        vx_stop stop = VX_STOP_BATCH;
-        for (; load.addr < 64 * MIB && stop == VX_STOP_BATCH; load.addr += 2 * MIB, run.position = 0)
-            stop = vx_vcpu_run(nested.world.vcpu, &batch, &run, &nested.world.msg);
-        assert_int_equal(stop, VX_STOP_ERROR);
-        assert_int_equal(vx_vmm_status(vmm, &nested.world.msg), VX_ERR_INPUT);
+        vmm_use_up_tables(&nested.world, 0, 32);
         nested_world_close(&nested);
     }
 }

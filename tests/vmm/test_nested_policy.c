@@ -48,7 +48,7 @@ static uint64_t touches_of_policy(vx_page_size nested, uint64_t ram_bytes, uint6
     vmm_boot(&world, 0);
     for (uint64_t gpa = 0; gpa < ram_bytes; gpa += step)
         assert_int_equal(vmm_reach(&world, VX_ACCESS_LOAD, gpa + 8), gpa + 8);
-    uint64_t touches = vx_vmm_counts_now(world.vmm)->first_touches;
+    uint64_t touches = vmm_counts(&world)->first_touches;
     assert_int_equal(vmm_verify(&world), touches);
     assert_int_equal(vmm_exits(&world), touches);
     vmm_world_close(&world);
@@ -79,7 +79,7 @@ static void the_end_of_ram(void **state)
     vmm_boot(&world, 0);
     (void)vmm_touch(&world, VX_ACCESS_LOAD, 4 << 20); /* device space: behind RAM, in small pages */
     (void)vmm_touch(&world, VX_ACCESS_LOAD, (4 << 20) + 0x1000);
-    assert_int_equal(vx_vmm_counts_now(world.vmm)->first_touches, 2);
+    assert_int_equal(vmm_counts(&world)->first_touches, 2);
     vmm_world_close(&world);
 }
 
@@ -236,14 +236,7 @@ static void tables_run_out(void **state)
     vmm_world_open(&world, &options);
     vmm_boot(&world, 0);
     assert_int_equal(vx_vmm_status(world.vmm, &world.msg), VX_OK);
-    vx_record load = {.kind = VX_REC_LOAD, .size = 1, .count = 1};
-    vx_batch batch = {.records = &load, .count = 1};
-    vx_run run = {.instruction_limit = UINT64_MAX, .tick_limit = VX_TICK_NEVER};
-    vx_stop stop = VX_STOP_BATCH;
-    for (; load.addr < 64 << 20 && stop == VX_STOP_BATCH; load.addr += 2 << 20, run.position = 0)
-        stop = vx_vcpu_run(world.vcpu, &batch, &run, &world.msg);
-    assert_int_equal(stop, VX_STOP_ERROR);
-    assert_int_equal(vx_vmm_status(world.vmm, &world.msg), VX_ERR_INPUT);
+    vmm_use_up_tables(&world, 0, 32);
     vmm_world_close(&world);
 }
 

@@ -9,15 +9,8 @@ static const vmm_options vtlb = {.scheme = VX_SCHEME_SHADOW_VTLB, .mode = VX_PAG
 
 static void open_with_pages(vmm_world *world, const vmm_options *options, unsigned pages)
 {
-    vmm_world_open(world, options);
-    uint64_t root = vmm_root(world);
-    for (unsigned i = 0; i < pages; i++)
-        vmm_map(world, root, GVA + i * 0x1000ULL, vmm_page(world), VX_PAGE_4K, VMM_USER_PAGE | VX_PTE_D);
-    vmm_boot(world, root);
-    vmm_reset_counts(world);
+    vmm_world_open_pages(world, options, GVA, pages, VMM_USER_PAGE | VX_PTE_D);
 }
-
-static const vx_vmm_counts *counts(const vmm_world *world) { return vx_vmm_counts_now(world->vmm); }
 
 static void touch_pages(vmm_world *world, unsigned pages)
 {
@@ -32,7 +25,7 @@ static void fills_by_hidden_faults(void **state)
     assert_int_equal(vmm_verify(&world), 0);
     touch_pages(&world, 4);
     touch_pages(&world, 4);
-    assert_int_equal(counts(&world)->hidden_faults, 4);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 4);
     assert_int_equal(vmm_exits(&world), 4);
     assert_int_equal(vmm_verify(&world), 4);
     vmm_world_close(&world);
@@ -47,14 +40,14 @@ static void cr3_writes_exit_and_drop_all(void **state)
         vmm_world world;
         open_with_pages(&world, &options, 4);
         touch_pages(&world, 4);
-        uint64_t tables = counts(&world)->table_pages;
+        uint64_t tables = vmm_counts(&world)->table_pages;
         vmm_reset_counts(&world);
         vmm_cr_write(&world, 3, world.root);
         assert_int_equal(vmm_exits_for(&world, "CR_ACCESS"), 1);
         assert_int_equal(vmm_verify(&world), 0);
         touch_pages(&world, 4);
-        assert_int_equal(counts(&world)->hidden_faults, 4);
-        assert_int_equal(counts(&world)->table_pages, tables); /* the old ones were given back */
+        assert_int_equal(vmm_counts(&world)->hidden_faults, 4);
+        assert_int_equal(vmm_counts(&world)->table_pages, tables); /* the old ones were given back */
         vmm_world_close(&world);
     }
 }
@@ -70,7 +63,7 @@ static void invlpg_exits_and_drops_one(void **state)
     assert_int_equal(vmm_exits_for(&world, "INVLPG"), 1);
     assert_int_equal(vmm_verify(&world), 3);
     touch_pages(&world, 4);
-    assert_int_equal(counts(&world)->hidden_faults, 1);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 1);
     vmm_invlpg(&world, GVA + (64 << 20)); /* nothing there: nothing else goes */
     assert_int_equal(vmm_verify(&world), 4);
     vmm_world_close(&world);
@@ -114,7 +107,7 @@ static void tables_stay_writable(void **state)
         assert_int_equal(vmm_exits(&world), 0);
         assert_int_equal(vmm_reach(&world, VX_ACCESS_STORE, GVA), before);
         vmm_verify(&world);
-        assert_int_equal(counts(&world)->stale_leaves, 1);
+        assert_int_equal(vmm_counts(&world)->stale_leaves, 1);
         vmm_invlpg(&world, GVA);
         assert_int_equal(vmm_reach(&world, VX_ACCESS_STORE, GVA), other);
         vmm_world_close(&world);
@@ -175,14 +168,7 @@ static void tables_run_out(void **state)
     for (unsigned i = 0; i < 16; i++)
         vmm_map(&world, root, GVA + (uint64_t)i * (2 << 20), vmm_page(&world), VX_PAGE_4K, VMM_USER_PAGE);
     vmm_boot(&world, root);
-    vx_record load = {.kind = VX_REC_LOAD, .size = 1, .count = 1, .addr = GVA};
-    vx_batch batch = {.records = &load, .count = 1};
-    vx_run run = {.instruction_limit = UINT64_MAX, .tick_limit = VX_TICK_NEVER};
-    vx_stop stop = VX_STOP_BATCH;
-    for (unsigned i = 0; i < 16 && stop == VX_STOP_BATCH; i++, load.addr += 2 << 20, run.position = 0)
-        stop = vx_vcpu_run(world.vcpu, &batch, &run, &world.msg);
-    assert_int_equal(stop, VX_STOP_ERROR);
-    assert_int_equal(vx_vmm_status(world.vmm, &world.msg), VX_ERR_INPUT);
+    vmm_use_up_tables(&world, GVA, 16);
     assert_true(vmm_do(&world, VX_REC_INVLPG, 0, GVA, NULL, 0));
     assert_true(vmm_do(&world, VX_REC_CR_WRITE, 3, root, NULL, 0));
     vmm_world_close(&world);

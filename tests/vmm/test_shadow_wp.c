@@ -9,15 +9,8 @@ static const vmm_options wp = {.scheme = VX_SCHEME_SHADOW_WP, .mode = VX_PAGING_
 /* One process with `pages` small pages from GVA on, their D flags set, booted and with counters at zero. */
 static void open_with_pages(vmm_world *world, const vmm_options *options, unsigned pages)
 {
-    vmm_world_open(world, options);
-    uint64_t root = vmm_root(world);
-    for (unsigned i = 0; i < pages; i++)
-        vmm_map(world, root, GVA + i * 0x1000ULL, vmm_page(world), VX_PAGE_4K, VMM_USER_PAGE | VX_PTE_A | VX_PTE_D);
-    vmm_boot(world, root);
-    vmm_reset_counts(world);
+    vmm_world_open_pages(world, options, GVA, pages, VMM_USER_PAGE | VX_PTE_A | VX_PTE_D);
 }
-
-static const vx_vmm_counts *counts(const vmm_world *world) { return vx_vmm_counts_now(world->vmm); }
 
 /* Exits = first touches + n: each store to a live table exits, whether its linear address is known or not. */
 static void each_store_to_a_live_table_exits(void **state)
@@ -35,7 +28,7 @@ static void each_store_to_a_live_table_exits(void **state)
             vmm_pt_store(&world, known ? window | (at & 0xFFF) : VX_GVA_UNKNOWN, at, vmm_page(&world) | VMM_USER_PAGE);
         assert_int_equal(vmm_exits_for(&world, "EXCEPTION_NMI"), STORES);
         assert_int_equal(vmm_exits(&world), STORES);
-        assert_int_equal(counts(&world)->emulated_stores, STORES);
+        assert_int_equal(vmm_counts(&world)->emulated_stores, STORES);
         assert_int_equal(vx_vcpu_counts_now(world.vcpu)->references, known ? STORES : 0);
         vmm_invlpg(&world, GVA);
         assert_int_equal(vmm_reach(&world, VX_ACCESS_LOAD, GVA), (vmm_read(&world, at) & ~0xFFFULL) & 0xFFFFF000);
@@ -63,9 +56,9 @@ static void hidden_faults(void **state)
     vmm_world world;
     open_with_pages(&world, &wp, 3);
     for (unsigned i = 0; i < 9; i++) vmm_reach(&world, VX_ACCESS_STORE, GVA + i % 3 * 0x1000ULL);
-    assert_int_equal(counts(&world)->hidden_faults, 3);
-    assert_int_equal(counts(&world)->shadow_fills, 3);
-    assert_int_equal(counts(&world)->injected_faults, 0);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 3);
+    assert_int_equal(vmm_counts(&world)->shadow_fills, 3);
+    assert_int_equal(vmm_counts(&world)->injected_faults, 0);
     assert_int_equal(vx_vcpu_counts_now(world.vcpu)->guest_faults, 0);
     assert_int_equal(vx_vcpu_counts_now(world.vcpu)->retries, 3);
     vmm_invlpg(&world, GVA);
@@ -88,8 +81,8 @@ static void guest_visible_faults(void **state)
     vmm_cpl(&world, 3);
     vmm_outcome supervisor = vmm_touch(&world, VX_ACCESS_FETCH, GVA + 0x1000);
     assert_true(supervisor.faulted && supervisor.error_code == (1 | 4 | 16));
-    assert_int_equal(counts(&world)->injected_faults, 3);
-    assert_int_equal(counts(&world)->hidden_faults, 0);
+    assert_int_equal(vmm_counts(&world)->injected_faults, 3);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 0);
     assert_int_equal(vmm_exits(&world), 3); /* one exit each: the injection is part of the entry */
     assert_int_equal(vx_vcpu_counts_now(world.vcpu)->guest_faults, 3);
     vmm_world_close(&world);
@@ -108,12 +101,12 @@ static void accessed_and_dirty(void **state)
     vmm_reach(&world, VX_ACCESS_LOAD, GVA);
     assert_int_equal(vmm_read(&world, at) & (VX_PTE_A | VX_PTE_D), VX_PTE_A);
     assert_true(vmm_read(&world, vmm_entry_at(&world, world.root, GVA, 4)) & VX_PTE_A);
-    assert_int_equal(counts(&world)->ad_emulations, 4);
+    assert_int_equal(vmm_counts(&world)->ad_emulations, 4);
     assert_int_equal(vmm_exits(&world), 1);
     vmm_reach(&world, VX_ACCESS_STORE, GVA);
     vmm_reach(&world, VX_ACCESS_STORE, GVA);
     assert_int_equal(vmm_read(&world, at) & (VX_PTE_A | VX_PTE_D), VX_PTE_A | VX_PTE_D);
-    assert_int_equal(counts(&world)->ad_emulations, 5);
+    assert_int_equal(vmm_counts(&world)->ad_emulations, 5);
     assert_int_equal(vmm_exits(&world), 2);
     vmm_world_close(&world);
 }
@@ -153,12 +146,12 @@ static void roots_share_shadow_pages(void **state)
     uint64_t first = world.root, second = vmm_root(&world);
     vmm_pt_store(&world, VX_GVA_UNKNOWN, second, vmm_read(&world, first)); /* the whole lowest 512 GiB */
     for (unsigned i = 0; i < 8; i++) vmm_reach(&world, VX_ACCESS_STORE, GVA + i * 0x1000ULL);
-    uint64_t pages = counts(&world)->table_pages;
+    uint64_t pages = vmm_counts(&world)->table_pages;
     vmm_cr_write(&world, 3, second);
     vmm_reset_counts(&world);
     for (unsigned i = 0; i < 8; i++) vmm_reach(&world, VX_ACCESS_STORE, GVA + i * 0x1000ULL);
-    assert_int_equal(counts(&world)->hidden_faults, 1); /* links the shared tables under the new root */
-    assert_int_equal(counts(&world)->table_pages, pages + 1);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 1); /* links the shared tables under the new root */
+    assert_int_equal(vmm_counts(&world)->table_pages, pages + 1);
     /* One store to the shared leaf table concerns both. */
     vmm_pt_store(&world, VX_GVA_UNKNOWN, vmm_entry_at(&world, first, GVA, 1), 0);
     vmm_invlpg(&world, GVA);
@@ -204,7 +197,7 @@ static void large_pages_are_splintered(void **state)
         vmm_reset_counts(&world);
         for (unsigned i = 0; i < 5; i++)
             assert_int_equal(vmm_reach(&world, VX_ACCESS_STORE, GVA + i * 0x1000ULL), frame + i * 0x1000ULL);
-        assert_int_equal(counts(&world)->hidden_faults, 5);
+        assert_int_equal(vmm_counts(&world)->hidden_faults, 5);
         assert_int_equal(vmm_verify(&world), 5);
         /* The guest takes the page away and flushes one address: all pieces go. */
         vmm_pt_store(&world, VX_GVA_UNKNOWN, vmm_entry_at(&world, world.root, GVA, 2), 0);
@@ -359,15 +352,7 @@ static void tables_run_out(void **state)
     for (unsigned i = 0; i < 32; i++)
         vmm_map(&world, root, GVA + (uint64_t)i * (2 << 20), vmm_page(&world), VX_PAGE_4K, VMM_USER_PAGE);
     vmm_boot(&world, root);
-    vx_record load = {.kind = VX_REC_LOAD, .size = 1, .count = 1, .addr = GVA};
-    vx_batch batch = {.records = &load, .count = 1};
-    vx_run run = {.instruction_limit = UINT64_MAX, .tick_limit = VX_TICK_NEVER};
-    vx_stop stop = VX_STOP_BATCH;
-    for (unsigned i = 0; i < 32 && stop == VX_STOP_BATCH; i++, load.addr += 2 << 20, run.position = 0)
-        stop = vx_vcpu_run(world.vcpu, &batch, &run, &world.msg);
-    assert_int_equal(stop, VX_STOP_ERROR);
-    assert_int_equal(vx_vmm_status(world.vmm, &world.msg), VX_ERR_INPUT);
-    assert_non_null(strstr(world.msg.text, "tables are used up"));
+    vmm_use_up_tables(&world, GVA, 32);
     /* Whatever still comes is survived. */
     assert_true(vmm_do(&world, VX_REC_CR_WRITE, 3, root, NULL, 0));
     (void)vmm_do(&world, VX_REC_PT_STORE, 8, VX_GVA_UNKNOWN, (const uint64_t[]){root, 0}, 2);

@@ -173,6 +173,16 @@ void vmm_world_close(vmm_world *world)
     vx_arena_fini(&world->arena);
 }
 
+void vmm_world_open_pages(vmm_world *world, const vmm_options *options, uint64_t gva, unsigned pages, uint64_t leaf)
+{
+    vmm_world_open(world, options);
+    uint64_t root = vmm_root(world);
+    for (unsigned i = 0; i < pages; i++)
+        vmm_map(world, root, gva + i * VX_PAGE_BYTES, vmm_page(world), VX_PAGE_4K, leaf);
+    vmm_boot(world, root);
+    vmm_reset_counts(world);
+}
+
 /* ---- records ---- */
 
 static bool execute(vmm_world *world, const vx_record *record, const uint64_t *payload, unsigned words)
@@ -220,6 +230,15 @@ uint64_t vmm_reach(vmm_world *world, vx_access access, uint64_t gva)
     vmm_outcome outcome = vmm_touch(world, access, gva);
     if (outcome.faulted) fail_msg("%#llx faults with error code %#x", (unsigned long long)gva, outcome.error_code);
     return outcome.gpa;
+}
+
+void vmm_use_up_tables(vmm_world *world, uint64_t gva, unsigned most)
+{
+    vx_record load = {.kind = VX_REC_LOAD, .size = 1, .count = 1, .addr = gva};
+    for (unsigned i = 0; i < most && execute(world, &load, NULL, 0); i++) load.addr += 2 << 20;
+    assert_int_equal(world->status, VX_ERR_CHECK); /* a reference that never succeeds: the hypervisor says why */
+    assert_int_equal(vx_vmm_status(world->vmm, &world->msg), VX_ERR_INPUT);
+    assert_non_null(strstr(world->msg.text, "tables are used up"));
 }
 
 void vmm_cr_write(vmm_world *world, unsigned number, uint64_t value)
@@ -341,6 +360,8 @@ uint64_t vmm_address(const vmm_world *world, unsigned index, uint64_t offset)
 }
 
 /* ---- counts ---- */
+
+const vx_vmm_counts *vmm_counts(const vmm_world *world) { return vx_vmm_counts_now(world->vmm); }
 
 uint64_t vmm_exits(const vmm_world *world) { return vx_vcpu_counts_now(world->vcpu)->exits; }
 

@@ -73,6 +73,8 @@ vx_cfg_vmm vmm_test_config(void);
 
 void vmm_world_open(vmm_world *world, const vmm_options *options);
 void vmm_world_close(vmm_world *world);
+/* Opened and booted, with `pages` small pages from `gva` on (`leaf` as in vmm_map), and with counters at zero. */
+void vmm_world_open_pages(vmm_world *world, const vmm_options *options, uint64_t gva, unsigned pages, uint64_t leaf);
 
 /* Executes one record; false where it ended in an error (world->status) other than a fault that reached the guest. */
 bool vmm_do(vmm_world *world, vx_record_kind kind, unsigned size, uint64_t addr, const uint64_t *payload,
@@ -82,6 +84,10 @@ bool vmm_do(vmm_world *world, vx_record_kind kind, unsigned size, uint64_t addr,
 vmm_outcome vmm_touch(vmm_world *world, vx_access access, uint64_t gva);
 /* The same where it must reach memory; returns the guest-physical address. */
 uint64_t vmm_reach(vmm_world *world, vx_access access, uint64_t gva);
+
+/* Loads from `gva` on, 2 MiB apart, `most` of them: before the last the hypervisor's memory for tables must be used up,
+ * which ends the run. */
+void vmm_use_up_tables(vmm_world *world, uint64_t gva, unsigned most);
 
 void vmm_cr_write(vmm_world *world, unsigned number, uint64_t value);
 void vmm_invlpg(vmm_world *world, uint64_t gva);
@@ -110,6 +116,7 @@ uint64_t vmm_address(const vmm_world *world, unsigned index, uint64_t offset);
 
 /* ---- what is counted ---- */
 
+const vx_vmm_counts *vmm_counts(const vmm_world *world);
 uint64_t vmm_exits(const vmm_world *world);
 /* Exits of one reason, by name. */
 uint64_t vmm_exits_for(const vmm_world *world, const char *reason);

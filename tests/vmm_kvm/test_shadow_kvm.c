@@ -120,7 +120,7 @@ static void a_leaf_table_goes_out_of_sync_once(void **state)
     uint64_t exits = 0;
     for (unsigned i = 0; i < 16; i++) exits += store_entry(&world, 1, GVA + i * 0x1000ULL, vmm_page(&world) | READY);
     assert_int_equal(exits, 1);
-    assert_int_equal(vx_vmm_counts_now(world.vmm)->emulated_stores, 0);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, 0);
     assert_int_equal(reload(&world), 1);
     assert_int_equal(store_entry(&world, 1, GVA, vmm_page(&world) | READY), 1); /* protected again */
     vmm_world_close(&world);
@@ -179,7 +179,7 @@ static void each_store_to_an_upper_table_exits(void **state)
         vmm_invlpg(&world, GVA);
         assert_int_equal(touch_all(&world, VX_ACCESS_STORE, 16), 1); /* linked again; the leaf table is as it was */
     }
-    assert_int_equal(vx_vmm_counts_now(world.vmm)->emulated_stores, 6);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, 6);
     vmm_world_close(&world);
 }
 
@@ -193,7 +193,7 @@ static void flooding(void **state)
     uint64_t pde = vmm_read(&world, vmm_entry_at(&world, world.root, GVA, 2)), exits = 0;
     for (unsigned i = 0; i < 20; i++) exits += store_entry(&world, 2, GVA, pde);
     assert_int_equal(exits, 4);
-    assert_int_equal(vx_vmm_counts_now(world.vmm)->emulated_stores, 3);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, 3);
     vmm_verify(&world);
     vmm_world_close(&world);
 }
@@ -208,7 +208,7 @@ static void another_use_of_an_upper_table(void **state)
     assert_int_equal(vmm_exits(&world), 2);
     for (unsigned i = 0; i < 8; i++) vmm_reach(&world, VX_ACCESS_STORE, UPPER_WINDOW + 0x800 + 8 * i);
     assert_int_equal(vmm_exits(&world), 2);
-    assert_int_equal(vx_vmm_counts_now(world.vmm)->emulated_stores, 0);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, 0);
     vmm_world_close(&world);
 }
 
@@ -266,7 +266,7 @@ static void the_quota_limits_shadow_pages(void **state)
     vmm_boot(&world, root);
     for (uint64_t i = 0; i < TABLES; i++) {
         vmm_reach(&world, VX_ACCESS_LOAD, GVA + (i << 21));
-        assert_true(vx_vmm_counts_now(world.vmm)->table_pages <= QUOTA);
+        assert_true(vmm_counts(&world)->table_pages <= QUOTA);
     }
     vmm_verify(&world);
     vmm_world_close(&world);

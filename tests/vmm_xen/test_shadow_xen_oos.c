@@ -26,10 +26,10 @@ static void stores_between_flushes_are_free(void **state)
                 vmm_pt_store(&world, known ? window : VX_GVA_UNKNOWN, xen_leaf(&world, 0),
                              vmm_page(&world) | XEN_USED_PAGE);
             assert_int_equal(vmm_exits(&world), 1);
-            assert_int_equal(xen_counts(&world)->unsyncs, 1);
-            assert_int_equal(xen_counts(&world)->emulated_stores, 0);
+            assert_int_equal(vmm_counts(&world)->unsyncs, 1);
+            assert_int_equal(vmm_counts(&world)->emulated_stores, 0);
             vmm_cr_write(&world, 3, world.root);
-            assert_int_equal(xen_counts(&world)->resyncs, 1);
+            assert_int_equal(vmm_counts(&world)->resyncs, 1);
             /* The batch of stores has reached the shadow: no fault. */
             assert_int_equal(vmm_reach(&world, VX_ACCESS_LOAD, GVA),
                              vmm_read(&world, xen_leaf(&world, 0)) & 0xFFFFF000);
@@ -52,8 +52,8 @@ static void upper_tables_stay_in_sync(void **state)
         for (unsigned i = 1; i < 4; i++)
             vmm_pt_store(&world, VX_GVA_UNKNOWN, vmm_entry_at(&world, world.root, GVA, level) + 8 * i, 0x1002);
     assert_int_equal(vmm_exits(&world), 9);
-    assert_int_equal(xen_counts(&world)->emulated_stores, 9);
-    assert_int_equal(xen_counts(&world)->unsyncs, 0);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, 9);
+    assert_int_equal(vmm_counts(&world)->unsyncs, 0);
     vmm_world_close(&world);
 }
 
@@ -74,7 +74,7 @@ static void invlpg_empties_one_entry(void **state)
     vmm_invlpg(&world, GVA);
     vmm_reset_counts(&world);
     assert_int_equal(vmm_reach(&world, VX_ACCESS_LOAD, GVA), page);
-    assert_int_equal(xen_counts(&world)->hidden_faults, 1);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 1);
     vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x1000);
     assert_int_equal(vmm_exits(&world), 1);
     vmm_verify(&world);
@@ -112,12 +112,12 @@ static void a_few_tables_at_a_time(void **state)
     for (unsigned i = 0; i < TABLES; i++) {
         uint64_t at = vmm_entry_at(&world, world.root, GVA + ((uint64_t)i << 21), 1);
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at, vmm_page(&world) | XEN_USED_PAGE);
-        assert_int_equal(xen_counts(&world)->unsyncs, i + 1);
-        assert_true(xen_counts(&world)->unsyncs - xen_counts(&world)->resyncs <= 3);
+        assert_int_equal(vmm_counts(&world)->unsyncs, i + 1);
+        assert_true(vmm_counts(&world)->unsyncs - vmm_counts(&world)->resyncs <= 3);
     }
     assert_int_equal(vmm_exits(&world), TABLES);
     vmm_cr_write(&world, 3, world.root);
-    assert_int_equal(xen_counts(&world)->resyncs, TABLES);
+    assert_int_equal(vmm_counts(&world)->resyncs, TABLES);
     for (unsigned i = 0; i < TABLES; i++) {
         uint64_t gva = GVA + ((uint64_t)i << 21);
         assert_int_equal(vmm_reach(&world, VX_ACCESS_LOAD, gva),
@@ -148,7 +148,7 @@ static void a_few_writable_mappings(void **state)
         vmm_pt_store(&world, window[steps[i].window], xen_leaf(&world, 0), vmm_page(&world) | XEN_USED_PAGE);
         assert_int_equal(vmm_exits(&world), steps[i].exits);
     }
-    assert_int_equal(xen_counts(&world)->unsyncs, 1);
+    assert_int_equal(vmm_counts(&world)->unsyncs, 1);
     vmm_cr_write(&world, 3, world.root);
     vmm_verify(&world);
     vmm_world_close(&world);
@@ -165,17 +165,17 @@ static void promotion_brings_in_step(void **state)
     uint64_t inner = vmm_page(&world), page = vmm_page(&world);
     vmm_pt_store(&world, VX_GVA_UNKNOWN, table + 8 * 5, inner | XEN_USED_PAGE);
     vmm_pt_store(&world, VX_GVA_UNKNOWN, inner, page | XEN_USED_PAGE);
-    assert_int_equal(xen_counts(&world)->unsyncs, 1);
+    assert_int_equal(vmm_counts(&world)->unsyncs, 1);
     /* The leaf table of page 0 serves as a directory elsewhere. */
     uint64_t elsewhere = 0x80000000ULL;
     vmm_pt_store(&world, VX_GVA_UNKNOWN, vmm_entry_at(&world, world.root, elsewhere, 3), table | VMM_USER_PAGE);
     assert_int_equal(vmm_reach(&world, VX_ACCESS_LOAD, elsewhere + (5ULL << 21)), page);
-    assert_int_equal(xen_counts(&world)->resyncs, 1);
+    assert_int_equal(vmm_counts(&world)->resyncs, 1);
     vmm_reset_counts(&world);
     vmm_pt_store(&world, VX_GVA_UNKNOWN, table + 8 * 6, vmm_page(&world) | XEN_USED_PAGE);
     vmm_pt_store(&world, VX_GVA_UNKNOWN, table + 8 * 7, vmm_page(&world) | XEN_USED_PAGE);
-    assert_int_equal(xen_counts(&world)->emulated_stores, 2);
-    assert_int_equal(xen_counts(&world)->unsyncs, 0);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, 2);
+    assert_int_equal(vmm_counts(&world)->unsyncs, 0);
     vmm_verify(&world);
     vmm_world_close(&world);
 }

@@ -25,7 +25,7 @@ static void shadows_follow_each_store(void **state)
     for (unsigned i = 1; i <= STORES; i++)
         vmm_pt_store(&world, window + 8 * i, xen_leaf(&world, i), vmm_page(&world) | XEN_USED_PAGE);
     assert_int_equal(vmm_exits_for(&world, "EXCEPTION_NMI"), STORES);
-    assert_int_equal(xen_counts(&world)->emulated_stores, STORES);
+    assert_int_equal(vmm_counts(&world)->emulated_stores, STORES);
     for (unsigned i = 1; i <= STORES; i++)
         assert_int_equal(vmm_reach(&world, VX_ACCESS_STORE, GVA + i * 0x1000ULL),
                          vmm_read(&world, xen_leaf(&world, i)) & 0xFFFFF000);
@@ -45,11 +45,11 @@ static void entries_that_need_a_fault_get_one(void **state)
     vmm_pt_store(&world, VX_GVA_UNKNOWN, xen_leaf(&world, 2), vmm_page(&world) | VMM_USER_PAGE | VX_PTE_A);
     vmm_reset_counts(&world);
     vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x1000);
-    assert_int_equal(xen_counts(&world)->hidden_faults, 1);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 1);
     vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x2000);
-    assert_int_equal(xen_counts(&world)->hidden_faults, 1);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 1);
     vmm_reach(&world, VX_ACCESS_STORE, GVA + 0x2000);
-    assert_int_equal(xen_counts(&world)->hidden_faults, 2);
+    assert_int_equal(vmm_counts(&world)->hidden_faults, 2);
     vmm_world_close(&world);
 }
 
@@ -63,21 +63,21 @@ static void upper_entries_find_known_shadows(void **state)
         uint64_t at = vmm_entry_at(&world, world.root, GVA, 2), entry = vmm_read(&world, at);
         vmm_reach(&world, VX_ACCESS_LOAD, GVA);
         vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x1000);
-        uint64_t pages = xen_counts(&world)->table_pages;
+        uint64_t pages = vmm_counts(&world)->table_pages;
         vmm_reset_counts(&world);
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at + 8, entry | VX_PTE_A); /* 2 MiB further on */
         vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x200000);
-        assert_int_equal(xen_counts(&world)->hidden_faults, 1); /* the store's */
+        assert_int_equal(vmm_counts(&world)->hidden_faults, 1); /* the store's */
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at, 0);
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at, entry | VX_PTE_A);
         vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x1000);
         assert_int_equal(vmm_exits(&world), 3);
-        assert_int_equal(xen_counts(&world)->table_pages, pages);
+        assert_int_equal(vmm_counts(&world)->table_pages, pages);
         /* Nothing refers to it any more: it is thrown away. */
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at, entry ^ entry);
         vmm_reach(&world, VX_ACCESS_LOAD, GVA + 0x200000);
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at + 8, 2);
-        assert_int_equal(xen_counts(&world)->table_pages, pages - 1);
+        assert_int_equal(vmm_counts(&world)->table_pages, pages - 1);
         vmm_verify(&world);
         vmm_world_close(&world);
     }
@@ -92,11 +92,11 @@ static void prefetch_goes_forward(void **state)
         vmm_world world;
         xen_open(&world, versions[v], VX_PAGING_4LEVEL, &config, PAGES);
         vmm_reach(&world, VX_ACCESS_LOAD, GVA + AT * 0x1000);
-        assert_int_equal(xen_counts(&world)->shadow_fills, 32);
+        assert_int_equal(vmm_counts(&world)->shadow_fills, 32);
         for (unsigned i = AT; i < AT + 32; i++) vmm_reach(&world, VX_ACCESS_STORE, GVA + i * 0x1000ULL);
         assert_int_equal(vmm_exits(&world), 1);
         vmm_reach(&world, VX_ACCESS_LOAD, GVA); /* stops at what is shadowed */
-        assert_int_equal(xen_counts(&world)->shadow_fills, 32 + AT);
+        assert_int_equal(vmm_counts(&world)->shadow_fills, 32 + AT);
         assert_int_equal(vmm_verify(&world), 32 + AT);
         vmm_world_close(&world);
     }
@@ -113,7 +113,7 @@ static void prefetch_stops_where_a_fault_is_needed(void **state)
         vmm_map(&world, world.root, GVA + i * 0x1000ULL, vmm_page(&world), VX_PAGE_4K,
                 i < 4 ? XEN_USED_PAGE : VMM_USER_PAGE | VX_PTE_A);
     vmm_reach(&world, VX_ACCESS_LOAD, GVA);
-    assert_int_equal(xen_counts(&world)->shadow_fills, 3); /* itself, 2 and 3 */
+    assert_int_equal(vmm_counts(&world)->shadow_fills, 3); /* itself, 2 and 3 */
     vmm_world_close(&world);
 }
 
@@ -125,9 +125,9 @@ static void prefetch_covers_large_pages(void **state)
     xen_open(&world, VX_SCHEME_SHADOW_XEN_V3, VX_PAGING_4LEVEL, &config, 0);
     vmm_map(&world, world.root, 0x40000000, vmm_large_page(&world, VX_PAGE_2M), VX_PAGE_2M, XEN_USED_PAGE);
     vmm_reach(&world, VX_ACCESS_STORE, 0x40000000 + 508 * 0x1000ULL);
-    assert_int_equal(xen_counts(&world)->shadow_fills, 4); /* to the end of the shadow */
+    assert_int_equal(vmm_counts(&world)->shadow_fills, 4); /* to the end of the shadow */
     vmm_reach(&world, VX_ACCESS_STORE, 0x40000000);
-    assert_int_equal(xen_counts(&world)->shadow_fills, 20);
+    assert_int_equal(vmm_counts(&world)->shadow_fills, 20);
     assert_int_equal(vmm_verify(&world), 20);
     vmm_world_close(&world);
 }
@@ -149,8 +149,8 @@ static uint64_t zero_stores(vx_scheme scheme, vx_early_unshadow which, unsigned 
         vmm_pt_store(&world, VX_GVA_UNKNOWN, at + 8 * i, 0);
         if (fault_between) vmm_touch(&world, VX_ACCESS_LOAD, GVA + 0x100000);
     }
-    uint64_t stores = xen_counts(&world)->emulated_stores;
-    assert_int_equal(xen_counts(&world)->early_unshadows, stores == 2);
+    uint64_t stores = vmm_counts(&world)->emulated_stores;
+    assert_int_equal(vmm_counts(&world)->early_unshadows, stores == 2);
     vmm_verify(&world);
     vmm_world_close(&world);
     return stores;
@@ -189,7 +189,7 @@ static void a_table_that_is_data_now_loses_its_shadow(void **state)
             assert_int_equal(vmm_reach(&world, VX_ACCESS_STORE, window + offset), at + offset);
         }
         assert_int_equal(vmm_exits(&world), clears ? 3 : 2); /* emulated, and one to make it writable */
-        assert_int_equal(xen_counts(&world)->early_unshadows, clears);
+        assert_int_equal(vmm_counts(&world)->early_unshadows, clears);
         vmm_world_close(&world);
     }
 }
@@ -211,7 +211,7 @@ static void a_user_store_unshadows(void **state)
         /* Unshadowed, then made writable; version 3 has let the table go out of sync before it asks whose store it is.
          */
         assert_int_equal(vmm_exits(&world), versions[v] == VX_SCHEME_SHADOW_XEN_V3 ? 1 : 2);
-        assert_int_equal(xen_counts(&world)->emulated_stores, 0);
+        assert_int_equal(vmm_counts(&world)->emulated_stores, 0);
         vmm_world_close(&world);
     }
 }
@@ -224,9 +224,9 @@ static void an_unaligned_store_unshadows(void **state)
     xen_open(&world, VX_SCHEME_SHADOW_XEN_V2, VX_PAGING_4LEVEL, &plain, 1);
     uint64_t at = xen_leaf(&world, 0), payload[2] = {at + 4, 0};
     vmm_reach(&world, VX_ACCESS_LOAD, GVA);
-    uint64_t pages = xen_counts(&world)->table_pages;
+    uint64_t pages = vmm_counts(&world)->table_pages;
     assert_true(vmm_do(&world, VX_REC_PT_STORE, 8, VX_GVA_UNKNOWN, payload, 2));
-    assert_int_equal(xen_counts(&world)->table_pages, pages - 1);
+    assert_int_equal(vmm_counts(&world)->table_pages, pages - 1);
     vmm_world_close(&world);
 }
 
@@ -247,8 +247,8 @@ static void pae_halves_are_one_exit(void **state)
             vmm_pt_store_half(&world, VX_GVA_UNKNOWN, at + 8 * i, (uint32_t)page | XEN_USED_PAGE);
         }
         assert_int_equal(vmm_exits(&world), ahead ? 3 : 6);
-        assert_int_equal(xen_counts(&world)->emulated_stores, 6);
-        assert_int_equal(xen_counts(&world)->stores_ahead, ahead ? 3 : 0);
+        assert_int_equal(vmm_counts(&world)->emulated_stores, 6);
+        assert_int_equal(vmm_counts(&world)->stores_ahead, ahead ? 3 : 0);
         assert_int_equal(vmm_reach(&world, VX_ACCESS_STORE, GVA + 0x3000), page);
         assert_int_equal(vmm_exits(&world), ahead ? 3 : 6);
         vmm_verify(&world);
@@ -331,7 +331,7 @@ static uint64_t second_round(const vx_cfg_xen_shadow *config, unsigned processes
         }
         vmm_verify(&world);
     }
-    uint64_t faults = xen_counts(&world)->hidden_faults;
+    uint64_t faults = vmm_counts(&world)->hidden_faults;
     vmm_world_close(&world);
     return faults;
 }
@@ -379,7 +379,7 @@ static void roots_left_behind(void **state)
         vmm_reach(&world, VX_ACCESS_LOAD, GVA);
         uint64_t old = world.root, other = vmm_root(&world);
         for (unsigned i = 0; i < 2; i++) vmm_pt_store(&world, VX_GVA_UNKNOWN, old + 8 * (100 + i), 0);
-        assert_int_equal(xen_counts(&world)->early_unshadows, 1);
+        assert_int_equal(vmm_counts(&world)->early_unshadows, 1);
         vmm_cr_write(&world, 3, other);
         vmm_cr_write(&world, 3, old);
         vmm_reset_counts(&world);

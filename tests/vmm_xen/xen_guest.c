@@ -3,12 +3,7 @@
 void xen_open(vmm_world *world, vx_scheme scheme, vx_paging_mode mode, const vx_cfg_xen_shadow *config, unsigned pages)
 {
     const vmm_options options = {.scheme = scheme, .mode = mode, .xen = config};
-    vmm_world_open(world, &options);
-    uint64_t root = vmm_root(world);
-    for (unsigned i = 0; i < pages; i++)
-        vmm_map(world, root, GVA + i * 0x1000ULL, vmm_page(world), VX_PAGE_4K, XEN_USED_PAGE);
-    vmm_boot(world, root);
-    vmm_reset_counts(world);
+    vmm_world_open_pages(world, &options, GVA, pages, XEN_USED_PAGE);
 }
 
 uint64_t xen_window(vmm_world *world, unsigned n, uint64_t at)
@@ -22,5 +17,3 @@ uint64_t xen_leaf(const vmm_world *world, unsigned i)
 {
     return vmm_entry_at(world, world->root, GVA + i * 0x1000ULL, 1);
 }
-
-const vx_vmm_counts *xen_counts(const vmm_world *world) { return vx_vmm_counts_now(world->vmm); }

@@ -15,6 +15,5 @@ void xen_open(vmm_world *world, vx_scheme scheme, vx_paging_mode mode, const vx_
 uint64_t xen_window(vmm_world *world, unsigned n, uint64_t at);
 /* Where the entry of level 1 of page `i` of the guest's lies. */
 uint64_t xen_leaf(const vmm_world *world, unsigned i);
-const vx_vmm_counts *xen_counts(const vmm_world *world);
 
 #endif
