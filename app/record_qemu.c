@@ -38,11 +38,15 @@ static bool is_option(const char *word, const char *name)
     return strcmp(word + 1, name) == 0 || (word[1] == '-' && strcmp(word + 2, name) == 0);
 }
 
-static const char *value_of(const char *const *command, unsigned words, const char *name)
+/* The word behind an option. False, and *value as it was, where the option is not given. */
+static bool value_of(const char *const *command, unsigned words, const char *name, const char **value)
 {
     for (unsigned i = 0; i + 1 < words; i++)
-        if (is_option(command[i], name)) return command[i + 1];
-    return NULL;
+        if (is_option(command[i], name)) {
+            *value = command[i + 1];
+            return true;
+        }
+    return false;
 }
 
 /* "512", "512M", "2G", "size=1G,slots=2": mebibytes where no unit is given. */
@@ -68,11 +72,10 @@ static bool parse_size(const char *text, uint64_t *bytes)
 bool record_ram(const char *const *command, unsigned words, uint64_t *low, uint64_t *high)
 {
     uint64_t bytes = 128ULL << 20;
-    const char *size = value_of(command, words, "m");
-    if (size && !parse_size(size, &bytes)) return false;
-    const char *machine = value_of(command, words, "M");
-    if (!machine) machine = value_of(command, words, "machine");
-    bool q35 = machine && strstr(machine, "q35");
+    const char *size, *machine = "";
+    if (value_of(command, words, "m", &size) && !parse_size(size, &bytes)) return false;
+    if (!value_of(command, words, "M", &machine)) (void)value_of(command, words, "machine", &machine);
+    bool q35 = strstr(machine, "q35") != NULL;
     /* QEMU's hw/i386/pc_piix.c and pc_q35.c: where the hole for devices begins. */
     uint64_t whole = q35 ? 0xB0000000 : 0xE0000000, split = q35 ? 0x80000000 : 0xC0000000;
     *low = bytes >= whole ? split : bytes;
@@ -157,12 +160,13 @@ static const struct {
 static void become_qemu(const record_plan *plan, const char *program, const char *plugin)
 {
     const char *words[WORDS_MAX + 16];
+    const char *own; /* the user's value of what would be a default */
     unsigned count = 0, first = names_program(plan) ? 1 : 0;
     put_word(words, &count, program);
     put_word(words, &count, "-plugin");
     put_word(words, &count, plugin);
     for (unsigned i = 0; i < sizeof defaults / sizeof *defaults; i++) {
-        if (value_of(plan->command, plan->words, defaults[i].name + 1)) continue;
+        if (value_of(plan->command, plan->words, defaults[i].name + 1, &own)) continue;
         put_word(words, &count, defaults[i].name);
         put_word(words, &count, defaults[i].value);
     }

@@ -192,7 +192,7 @@ static vx_status gain_part(const bench_options *o, vx_msg *msg)
     printf("%-30s %12s %12s %10s %10s %21s\n", "", "TPR writes", "a second,", "exits of", "", "gain, exits x");
     printf("%-30s %12s %12s %10s %10s %10s %10s\n", "cost of an exit", "per Minst", "3 GHz", "these", "gain", "0.5",
            "1.5");
-    flex_curve curves[COSTS];
+    flex_curve curves[COSTS] = {0};
     for (unsigned c = 0; status == VX_OK && c < COSTS; c++) status = sweep(&costs[c], o->quick, csv, &curves[c], msg);
     if (status == VX_OK) status = draw(o, curves, msg);
     status = vx_csv_close(csv, o->csv, status, msg);
@@ -298,7 +298,7 @@ static vx_status draw_rule(const bench_options *o, const rule_curve *curves, vx_
 
 static vx_status rule_part(const bench_options *o, vx_msg *msg)
 {
-    rule_curve curves[HOLDS];
+    rule_curve curves[HOLDS] = {0};
     vx_status status = VX_OK;
     printf("Barcelona, CR8 written %.0f times per million instructions; its writes exit always, or by Xen's rule\n\n",
            2e6 / CR8_PERIOD);

@@ -15,8 +15,6 @@ vx_status vx_fail(vx_msg *msg, vx_status status, const char *format, ...)
     return status;
 }
 
-vx_status vx_fail_nomem(vx_msg *msg) { return vx_fail(msg, VX_ERR_NOMEM, "out of memory"); }
-
 int vx_status_exit_code(vx_status status)
 {
     switch (status) {

@@ -28,6 +28,7 @@ class kernel : public sc_core::sc_module
   public:
     SC_HAS_PROCESS(kernel);
 
+    /* By value, as SystemC asks of every module. NOLINTNEXTLINE(performance-unnecessary-value-param) */
     kernel(sc_core::sc_module_name name, vx_clk *clk) : sc_core::sc_module(name), clk_(clk) {}
 
     void before_end_of_elaboration() override

@@ -37,7 +37,6 @@ static bool wrong(schema_check *c, const place *at, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    /* The list is started. NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized) */
     vsnprintf(c->fault->what, sizeof c->fault->what, format, arguments);
     va_end(arguments);
     c->fault->where[0] = '\0';

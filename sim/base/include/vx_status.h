@@ -28,7 +28,11 @@ typedef struct vx_msg {
 vx_status vx_fail(vx_msg *msg, vx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* VX_ERR_NOMEM with the fixed message; needs no memory itself. */
-vx_status vx_fail_nomem(vx_msg *msg);
+static inline vx_status vx_fail_nomem(vx_msg *msg)
+{
+    (void)vx_fail(msg, VX_ERR_NOMEM, "out of memory");
+    return VX_ERR_NOMEM; /* said here, so that compilers and analyzers know that it is never VX_OK */
+}
 
 /* The process exit code for a status (vexit(1), EXIT STATUS). Interrupted: 128 + SIGINT; whoever caught another signal
  * adds that to 128 instead. */

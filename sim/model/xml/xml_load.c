@@ -53,7 +53,7 @@ static vx_status fail_at(const load_file *file, const xmlNode *node, const char 
     char text[sizeof(vx_msg)];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments); /* NOLINT(clang-analyzer-valist.Uninitialized): it is started */
+    vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     return vx_fail(file->msg, VX_ERR_INPUT, "%s:%d: %s", file->path, vx_xml_line(node), text);
 }
