@@ -42,7 +42,4 @@ vx_status vx_trace_action_pack(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_reach(trace_given *given, vx_msg *msg);
 vx_status vx_trace_action_record(trace_given *given, vx_msg *msg);
 
-/* One record as a line of text, without its end: what `view` prints. */
-void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *payload);
-
 #endif

@@ -86,7 +86,7 @@ static const char *word_of_size(const vx_record *record)
     return record->kind == VX_REC_SIGNAL ? vx_signal_name(record->size) : NULL;
 }
 
-void vx_trace_print_record(FILE *out, const vx_record *record, const uint64_t *payload)
+static void print_record(FILE *out, const vx_record *record, const uint64_t *payload)
 {
     const field_names *names = &fields[record->kind];
     const vx_record_info *info = vx_record_describe(record->kind);
@@ -135,7 +135,7 @@ vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
             vx_trace_totals_add(&totals, record, 1, batch.payload);
             if (totals.records <= from) continue;
             fprintf(out, "%12" PRIu64 " %14" PRIu64 "  ", totals.records - 1, totals.instructions);
-            vx_trace_print_record(out, record, batch.payload);
+            print_record(out, record, batch.payload);
             fputc('\n', out);
             shown++;
         }

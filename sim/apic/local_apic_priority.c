@@ -12,7 +12,7 @@ void vx_apic_page_update_priority(uint8_t *page)
     vx_apic_put(page, VX_APIC_PPR, vx_apic_processor_priority(tpr, vx_apic_vector_highest(page, VX_APIC_ISR)));
 }
 
-uint8_t vx_apic_page_pending(const uint8_t *page)
+static uint8_t pending(const uint8_t *page)
 {
     uint8_t request = vx_apic_vector_highest(page, VX_APIC_IRR);
     return request >> 4 > (uint8_t)vx_apic_get(page, VX_APIC_PPR) >> 4 ? request : 0;
@@ -20,7 +20,7 @@ uint8_t vx_apic_page_pending(const uint8_t *page)
 
 uint8_t vx_apic_page_take(uint8_t *page)
 {
-    uint8_t vector = vx_apic_page_pending(page);
+    uint8_t vector = pending(page);
     if (!vector) return 0;
     vx_apic_vector_clear(page, VX_APIC_IRR, vector);
     vx_apic_vector_set(page, VX_APIC_ISR, vector);
@@ -57,7 +57,7 @@ uint8_t vx_apic_arbitration_priority(const vx_apic *apic)
     return (uint8_t)((common > request ? common : request) << 4);
 }
 
-uint8_t vx_apic_pending(const vx_apic *apic) { return vx_apic_page_pending(apic->setup.page); }
+uint8_t vx_apic_pending(const vx_apic *apic) { return pending(apic->setup.page); }
 
 uint8_t vx_apic_acknowledge(vx_apic *apic)
 {

@@ -19,7 +19,7 @@
 #define EFER_FFXSR (1ULL << 14)
 #define EFER_TCE (1ULL << 15)
 
-uint64_t svm_cr4_reserved(const vx_cfg_cpu *cpu)
+static uint64_t cr4_reserved(const vx_cfg_cpu *cpu)
 {
     uint64_t known = CR4_LOW | CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PKE_CET;
     if (cpu->paging.virtual_bits >= 57) known |= VX_CR4_LA57;
@@ -163,7 +163,7 @@ static bool cr0_upper(const vx_svm_entry *e) { return get(e, VX_VMCB_CR0) >> 32;
  * them. */
 static bool cr3_mbz(const vx_svm_entry *e) { return long_mode(e) && (get(e, VX_VMCB_CR3) & beyond_physical(e->cpu)); }
 
-static bool cr4_mbz(const vx_svm_entry *e) { return get(e, VX_VMCB_CR4) & svm_cr4_reserved(e->cpu); }
+static bool cr4_mbz(const vx_svm_entry *e) { return get(e, VX_VMCB_CR4) & cr4_reserved(e->cpu); }
 
 static bool dr6_upper(const vx_svm_entry *e) { return get(e, VX_VMCB_DR6) >> 32; }
 

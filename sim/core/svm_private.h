@@ -24,8 +24,7 @@ static inline void svm_set(vx_svm *svm, vx_vmcb_field field, uint64_t value)
 static inline uint32_t svm_v_intr(const vx_svm *svm) { return (uint32_t)vx_vmcb_get(&svm->vmcb, VX_VMCB_V_INTR); }
 static inline void svm_set_v_intr(vx_svm *svm, uint32_t value) { vx_vmcb_set(&svm->vmcb, VX_VMCB_V_INTR, value); }
 
-/* Bits of CR4 and EFER that this processor lets nobody set. */
-uint64_t svm_cr4_reserved(const vx_cfg_cpu *cpu);
+/* Bits of EFER that this processor lets nobody set. */
 uint64_t svm_efer_reserved(const vx_cfg_cpu *cpu);
 /* CR0, CR4, EFER and PDPEs of a state that #VMEXIT would load. */
 bool svm_host_state_illegal(const vx_svm *svm);

@@ -124,7 +124,6 @@ void vx_vcpu_set_registers(vx_vcpu *v, const vx_registers *registers)
 }
 
 vx_mmu *vx_vcpu_mmu(vx_vcpu *v) { return v->mmu; }
-vx_physmem *vx_vcpu_memory(vx_vcpu *v) { return v->memory; }
 const vx_gpa_map *vx_vcpu_ram(const vx_vcpu *v) { return v->ram; }
 
 void vx_vcpu_execute(vx_vcpu *v, const vx_record *record, const uint64_t *payload) { vcpu_effect(v, record, payload); }

@@ -183,10 +183,8 @@ typedef enum vcpu_settled {
     VCPU_FAILED      /* error: see the message */
 } vcpu_settled;
 
-/* Settles a reference on the cold side: lookup, walk, faults, exits, the guest's handler, retry: vcpu_reference.c. */
-vcpu_settled vcpu_reference(vx_vcpu *vcpu, vx_gva gva, vx_access access, const vx_record *record,
-                            const uint64_t *payload, vx_status *status, vx_msg *msg);
-/* The same for one page of a reference of the batch being run. */
+/* Settles one page of a reference of the batch being run, on the cold side: lookup, walk, faults, exits, the guest's
+ * handler, retry: vcpu_reference.c. */
 vcpu_settled vcpu_touch(vx_vcpu *vcpu, vx_gva gva, vx_access access, const vx_record *record, vx_status *status,
                         vx_msg *msg);
 

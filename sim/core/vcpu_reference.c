@@ -134,14 +134,6 @@ static vcpu_settled reference(vx_vcpu *v, vx_gva gva, vx_access access, unsigned
     return unsettled(gva, status, msg);
 }
 
-vcpu_settled vcpu_reference(vx_vcpu *v, vx_gva gva, vx_access access, const vx_record *record, const uint64_t *payload,
-                            vx_status *status, vx_msg *msg)
-{
-    vcpu_settled settled = reference(v, gva, access, 0, record, payload, status, msg);
-    vcpu_note_time(v);
-    return settled;
-}
-
 /* The first attempt has failed. */
 static __attribute__((noinline)) vcpu_settled faulted(vx_vcpu *v, vx_gva gva, vx_access access, vx_mmu_result result,
                                                       const vx_mmu_fault *fault, const vx_record *record,
@@ -167,6 +159,15 @@ vcpu_settled vcpu_touch(vx_vcpu *v, vx_gva gva, vx_access access, const vx_recor
     bool watched = v->data_cached || v->hooks.on_translation;
     vcpu_settled settled = watched ? translated(v, gva, access, translation.hpa, status, msg) : VCPU_TRANSLATED;
     if ((translation.missed || v->data_cached) && v->tick_limit != VX_TICK_NEVER) vcpu_note_time(v);
+    return settled;
+}
+
+/* A page-table store at its linear address. */
+static vcpu_settled linear_store(vx_vcpu *v, const vx_record *record, const uint64_t *payload, vx_status *status,
+                                 vx_msg *msg)
+{
+    vcpu_settled settled = reference(v, (vx_gva){record->addr}, VX_ACCESS_STORE, 0, record, payload, status, msg);
+    vcpu_note_time(v);
     return settled;
 }
 
@@ -216,9 +217,7 @@ static vx_status page_table_store(vx_vcpu *v, const vx_record *record, const uin
     if (!known) {
         settled = physical_store(v, record, payload, &status, msg);
     } else {
-        settled = v->translated
-                      ? vcpu_reference(v, (vx_gva){record->addr}, VX_ACCESS_STORE, record, payload, &status, msg)
-                      : VCPU_TRANSLATED;
+        settled = v->translated ? linear_store(v, record, payload, &status, msg) : VCPU_TRANSLATED;
         /* The recorded guest did store: where its address does not translate here, the bytes arrive all the same. */
         if (settled == VCPU_ABANDONED) settled = physical_store(v, record, payload, &status, msg);
     }

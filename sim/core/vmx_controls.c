@@ -112,18 +112,11 @@ static const vx_vmx_control controls[] = {
 };
 enum { CONTROLS = sizeof controls / sizeof *controls };
 
-static const struct {
-    const char *name;
-    uint32_t encoding;
-} words[VX_WORDS] = {
-    [VX_WORD_PIN] = {"pin-based VM-execution controls", VX_VMCS_PIN_CONTROLS},
-    [VX_WORD_CPU] = {"primary processor-based VM-execution controls", VX_VMCS_CPU_CONTROLS},
-    [VX_WORD_CPU2] = {"secondary processor-based VM-execution controls", VX_VMCS_CPU2_CONTROLS},
-    [VX_WORD_CPU3] = {"tertiary processor-based VM-execution controls", VX_VMCS_CPU3_CONTROLS},
-    [VX_WORD_EXIT] = {"primary VM-exit controls", VX_VMCS_EXIT_CONTROLS},
-    [VX_WORD_EXIT2] = {"secondary VM-exit controls", VX_VMCS_EXIT2_CONTROLS},
-    [VX_WORD_ENTRY] = {"VM-entry controls", VX_VMCS_ENTRY_CONTROLS},
-    [VX_WORD_VMFUNC] = {"VM-function controls", VX_VMCS_VM_FUNCTION_CONTROLS},
+static const uint32_t encodings[VX_WORDS] = {
+    [VX_WORD_PIN] = VX_VMCS_PIN_CONTROLS,     [VX_WORD_CPU] = VX_VMCS_CPU_CONTROLS,
+    [VX_WORD_CPU2] = VX_VMCS_CPU2_CONTROLS,   [VX_WORD_CPU3] = VX_VMCS_CPU3_CONTROLS,
+    [VX_WORD_EXIT] = VX_VMCS_EXIT_CONTROLS,   [VX_WORD_EXIT2] = VX_VMCS_EXIT2_CONTROLS,
+    [VX_WORD_ENTRY] = VX_VMCS_ENTRY_CONTROLS, [VX_WORD_VMFUNC] = VX_VMCS_VM_FUNCTION_CONTROLS,
 };
 
 const vx_vmx_control *vx_vmx_control_at(unsigned index) { return index < CONTROLS ? &controls[index] : NULL; }
@@ -135,6 +128,4 @@ const vx_vmx_control *vx_vmx_control_of(vx_vmx_word word, unsigned bit)
     return NULL;
 }
 
-const char *vx_vmx_word_name(vx_vmx_word word) { return words[word].name; }
-
-uint32_t vx_vmx_word_encoding(vx_vmx_word word) { return words[word].encoding; }
+uint32_t vx_vmx_word_encoding(vx_vmx_word word) { return encodings[word]; }

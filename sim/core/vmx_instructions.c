@@ -13,7 +13,7 @@ static void set_flags(vx_vmx *vmx, uint64_t flags)
     vmx->state.rflags = (vmx->state.rflags & ~(uint64_t)RFLAGS_ARITHMETIC) | flags;
 }
 
-vx_vmx_result vmx_succeed(vx_vmx *vmx)
+static vx_vmx_result succeed(vx_vmx *vmx)
 {
     set_flags(vmx, 0);
     return (vx_vmx_result){.kind = VX_VMX_SUCCEED};
@@ -102,7 +102,7 @@ vx_vmx_result vx_vmx_vmxon(vx_vmx *vmx, uint64_t region)
         vmx->state.init_blocked = true;
         vmx->state.monitor_armed = false;
         if (!(vmx->caps.misc & VX_VMX_MISC_PT)) vmx->state.rtit_ctl &= ~1ULL; /* TraceEn */
-        return vmx_succeed(vmx);
+        return succeed(vmx);
     }
     if (!vmx_may_execute(vmx, VX_EVENT_VMXON, 0, &result)) return result;
     return vmx_fail(vmx, VX_VMX_VMXON_IN_ROOT);
@@ -117,7 +117,7 @@ vx_vmx_result vx_vmx_vmxoff(vx_vmx *vmx)
     vmx->vmxon = vmx->current = VX_VMX_NO_POINTER;
     vmx->state.init_blocked = false;
     vmx->state.monitor_armed = false;
-    return vmx_succeed(vmx);
+    return succeed(vmx);
 }
 
 /* ---- VMCS pointers ---- */
@@ -133,7 +133,7 @@ vx_vmx_result vx_vmx_vmclear(vx_vmx *vmx, uint64_t region)
         vmx->current = VX_VMX_NO_POINTER;
     }
     vmx_region_set_launched(vmx, region, 0);
-    return vmx_succeed(vmx);
+    return succeed(vmx);
 }
 
 vx_vmx_result vx_vmx_vmptrld(vx_vmx *vmx, uint64_t region)
@@ -153,14 +153,14 @@ vx_vmx_result vx_vmx_vmptrld(vx_vmx *vmx, uint64_t region)
     }
     vmx->current = region;
     vmx->shadow = shadow;
-    return vmx_succeed(vmx);
+    return succeed(vmx);
 }
 
 vx_vmx_result vx_vmx_vmptrst(vx_vmx *vmx)
 {
     vx_vmx_result result;
     if (!vmx_may_execute(vmx, VX_EVENT_VMPTRST, 0, &result)) return result;
-    result = vmx_succeed(vmx);
+    result = succeed(vmx);
     result.value = vmx->current;
     return result;
 }
@@ -202,7 +202,7 @@ vx_vmx_result vx_vmx_vmread(vx_vmx *vmx, uint64_t encoding)
     if (!vmx_may_execute(vmx, VX_EVENT_VMREAD, encoding, &result)) return result;
     if (accessed(vmx) == VX_VMX_NO_POINTER) return vmx_fail_invalid(vmx);
     if (!field_of(vmx, encoding)) return fail_access(vmx, VX_VMX_UNSUPPORTED_FIELD);
-    result = vmx_succeed(vmx);
+    result = succeed(vmx);
     result.value = vmx->mode == VX_VMX_NON_ROOT ? vmx_region_get(vmx->memory, accessed(vmx), (uint32_t)encoding, wide)
                                                 : vx_vmcs_read(&vmx->vmcs, (uint32_t)encoding, wide);
     return result;
@@ -222,7 +222,7 @@ vx_vmx_result vx_vmx_vmwrite(vx_vmx *vmx, uint64_t encoding, uint64_t value)
         vmx_region_put(vmx->memory, accessed(vmx), (uint32_t)encoding, operand(vmx, value), wide);
     else
         vx_vmcs_write(&vmx->vmcs, (uint32_t)encoding, operand(vmx, value), wide);
-    return vmx_succeed(vmx);
+    return succeed(vmx);
 }
 
 /* ---- VMCALL ---- */
@@ -252,7 +252,7 @@ vx_vmx_result vx_vmx_invept(vx_vmx *vmx, uint64_t type, const uint64_t descripto
     bool all = type == 2 && (vmx->caps.ept_vpid & VX_EPT_CAP_INVEPT_ALL);
     if (!single && !all) return vmx_fail(vmx, VX_VMX_BAD_INVALIDATION);
     if (single && !vx_vmx_eptp_valid(&vmx->caps, descriptor[0])) return vmx_fail(vmx, VX_VMX_BAD_INVALIDATION);
-    result = vmx_succeed(vmx);
+    result = succeed(vmx);
     result.drops = true;
     result.drop = (vx_mmu_invalidation){.op = single ? VX_OP_INVEPT_CONTEXT : VX_OP_INVEPT_ALL};
     if (single) result.drop.nested_root = descriptor[0] & ~0xFFFULL;
@@ -272,7 +272,7 @@ vx_vmx_result vx_vmx_invvpid(vx_vmx *vmx, uint64_t type, const uint64_t descript
     if (!known || descriptor[0] >> 16 != 0 || (type != 2 && vpid == 0) ||
         (type == 0 && !vx_canonical(descriptor[1], vmx->caps.virtual_bits)))
         return vmx_fail(vmx, VX_VMX_BAD_INVALIDATION);
-    result = vmx_succeed(vmx);
+    result = succeed(vmx);
     result.drops = true;
     result.drop = (vx_mmu_invalidation){.op = ops[type], .vpid = vpid, .gva = {descriptor[1]}};
     return result;

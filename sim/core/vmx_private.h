@@ -14,7 +14,6 @@ enum {
     RFLAGS_ZF = 1 << 6,
     RFLAGS_CF = 1 << 0,
     RFLAGS_ARITHMETIC = 0x8D5, /* CF, PF, AF, ZF, SF, OF */
-    RFLAGS_TF = 1 << 8,
     RFLAGS_IF = 1 << 9,
     RFLAGS_RF = 1 << 16,
     RFLAGS_VM = 1 << 17,
@@ -58,7 +57,6 @@ uint64_t vmx_region_get(const vx_physmem *memory, uint64_t region, uint32_t enco
 void vmx_region_put(vx_physmem *memory, uint64_t region, uint32_t encoding, uint64_t value, bool wide);
 
 /* vmx_instructions.c */
-vx_vmx_result vmx_succeed(vx_vmx *vmx);
 vx_vmx_result vmx_fail(vx_vmx *vmx, vx_vmx_error number); /* Valid or Invalid, as there is a current VMCS */
 vx_vmx_result vmx_fail_invalid(vx_vmx *vmx);
 vx_vmx_result vmx_fault(uint32_t vector);

@@ -226,7 +226,7 @@ void vx_guest_leave_kernel(vx_queue *queue)
     queue_cpl(queue, USER);
 }
 
-void vx_guest_switch_to(vx_guest *guest, unsigned space, vx_queue *queue)
+static void switch_to(vx_guest *guest, unsigned space, vx_queue *queue)
 {
     if (space == guest->current) return;
     guest->current = space;
@@ -293,7 +293,7 @@ vx_status vx_guest_process(vx_guest *guest, uint64_t identity, vx_queue *queue, 
         }
         space = guest->kernel->space_count - 1;
     }
-    vx_guest_switch_to(guest, space, queue);
+    switch_to(guest, space, queue);
     queue_cpl(queue, USER);
     return VX_OK;
 }
@@ -320,7 +320,7 @@ bool vx_guest_exit(vx_guest *guest, vx_queue *queue)
         return false;
     }
     queue_cpl(queue, 0);
-    vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
+    switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
     queue_cpl(queue, USER);
     return true;
 }
@@ -333,7 +333,7 @@ static bool has_apic(const vx_guest *guest) { return guest->config.priority.apic
 
 static void switch_slice(vx_guest *guest, vx_queue *queue)
 {
-    vx_guest_switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
+    switch_to(guest, guest->of_trace[vx_schedule_rotate(&guest->schedule)], queue);
 }
 
 /* Tick, end of slice and unmapping without an APIC: one interrupt, which is taken at once. */

@@ -56,7 +56,5 @@ void vx_guest_leave_kernel(vx_queue *queue);
 bool vx_guest_may_unmap(const vx_guest *guest);
 /* Queues the unmapping of its oldest page. */
 void vx_guest_unmap_oldest(vx_guest *guest, vx_queue *queue);
-/* Queues MOV to CR3 (and the PDPTEs it latches) where the process is not the current one. */
-void vx_guest_switch_to(vx_guest *guest, unsigned space, vx_queue *queue);
 
 #endif

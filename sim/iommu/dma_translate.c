@@ -43,7 +43,7 @@ static vx_vtd_fault setup_scalable(vx_iommu *iommu, const vx_dma_request *reques
     return VX_VTD_FAULT_NONE;
 }
 
-vx_vtd_fault vx_io_find_setup(vx_iommu *iommu, const vx_dma_request *request, vx_io_work *work, vx_io_setup *setup)
+static vx_vtd_fault find_setup(vx_iommu *iommu, const vx_dma_request *request, vx_io_work *work, vx_io_setup *setup)
 {
     unsigned mode = (unsigned)(iommu->root >> VX_VTD_TTM_SHIFT) & 3;
     if (mode > VX_VTD_TTM_SCALABLE || (mode == VX_VTD_TTM_SCALABLE && !iommu->config.scalable))
@@ -197,7 +197,7 @@ static vx_vtd_fault pass(const vx_iommu *iommu, const vx_dma_request *request, b
 static vx_vtd_fault translate(vx_iommu *iommu, const vx_dma_request *request, vx_io_work *work, vx_dma_translation *out)
 {
     vx_io_setup setup = {0};
-    vx_vtd_fault fault = vx_io_find_setup(iommu, request, work, &setup);
+    vx_vtd_fault fault = find_setup(iommu, request, work, &setup);
     if (fault) return fault;
     if (request->type == VX_DMA_TRANSLATED || setup.entry.type == VX_VTD_PGTT_PASS_THROUGH)
         return pass(iommu, request, setup.scalable, out);

@@ -5,7 +5,7 @@
  * redirection entries, which arrive as the same messages. */
 #include "iommu_private.h"
 
-enum { PID_BYTES = 64, PID_CONTROL = 32, PID_ON = 1, PID_SN = 2, PIR_WORDS = 4 };
+enum { PID_CONTROL = 32, PID_ON = 1, PID_SN = 2 };
 
 static vx_interrupt_outcome blocked(vx_iommu *iommu, const vx_interrupt_request *request, unsigned index, bool silent,
                                     vx_interrupt *out, vx_vtd_fault fault)

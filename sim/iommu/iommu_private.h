@@ -138,7 +138,6 @@ struct vx_iommu {
     vx_io_context *contexts; /* by slot of `context` */
     vx_io_pasid *pasids;     /* by slot of `pasid` */
     vx_io_irte *irtes;       /* by slot of `interrupts` */
-    vx_io_context no_context_cache;
     vx_device_tlb *devices[VX_IO_DEVICES];
     unsigned device_count;
     vx_iommu_counts counts;
@@ -166,7 +165,6 @@ static inline bool vx_io_interrupt_range(uint64_t address) { return address >> 2
 vx_vtd_fault vx_io_find_context(vx_iommu *iommu, uint16_t source_id, vx_io_work *work, vx_io_context *context);
 vx_vtd_fault vx_io_find_pasid(vx_iommu *iommu, uint16_t source_id, uint32_t pasid, const vx_io_context *context,
                               vx_io_work *work, vx_io_pasid *entry);
-vx_vtd_fault vx_io_find_setup(vx_iommu *iommu, const vx_dma_request *request, vx_io_work *work, vx_io_setup *setup);
 
 static inline bool vx_io_scalable(const vx_iommu *iommu)
 {

@@ -18,7 +18,6 @@ enum {
     VX_USE_FETCH_USER = 8,    /* from a user-mode linear address */
     VX_USE_PAGING_WRITE = 16, /* the processor's own write to a guest table */
     VX_USE_SHADOW_STACK = 32, /* a supervisor shadow-stack access, beside READ or WRITE */
-    VX_USE_ALL = 63
 };
 
 /* Bits of EPT leaves beyond VX_EPT_... (SDM Vol. 3C, tables 28-3, 28-5, 28-7). */

@@ -80,14 +80,8 @@ static inline void vx_import_reference(vx_import_batch *batch, vx_record_kind ki
     vx_import_put(batch, kind, addr, (uint8_t)bytes)->count = 1;
 }
 
-/* A load or store of any size: one of more than 64 bytes (FXSAVE, XSAVE) is several records of 64. Reserve
- * vx_import_references_of(bytes) records. */
+/* A load or store of any size: one of more than 64 bytes (FXSAVE, XSAVE) is several records of 64. Reserve as many. */
 void vx_import_references(vx_import_batch *batch, vx_record_kind kind, uint64_t addr, unsigned bytes);
-
-static inline size_t vx_import_references_of(unsigned bytes)
-{
-    return (bytes + VX_IMPORT_REFERENCE_BYTES - 1) / VX_IMPORT_REFERENCE_BYTES;
-}
 
 /* An event with its payload words; the caller has reserved. */
 vx_record *vx_import_event(vx_import_batch *batch, vx_record_kind kind, uint64_t addr, uint8_t size,

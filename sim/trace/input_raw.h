@@ -15,9 +15,6 @@ typedef struct vx_raw {
     const char *name;
 } vx_raw;
 
-/* Up to `bytes` bytes; *got 0 at the end. */
-vx_status vx_raw_read(vx_raw *raw, uint8_t *out, size_t bytes, size_t *got, vx_msg *msg);
-
 /* The members of a zip archive, one after another in the order of its directory. */
 typedef struct vx_zip vx_zip;
 vx_status vx_zip_open(vx_zip **zip, const vx_raw *raw, vx_msg *msg);

@@ -27,7 +27,7 @@ typedef struct vx_input_whole {
     uint8_t window[VX_INPUT_WINDOW_BYTES];
 } vx_input_whole;
 
-vx_status vx_raw_read(vx_raw *raw, uint8_t *out, size_t bytes, size_t *got, vx_msg *msg)
+static vx_status raw_read(vx_raw *raw, uint8_t *out, size_t bytes, size_t *got, vx_msg *msg)
 {
     if (raw->fd < 0) {
         size_t left = raw->memory_bytes - (size_t)raw->offset;
@@ -49,7 +49,7 @@ vx_status vx_raw_read(vx_raw *raw, uint8_t *out, size_t bytes, size_t *got, vx_m
 static vx_status refill_packed(vx_input_whole *input, vx_msg *msg)
 {
     size_t got = 0;
-    vx_status status = vx_raw_read(&input->raw, input->packed, PACKED_BYTES, &got, msg);
+    vx_status status = raw_read(&input->raw, input->packed, PACKED_BYTES, &got, msg);
     if (status) return status;
     input->packed_at = 0;
     input->packed_end = got;
@@ -103,7 +103,7 @@ static vx_status read_codec(vx_input_whole *input, uint8_t *out, size_t bytes, s
 static vx_status read_plain(vx_input_whole *input, uint8_t *out, size_t bytes, size_t *got, vx_msg *msg)
 {
     size_t sniffed = input->packed_end - input->packed_at;
-    if (sniffed == 0) return vx_raw_read(&input->raw, out, bytes, got, msg);
+    if (sniffed == 0) return raw_read(&input->raw, out, bytes, got, msg);
     *got = sniffed < bytes ? sniffed : bytes;
     memcpy(out, input->packed + input->packed_at, *got);
     input->packed_at += *got;
@@ -148,7 +148,7 @@ static vx_status sniff(vx_input_whole *input, vx_msg *msg)
     for (;;) {
         size_t got = 0;
         vx_status status =
-            vx_raw_read(&input->raw, input->packed + input->packed_end, PACKED_BYTES - input->packed_end, &got, msg);
+            raw_read(&input->raw, input->packed + input->packed_end, PACKED_BYTES - input->packed_end, &got, msg);
         if (status) return status;
         input->packed_end += got;
         if (got == 0 || input->packed_end >= MAGIC_BYTES) return VX_OK;

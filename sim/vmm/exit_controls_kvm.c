@@ -28,7 +28,6 @@ enum {
     MSR_APIC_BASE = 0x1B,
     APIC_BASE_X2APIC = 3 << 10, /* enabled, in x2APIC mode */
     MSR_X2APIC_TPR = 0x808,
-    SVM_CR0_SEL_WRITE = 0x65,
     SVM_DR_FIRST = 0x20,
     SVM_DR_PAST = 0x40,
     PLE_GAP = 128,     /* KVM_DEFAULT_PLE_GAP */

@@ -36,7 +36,7 @@ bool io_direct_take(io_guest *guest, vx_frame *frame, vx_tick now)
     return io_card_receive(card_of(guest), frame, now);
 }
 
-bool io_direct_more(const io_guest *guest) { return card_of(guest)->mapper && io_card_sent(card_of(guest)); }
+static bool more(const io_guest *guest) { return card_of(guest)->mapper && io_card_sent(card_of(guest)); }
 
 /* The card masks itself while the handler runs, as the driver's first accesses make it. */
 void io_direct_arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at)
@@ -60,7 +60,7 @@ static const io_path_ops ops = {.room = io_direct_room,
                                 .send = io_direct_send,
                                 .interrupt_cost = interrupt_cost,
                                 .take = io_direct_take,
-                                .more = io_direct_more,
+                                .more = more,
                                 .handled = io_direct_handled,
                                 .arrived = io_direct_arrived};
 

@@ -235,7 +235,6 @@ vx_tick io_direct_send_cost(io_guest *guest);
 void io_direct_send(io_guest *guest, vx_tick now);
 vx_tick io_direct_interrupt_cost(io_guest *guest);
 bool io_direct_take(io_guest *guest, vx_frame *frame, vx_tick now);
-bool io_direct_more(const io_guest *guest);
 void io_direct_handled(io_guest *guest, vx_tick now);
 void io_direct_arrived(vx_io_machine *machine, unsigned vector, vx_tick now, vx_tick at);
 

@@ -9,7 +9,7 @@ static uint64_t read_entry(const vmm_vm *vm, uint64_t entry)
     return vx_physmem_read64(vm->vmm->memory, (vx_hpa){entry});
 }
 
-void kvm_leaf_clear(vmm_vm *vm, shadow_page *page, unsigned index)
+static void clear(vmm_vm *vm, shadow_page *page, unsigned index)
 {
     kvm_shadow *kvm = vm->state;
     if (read_entry(vm, entry_at(page, index)) & VX_PTE_P) kvm_lost_rights(kvm);
@@ -45,7 +45,7 @@ bool kvm_leaf_prefetch(vmm_vm *vm, shadow_page *page, unsigned index)
 {
     guest_walk walk;
     if (!behind(vm, page, index, &walk)) {
-        kvm_leaf_clear(vm, page, index);
+        clear(vm, page, index);
         return false;
     }
     bool writable = kvm_pages_writable(vm, walk.frame >> VX_PAGE_SHIFT, true, true);
@@ -63,7 +63,7 @@ static void sync_entry(vmm_vm *vm, shadow_page *page, unsigned index)
     guest_walk walk;
     uint64_t frame = old & VX_ENTRY_ADDRESS;
     if (!behind(vm, page, index, &walk) || vx_gpa_map_hpa(vm->ram, (vx_gpa){walk.frame}).v != frame) {
-        kvm_leaf_clear(vm, page, index);
+        clear(vm, page, index);
         return;
     }
     bool writable = (old & VX_PTE_W) || kvm_pages_writable(vm, walk.frame >> VX_PAGE_SHIFT, false, true);
@@ -85,6 +85,6 @@ void kvm_leaf_invalidate(vmm_vm *vm, shadow_page *page, unsigned index)
         sync_entry(vm, page, index);
         return;
     }
-    kvm_leaf_clear(vm, page, index);
+    clear(vm, page, index);
     (void)kvm_leaf_prefetch(vm, page, index);
 }

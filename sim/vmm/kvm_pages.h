@@ -91,7 +91,6 @@ shadow_page *kvm_page_child(vmm_vm *vm, uint64_t value);
 bool kvm_leaf_prefetch(vmm_vm *vm, shadow_page *page, unsigned index);
 /* Brings every present entry of a leaf page in step with the guest's. */
 void kvm_leaf_sync(vmm_vm *vm, shadow_page *page);
-void kvm_leaf_clear(vmm_vm *vm, shadow_page *page, unsigned index);
 /* What an INVLPG does to an entry of a table out of sync: the model's shadow.invlpg_maps. */
 void kvm_leaf_invalidate(vmm_vm *vm, shadow_page *page, unsigned index);
 

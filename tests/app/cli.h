@@ -43,8 +43,7 @@ bool cli_folder_holds(const char *name);
 void cli_file(const char *name, const void *bytes, size_t size);
 char *cli_slurp(const char *path, size_t *size);
 
-/* A trace or model of this tree. */
+/* A trace of this tree. */
 #define CLI_TRACE(name) VX_SOURCE_DIR "/traces/" name
-#define CLI_MODEL(name) VX_SOURCE_DIR "/models/" name
 
 #endif

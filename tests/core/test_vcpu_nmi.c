@@ -95,8 +95,8 @@ static void vmx_by_its_controls(void **state)
     (void)state;
     static const struct {
         uint32_t pin;
-        bool exits, blocked_after_injection, blocked_after_iret;
-    } rows[] = {{0, false, true, false}, {B(3), true, false, false}, {B(3) | B(5), true, true, false}};
+        bool exits, blocked_after_injection;
+    } rows[] = {{0, false, true}, {B(3), true, false}, {B(3) | B(5), true, true}};
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
         vcpu_world world;
         open_vmx(&world, &(vx_vmcs){.pin = rows[i].pin});

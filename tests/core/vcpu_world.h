@@ -7,7 +7,7 @@
 #include "vx_radix.h"
 #include "vx_vcpu.h"
 
-enum { VCPU_EXITS_KEPT = 64, VCPU_FAULTS_MAX = 8, VCPU_VECTORS_KEPT = 16 };
+enum { VCPU_EXITS_KEPT = 64, VCPU_VECTORS_KEPT = 16 };
 
 typedef struct vcpu_world {
     vx_arena arena;

@@ -108,9 +108,8 @@ static inline uint8_t vx_apic_processor_priority(uint8_t tpr, uint8_t in_service
 
 /* PPR from TPR and ISR. */
 void vx_apic_page_update_priority(uint8_t *page);
-/* The highest requested vector whose class is above PPR's, or 0. */
-uint8_t vx_apic_page_pending(const uint8_t *page);
-/* The pending vector goes from IRR to ISR and PPR follows. Returns it, or 0 where none is pending. */
+/* The pending vector, the highest requested one if its class is above PPR's, goes from IRR to ISR and PPR follows.
+ * Returns it, or 0 where none is pending. */
 uint8_t vx_apic_page_take(uint8_t *page);
 /* The highest vector leaves ISR and PPR follows. Returns it, or 0. */
 uint8_t vx_apic_page_end(uint8_t *page);

@@ -192,7 +192,6 @@ const vx_registers *vx_vcpu_guest_view(const vx_vcpu *vcpu);
 void vx_vcpu_load(vx_vcpu *vcpu);
 
 vx_mmu *vx_vcpu_mmu(vx_vcpu *vcpu);
-vx_physmem *vx_vcpu_memory(vx_vcpu *vcpu);
 const vx_gpa_map *vx_vcpu_ram(const vx_vcpu *vcpu);
 
 /* Executes the effect of an event record as the instruction itself would (MOV to CR3 loads it and flushes, ...): what a

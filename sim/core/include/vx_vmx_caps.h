@@ -35,8 +35,7 @@ typedef struct vx_vmx_control {
 const vx_vmx_control *vx_vmx_control_at(unsigned index);
 /* NULL: a reserved bit. */
 const vx_vmx_control *vx_vmx_control_of(vx_vmx_word word, unsigned bit);
-/* "pin-based VM-execution controls", ...; the encoding of the field that holds the word. */
-const char *vx_vmx_word_name(vx_vmx_word word);
+/* The encoding of the field that holds the word. */
 uint32_t vx_vmx_word_encoding(vx_vmx_word word);
 
 typedef struct vx_vmx_caps {

@@ -31,7 +31,7 @@ static void field_write(const vx_key *key, void *field, uint64_t value)
     }
 }
 
-uint64_t vx_key_number(const vx_key *key, const void *field)
+static uint64_t number_of(const vx_key *key, const void *field)
 {
     assert(key->type != VX_KEY_TEXT);
     if (key->type == VX_KEY_SWITCH) return *(const bool *)field;
@@ -236,7 +236,7 @@ static int format_milli(uint64_t value, char *text, size_t bytes)
 int vx_key_format(const vx_key *key, const void *field, char *text, size_t bytes)
 {
     if (key->type == VX_KEY_TEXT) return snprintf(text, bytes, "%s", (const char *)field);
-    uint64_t value = vx_key_number(key, field);
+    uint64_t value = number_of(key, field);
     switch (key->type) {
     case VX_KEY_SWITCH:
         return snprintf(text, bytes, "%s", value ? "yes" : "no");

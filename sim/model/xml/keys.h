@@ -102,9 +102,6 @@ int vx_key_format(const vx_key *key, const void *field, char *text, size_t bytes
 /* What vx_key_parse accepts, in words: "a number from 0 to 1000 (ticks)". */
 void vx_key_expects(const vx_key *key, char text[VX_KEY_WHY]);
 
-/* The field as a number (not for TEXT). */
-uint64_t vx_key_number(const vx_key *key, const void *field);
-
 /* ---- paths (key_path.c) ---- */
 
 /* One leaf of a given configuration. */
