@@ -90,8 +90,11 @@ int cli_run(const char *const *words)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static int run_line(char *line, const char *behind)
+static int run_line(const char *behind, const char *format, va_list arguments)
 {
+    char line[LINE_MAX_BYTES];
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    assert_in_range(length, 1, sizeof line - 1);
     const char *words[WORDS_MAX] = {NULL};
     unsigned count = 0;
     for (char *word = strtok(line, " "); word; word = strtok(NULL, " ")) {
@@ -107,13 +110,11 @@ static int run_line(char *line, const char *behind)
 
 int cli_line(const char *format, ...)
 {
-    char line[LINE_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line, format, arguments);
+    int code = run_line(NULL, format, arguments);
     va_end(arguments);
-    assert_in_range(length, 1, sizeof line - 1);
-    return run_line(line, NULL);
+    return code;
 }
 
 json_t *cli_json(void)
@@ -126,13 +127,10 @@ json_t *cli_json(void)
 
 json_t *cli_document(const char *format, ...)
 {
-    char line[LINE_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line, format, arguments);
+    int code = run_line("-", format, arguments);
     va_end(arguments);
-    assert_in_range(length, 1, sizeof line - 1);
-    int code = run_line(line, "-");
     if (code != 0) print_error("%s", cli_err);
     assert_int_equal(code, 0);
     assert_string_equal(cli_err, "");

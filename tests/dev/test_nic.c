@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "vx_dev.h"
+#include "card_and_wire.h"
 
 enum {
     QUEUES = 4,
@@ -18,22 +18,12 @@ enum {
 
 static vx_arena arena;
 static vx_physmem memory;
-static vx_nic *nic;
-static vx_wire *wire;
 static vx_endpoint *peers[QUEUES];
 static vx_cfg_nic card;
-static vx_tick due[2]; /* nic, wire */
 static unsigned interrupts[QUEUES];
 static vx_tick last_interrupt[QUEUES], least_gap;
 static uint32_t tail[QUEUES], sequence[QUEUES];
 static uint32_t dma_page_ns = 100;
-
-static void kick(void *context, const void *process, vx_tick at)
-{
-    (void)context;
-    vx_tick *mine = &due[process == wire];
-    if (at < *mine) *mine = at;
-}
 
 static void interrupt(void *context, const vx_interrupt_request *message, vx_tick now)
 {
@@ -97,19 +87,6 @@ static void close_nic(void)
 {
     vx_physmem_fini(&memory);
     vx_arena_fini(&arena);
-}
-
-/* A clock of two processes. */
-static void run_until(vx_tick end)
-{
-    for (;;) {
-        unsigned which = due[1] < due[0];
-        vx_tick now = due[which];
-        if (now >= end) return;
-        due[which] = VX_TICK_NEVER;
-        vx_tick next = which ? vx_wire_step(wire, now, now) : vx_nic_step(nic, now, now);
-        if (next < due[which]) due[which] = next;
-    }
 }
 
 static void post(unsigned queue, uint64_t buffer, unsigned bytes, vx_tick now)

@@ -1,15 +1,7 @@
 /* A fault drops by itself what it used, with no operation asked for: "page faults invalidate entries in the TLBs and
  * paging-structure caches" (SDM Vol. 3A, 4.10.4.1), and so does an EPT violation (Vol. 3C, 28.3.3.1). Other addresses
  * and other contexts keep theirs. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "matrix_world.h"
-
-static matrix_world world;
+#include "matrix_program.h"
 
 static vx_mmu_result access_page(vx_mmu *mmu, matrix_page page, vx_access access, vx_mmu_fault *fault)
 {
@@ -131,22 +123,8 @@ static void test_violation(void **state)
             if (world.context[i].ept != MATRIX_ONE_DIMENSION) try_fault(&matrix_variants[v], &world.context[i], true);
 }
 
-static int open_world(void **state)
-{
-    (void)state;
-    matrix_world_open(&world, VX_VENDOR_INTEL);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    matrix_world_close(&world);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_page_fault), cmocka_unit_test(test_violation)};
-    return cmocka_run_group_tests_name("faults drop", tests, open_world, close_world);
+    return cmocka_run_group_tests_name("faults drop", tests, matrix_open_intel, matrix_close);
 }

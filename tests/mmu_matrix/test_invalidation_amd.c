@@ -1,18 +1,9 @@
 /* The invalidation matrix of AMD's processors: ASIDs, TLB_CONTROL, INVLPGA, and the guest's operations on its current
  * ASID, for nested contexts and for one-dimensional ones (the host's, and shadow paging in an ASID of its own). */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "invalidation_expected_amd.h"
-#include "matrix_check.h"
+#include "matrix_program.h"
 
 enum { ROWS = sizeof invalidation_expected_amd / sizeof invalidation_expected_amd[0] };
-
-static matrix_world world;
 
 /* TLB_CONTROL flushes the ASID that VMRUN is about to use, which is never 0; INVLPGA may name the host's. */
 static bool possible(const invalidation_rule *rule, const matrix_context *now, const vx_mmu_invalidation *operand)
@@ -49,46 +40,7 @@ static void test_matrix(void **state)
         run.global_creator = r % MATRIX_PCIDS;
         for (unsigned i = 0; i < world.contexts; i++) try_all(&run, &invalidation_expected_amd[r], &world.context[i]);
     }
-    print_message("%s: %llu operations, %llu expectations\n", variant->name, (unsigned long long)run.operations,
-                  (unsigned long long)run.checked);
-    assert_int_equal(run.failures, 0);
+    matrix_end(&run);
 }
 
-/* VMRUN with TLB_CONTROL 0, and #VMEXIT: ASIDs change, nothing is dropped (APM Vol. 2, 15.16). */
-static void test_vmrun_without_flush(void **state)
-{
-    (void)state;
-    for (unsigned v = 0; v < MATRIX_VARIANTS; v++) {
-        vx_cfg_cpu cpu;
-        matrix_cpu(&cpu, VX_VENDOR_AMD, &matrix_variants[v]);
-        matrix_run run = {.world = &world, .cpu = &cpu, .variant = &matrix_variants[v]};
-        static const vx_mmu_invalidation none;
-        for (unsigned i = 0; i < world.contexts; i++) matrix_check(&run, NULL, &world.context[i], &none);
-        assert_int_equal(run.failures, 0);
-    }
-}
-
-static int open_world(void **state)
-{
-    (void)state;
-    matrix_world_open(&world, VX_VENDOR_AMD);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    matrix_world_close(&world);
-    return 0;
-}
-
-int main(void)
-{
-    struct CMUnitTest tests[MATRIX_VARIANTS + 1];
-    for (unsigned v = 0; v < MATRIX_VARIANTS; v++)
-        tests[v] = (struct CMUnitTest){.name = matrix_variants[v].name,
-                                       .test_func = test_matrix,
-                                       .initial_state = (void *)(uintptr_t)&matrix_variants[v]};
-    tests[MATRIX_VARIANTS] = (struct CMUnitTest)cmocka_unit_test(test_vmrun_without_flush);
-    return cmocka_run_group_tests_name("invalidation matrix, AMD", tests, open_world, close_world);
-}
+int main(void) { return matrix_main("invalidation matrix, AMD", VX_VENDOR_AMD, test_matrix); }

@@ -1,18 +1,9 @@
 /* Every operation of Intel's processors that invalidates cached translations, with every choice of operand, under
  * every current context, on every remembered mapping of a small world; expectations: invalidation_expected.h. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-
-#include <cmocka.h>
-
 #include "invalidation_expected.h"
-#include "matrix_check.h"
+#include "matrix_program.h"
 
 enum { ROWS = sizeof invalidation_expected / sizeof invalidation_expected[0] };
-
-static matrix_world world;
 
 static const invalidation_rule *row(vx_mmu_op op)
 {
@@ -82,47 +73,7 @@ static void test_matrix(void **state)
         run.global_creator = (op + 1) % MATRIX_PCIDS;
         if (variant->psc == VX_PSC_PREFIX) try_all(&run, rule); /* who made a global entry matters to TLBs alone */
     }
-    print_message("%s: %llu operations, %llu expectations\n", variant->name, (unsigned long long)run.operations,
-                  (unsigned long long)run.checked);
-    assert_int_equal(run.failures, 0);
+    matrix_end(&run);
 }
 
-/* VM entries and exits with VPID on, VMXON, VMXOFF, a MOV to CR3 with bit 63 set and every other change of the control
- * state need invalidate nothing (3C 28.3.3.2; 3A 4.10.4.1): loading it drops nothing. */
-static void test_load_drops_nothing(void **state)
-{
-    (void)state;
-    for (unsigned v = 0; v < MATRIX_VARIANTS; v++) {
-        vx_cfg_cpu cpu;
-        matrix_cpu(&cpu, VX_VENDOR_INTEL, &matrix_variants[v]);
-        matrix_run run = {.world = &world, .cpu = &cpu, .variant = &matrix_variants[v]};
-        static const vx_mmu_invalidation none;
-        for (unsigned i = 0; i < world.contexts; i++) matrix_check(&run, NULL, &world.context[i], &none);
-        assert_int_equal(run.failures, 0);
-    }
-}
-
-static int open_world(void **state)
-{
-    (void)state;
-    matrix_world_open(&world, VX_VENDOR_INTEL);
-    return 0;
-}
-
-static int close_world(void **state)
-{
-    (void)state;
-    matrix_world_close(&world);
-    return 0;
-}
-
-int main(void)
-{
-    struct CMUnitTest tests[MATRIX_VARIANTS + 1];
-    for (unsigned v = 0; v < MATRIX_VARIANTS; v++)
-        tests[v] = (struct CMUnitTest){.name = matrix_variants[v].name,
-                                       .test_func = test_matrix,
-                                       .initial_state = (void *)(uintptr_t)&matrix_variants[v]};
-    tests[MATRIX_VARIANTS] = (struct CMUnitTest)cmocka_unit_test(test_load_drops_nothing);
-    return cmocka_run_group_tests_name("invalidation matrix", tests, open_world, close_world);
-}
+int main(void) { return matrix_main("invalidation matrix", VX_VENDOR_INTEL, test_matrix); }

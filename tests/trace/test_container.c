@@ -225,13 +225,6 @@ static void streams_are_bounded_and_named(void **state)
     vx_trace_writer_abandon(writer);
 }
 
-static int remove_folder(void **state)
-{
-    (void)state;
-    vx_sample_folder_remove();
-    return 0;
-}
-
 /* A stream has no index at its end; opening one must not wait for its writer either. */
 static void a_fifo_is_refused(void **state)
 {
@@ -258,5 +251,5 @@ int main(void)
         cmocka_unit_test(bad_headers_and_options_are_refused),
         cmocka_unit_test(streams_are_bounded_and_named),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, vx_sample_folder_remove);
 }

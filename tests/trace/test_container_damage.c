@@ -34,8 +34,7 @@ static int tear_down(void **state)
     vx_sample_free(&self->made);
     free(self->bytes);
     free(self);
-    vx_sample_folder_remove();
-    return 0;
+    return vx_sample_folder_remove(state);
 }
 
 /* Reads all of it: VX_OK, or the first error. *records: how many came before; each must be the one that was written. */

@@ -146,7 +146,6 @@ static void a_file_is_cut_so(void **state)
     assert_int_equal(vx_trace_open(&part, to, NULL, &msg), VX_OK);
     expect_same(part, resume(open_sample(&sample, 7), first + 1));
     vx_sample_free(&sample);
-    vx_sample_folder_remove();
 }
 
 static void entry(vx_sample *to, unsigned kind, uint64_t addr, unsigned size, const uint64_t *words, unsigned count)
@@ -239,5 +238,5 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(twice_is_once), cmocka_unit_test(a_file_is_cut_so),
                                        cmocka_unit_test(what_is_told), cmocka_unit_test(what_cannot_begin),
                                        cmocka_unit_test(memory_runs_out)};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, NULL, vx_sample_folder_remove);
 }

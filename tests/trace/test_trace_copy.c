@@ -157,13 +157,6 @@ static void mistakes_are_named(void **state)
     assert_string_equal(msg.text, "gen:chase: no stream 1: a generator has one");
 }
 
-static int remove_folder(void **state)
-{
-    (void)state;
-    vx_sample_folder_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,5 +164,5 @@ int main(void)
         cmocka_unit_test(a_generator_skips_like_a_file), cmocka_unit_test(all_streams_are_repacked),
         cmocka_unit_test(progress_can_stop_a_copy),      cmocka_unit_test(mistakes_are_named),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, vx_sample_folder_remove);
 }

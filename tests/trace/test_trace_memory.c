@@ -90,18 +90,11 @@ static void reading_fails_cleanly(void **state)
     vx_sample_free(&made);
 }
 
-static int remove_folder(void **state)
-{
-    (void)state;
-    vx_sample_folder_remove();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(writing_fails_cleanly),
         cmocka_unit_test(reading_fails_cleanly),
     };
-    return cmocka_run_group_tests(tests, NULL, remove_folder);
+    return cmocka_run_group_tests(tests, NULL, vx_sample_folder_remove);
 }

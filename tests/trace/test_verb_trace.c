@@ -46,13 +46,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    (void)state;
-    vx_sample_folder_remove();
-    return 0;
-}
-
 static void make_trace(void)
 {
     const char *text;
@@ -182,5 +175,5 @@ int main(void)
         cmocka_unit_test(reach_prints_curves),
         cmocka_unit_test(mistakes_have_their_exit_codes),
     };
-    return cmocka_run_group_tests(tests, set_up, tear_down);
+    return cmocka_run_group_tests(tests, set_up, vx_sample_folder_remove);
 }

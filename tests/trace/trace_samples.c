@@ -162,9 +162,10 @@ const char *vx_sample_path(const char *name)
     return path;
 }
 
-void vx_sample_folder_remove(void)
+int vx_sample_folder_remove(void **state)
 {
-    if (!folder[0]) return;
+    (void)state;
+    if (!folder[0]) return 0;
     DIR *open = opendir(folder);
     assert_non_null(open);
     for (struct dirent *entry; (entry = readdir(open)) != NULL;) {
@@ -175,6 +176,7 @@ void vx_sample_folder_remove(void)
     closedir(open);
     assert_int_equal(rmdir(folder), 0);
     folder[0] = '\0';
+    return 0;
 }
 
 void vx_sample_write(const char *path, const vx_sample *streams, uint32_t count, uint32_t chunk_records)

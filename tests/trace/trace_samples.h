@@ -32,9 +32,9 @@ bool vx_sample_equals(const vx_sample *sample, size_t number, const vx_record *r
  * not. */
 size_t vx_sample_compare(const vx_sample *sample, size_t first, vx_source *source);
 
-/* A path in the test's own folder, which vx_sample_folder_remove removes with all that is in it. */
+/* A path in the test's own folder, which vx_sample_folder_remove, a fixture of CMocka's, removes with all in it. */
 const char *vx_sample_path(const char *name);
-void vx_sample_folder_remove(void);
+int vx_sample_folder_remove(void **state);
 
 /* Writes streams (one sample each) to a file; fails the test where that fails. */
 void vx_sample_write(const char *path, const vx_sample *streams, uint32_t count, uint32_t chunk_records);

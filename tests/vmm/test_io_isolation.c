@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "vx_dev.h"
+#include "card_and_wire.h"
 #include "vx_iommu_driver.h"
 
 enum {
@@ -20,38 +20,16 @@ enum {
 static vx_arena arena;
 static vx_physmem memory;
 static vx_iommu *iommu;
-static vx_nic *nic;
-static vx_wire *wire;
 static vx_endpoint *peers[GUESTS];
 static const vx_cfg_nic card = {.mbit = 1000, .tx_ring = 16, .rx_ring = 16, .fifo_kib = 48};
-static vx_tick due[2]; /* nic, wire */
 
 static uint64_t area(unsigned guest) { return AREAS + (uint64_t)guest * MIB; }
-
-static void kick(void *context, const void *process, vx_tick at)
-{
-    (void)context;
-    vx_tick *mine = &due[process == wire];
-    if (at < *mine) *mine = at;
-}
 
 static void interrupt(void *context, const vx_interrupt_request *message, vx_tick now)
 {
     (void)context;
     (void)message;
     (void)now;
-}
-
-static void run_until(vx_tick end)
-{
-    for (;;) {
-        unsigned which = due[1] < due[0];
-        vx_tick now = due[which];
-        if (now >= end) return;
-        due[which] = VX_TICK_NEVER;
-        vx_tick next = which ? vx_wire_step(wire, now, now) : vx_nic_step(nic, now, now);
-        if (next < due[which]) due[which] = next;
-    }
 }
 
 static void open_vtd(void)

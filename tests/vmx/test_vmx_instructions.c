@@ -7,18 +7,6 @@
 
 static bool error_seen[32];
 
-static int setup(void **state)
-{
-    static machine m;
-    *state = &m;
-    return machine_init(&m);
-}
-static int teardown(void **state)
-{
-    machine_fini(*state);
-    return 0;
-}
-
 static void expect_error(const machine *m, vx_vmx_result result, unsigned number)
 {
     assert_int_equal(result.kind, VX_VMX_FAIL_VALID);
@@ -375,5 +363,5 @@ int main(void)
         cmocka_unit_test(invalidations),
         cmocka_unit_test(all_reachable_errors_were_seen),
     };
-    return cmocka_run_group_tests_name("vmx_instructions", tests, setup, teardown);
+    return cmocka_run_group_tests_name("vmx_instructions", tests, machine_open, machine_close);
 }

@@ -10,18 +10,6 @@
 
 static bool seen[128];
 
-static int setup(void **state)
-{
-    static machine m;
-    *state = &m;
-    return machine_init(&m);
-}
-static int teardown(void **state)
-{
-    machine_fini(*state);
-    return 0;
-}
-
 /* Everything exits that can. */
 static void everything_exits(machine *m)
 {
@@ -141,5 +129,5 @@ int main(void)
         cmocka_unit_test(failed_entries),
         cmocka_unit_test(what_is_left_has_another_cause),
     };
-    return cmocka_run_group_tests_name("vmx_reasons", tests, setup, teardown);
+    return cmocka_run_group_tests_name("vmx_reasons", tests, machine_open, machine_close);
 }

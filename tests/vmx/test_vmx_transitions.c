@@ -6,18 +6,6 @@
 
 #define B(n) (1ULL << (n))
 
-static int setup(void **state)
-{
-    static machine m;
-    *state = &m;
-    return machine_init(&m);
-}
-static int teardown(void **state)
-{
-    machine_fini(*state);
-    return 0;
-}
-
 /* ---- there and back ---- */
 
 /* Fields of the guest-state area that an exit right after the entry may not change. */
@@ -706,5 +694,5 @@ int main(void)
         cmocka_unit_test(decision_and_back),
         cmocka_unit_test(msrs_of_the_caller),
     };
-    return cmocka_run_group_tests_name("vmx_transitions", tests, setup, teardown);
+    return cmocka_run_group_tests_name("vmx_transitions", tests, machine_open, machine_close);
 }

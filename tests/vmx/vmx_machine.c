@@ -4,15 +4,22 @@
 
 #include "test_support.h"
 
-int machine_init(machine *m)
+int machine_open(void **state)
 {
+    static machine m;
+    *state = &m;
     vx_msg msg;
-    if (vx_physmem_init(&m->memory, MACHINE_BYTES, &msg) != VX_OK) return -1;
-    machine_reset(m);
+    if (vx_physmem_init(&m.memory, MACHINE_BYTES, &msg) != VX_OK) return -1;
+    machine_reset(&m);
     return 0;
 }
 
-void machine_fini(machine *m) { vx_physmem_fini(&m->memory); }
+int machine_close(void **state)
+{
+    machine *m = *state;
+    vx_physmem_fini(&m->memory);
+    return 0;
+}
 
 void machine_reset(machine *m)
 {

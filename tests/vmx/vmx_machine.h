@@ -27,9 +27,9 @@ typedef struct machine {
     vx_vmx vmx;
 } machine;
 
-/* 0, or -1 without memory. The processor has every feature. */
-int machine_init(machine *m);
-void machine_fini(machine *m);
+/* CMocka's group fixtures: *state is the machine, whose processor has every feature. */
+int machine_open(void **state);
+int machine_close(void **state);
 /* Back to the start: memory as at first, processor outside VMX operation. */
 void machine_reset(machine *m);
 /* In VMX root operation with VMCS_A current, clear and filled with the valid image. */
