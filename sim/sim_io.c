@@ -117,17 +117,9 @@ static json_t *run_json(io_run *run, vx_msg *msg)
                             .stats = &run->stats,
                             .identities = identities,
                             .identity_count = count};
-    json_t *object = vx_report_run_json(&report, msg);
-    if (!object) return NULL;
-    /* Of the contract's members those that speak of a CPU have no meaning here. */
-    static const char *const foreign[] = {"scheme", "cpu", "vmm", "vpid", "class"};
-    for (unsigned i = 0; i < sizeof foreign / sizeof *foreign; i++) json_object_del(object, foreign[i]);
-    if (json_object_set_new(object, "policy", json_string(name)) == 0 &&
-        json_object_set_new(object, "chipset", json_string(run->chipset->name)) == 0)
-        return object;
-    json_decref(object);
-    (void)vx_fail_nomem(msg);
-    return NULL;
+    static const char *const lacking[] = {"scheme", "cpu", "vmm", "vpid", "class", NULL};
+    json_t *own = json_pack("{s:s, s:s}", "policy", name, "chipset", run->chipset->name);
+    return vx_report_run_json_of(&report, lacking, own, msg);
 }
 
 static json_t *trace_json(const vx_io_options *options, const io_run *run)

@@ -178,25 +178,15 @@ static json_t *run_json(path_run *run, vx_msg *msg)
                             .stats = &run->stats,
                             .identities = identities,
                             .identity_count = count};
-    json_t *object = vx_report_run_json(&report, msg);
-    if (!object) return NULL;
-    static const char *const foreign[] = {"scheme", "vmm", "vpid", "class"};
-    for (unsigned i = 0; i < sizeof foreign / sizeof *foreign; i++) json_object_del(object, foreign[i]);
-    bool done = json_object_set_new(object, "path", json_string(name)) == 0 &&
-                json_object_set_new(object, "chipset", json_string(run->config.chipset->name)) == 0 &&
-                json_object_set_new(object, "nic", json_string(run->config.nic->name)) == 0 &&
-                json_object_set_new(object, "guests", json_integer(run->config.guests)) == 0 &&
-                json_object_set_new(object, "workload", workload_json(&run->config)) == 0 &&
-                json_object_set_new(object, "payload", json_integer(run->config.payload)) == 0 &&
-                json_object_set_new(object, "window", json_integer(run->config.window)) == 0 &&
-                json_object_set_new(object, "milliseconds", json_integer(run->options->milliseconds)) == 0 &&
-                json_object_set_new(object, "wire_limited", json_boolean(run->counts->wire_limited)) == 0;
-    if (done && run->config.policy != VX_IOMMU_OFF)
-        done = json_object_set_new(object, "policy", json_string(vx_iommu_policy_name(run->config.policy))) == 0;
-    if (done) return object;
-    json_decref(object);
-    (void)vx_fail_nomem(msg);
-    return NULL;
+    static const char *const lacking[] = {"scheme", "vmm", "vpid", "class", NULL};
+    const vx_io_machine_config *config = &run->config;
+    const char *policy = config->policy == VX_IOMMU_OFF ? NULL : vx_iommu_policy_name(config->policy);
+    json_t *own =
+        json_pack("{s:s, s:s, s:s, s:i, s:o, s:i, s:i, s:I, s:b, s:s*}", "path", name, "chipset", config->chipset->name,
+                  "nic", config->nic->name, "guests", (int)config->guests, "workload", workload_json(config), "payload",
+                  (int)config->payload, "window", (int)config->window, "milliseconds",
+                  (json_int_t)run->options->milliseconds, "wire_limited", run->counts->wire_limited, "policy", policy);
+    return vx_report_run_json_of(&report, lacking, own, msg);
 }
 
 static vx_status one_path(path_run *run, json_t *runs, vx_msg *msg)

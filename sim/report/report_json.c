@@ -241,6 +241,20 @@ json_t *vx_report_run_json(const vx_report_run *run, vx_msg *msg)
     return NULL;
 }
 
+json_t *vx_report_run_json_of(const vx_report_run *run, const char *const *lacking, json_t *own, vx_msg *msg)
+{
+    json_t *object = own ? vx_report_run_json(run, msg) : NULL;
+    if (!own) (void)vx_fail_nomem(msg);
+    if (object && json_object_update(object, own) != 0) {
+        json_decref(object);
+        object = NULL;
+        (void)vx_fail_nomem(msg);
+    }
+    json_decref(own);
+    for (; object && *lacking; lacking++) json_object_del(object, *lacking);
+    return object;
+}
+
 static bool snapshot_table(json_t *snapshot, const vx_stat *stat)
 {
     for (unsigned i = 0; i < stat->of.table.row_count; i++) {

@@ -42,6 +42,10 @@ typedef struct vx_report_run {
  * New reference; NULL and a message where memory is short or two tables of one grid have different labels. */
 json_t *vx_report_run_json(const vx_report_run *run, vx_msg *msg);
 
+/* The same for a machine that is more or less than a CPU under a hypervisor: members that speak of what it lacks
+ * (`lacking`, ended by NULL) are left out, `own` come to the others (stolen, on errors too; NULL: no memory). */
+json_t *vx_report_run_json_of(const vx_report_run *run, const char *const *lacking, json_t *own, vx_msg *msg);
+
 /* Every statistic of a registry as a run object has them, and nothing else: a vCPU's part of a run. As above. */
 json_t *vx_report_figures(const vx_stats *stats, vx_msg *msg);
 
