@@ -73,6 +73,7 @@ void vx_apic_init(vx_apic *apic, const vx_apic_setup *setup);
 /* The state after INIT: as after power-up, but the ID and the mode stay (10.4.7.3, 10.12.5.1). */
 void vx_apic_reset(vx_apic *apic);
 
+/* Of IA32_APIC_BASE bits 11 (enabled) and 10 (x2APIC), 10.12.1. */
 vx_apic_mode vx_apic_mode_of(const vx_apic *apic);
 
 /* SVR bit 8. */

@@ -52,6 +52,8 @@ enum {
     VX_MSR_X2APIC_LAST = 0x8FF,
 };
 
+/* Between a register's byte offset in the page (a multiple of 16) and its MSR in x2APIC mode (SDM Vol. 3A, 10.12.1.2).
+ */
 static inline uint32_t vx_apic_msr(uint32_t offset) { return VX_MSR_X2APIC_FIRST + offset / 16; }
 static inline uint32_t vx_apic_offset(uint64_t msr) { return ((uint32_t)msr & 0xFF) << 4; }
 
@@ -63,6 +65,7 @@ static inline uint32_t vx_apic_get(const uint8_t *page, uint32_t offset)
     return value;
 }
 
+/* Writes it. */
 static inline void vx_apic_put(uint8_t *page, uint32_t offset, uint32_t value)
 {
     memcpy(page + offset, &value, sizeof value);
@@ -71,6 +74,7 @@ static inline void vx_apic_put(uint8_t *page, uint32_t offset, uint32_t value)
 /* Where vector v's bit lies: bit (v & 1FH) at offset base | ((v & E0H) >> 1). */
 static inline uint32_t vx_apic_vector_offset(uint32_t base, uint8_t vector) { return base + ((vector & 0xE0U) >> 1); }
 
+/* A vector's bit of ISR, TMR or IRR, whose first register is at `base`: read, set, cleared (10.8.4). */
 static inline bool vx_apic_vector_test(const uint8_t *page, uint32_t base, uint8_t vector)
 {
     return vx_apic_get(page, vx_apic_vector_offset(base, vector)) >> (vector & 0x1F) & 1;

@@ -95,6 +95,7 @@ uint8_t vx_virtual_apic_deliver(vx_virtual_apic *v);
 
 /* ---- posted interrupts, 29.6 ---- */
 
+/* A descriptor of 64 bytes (Table 29-1), which the caller keeps: all clear but NV and NDST. Outstanding: bit ON. */
 void vx_posted_init(vx_posted *posted, uint8_t notification_vector, uint32_t destination);
 bool vx_posted_outstanding(const vx_posted *posted);
 void vx_posted_suppress(vx_posted *posted, bool suppress); /* SN */

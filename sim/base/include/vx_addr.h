@@ -38,6 +38,7 @@ static inline unsigned vx_page_shift(vx_page_size size)
     return shift[size];
 }
 
+/* 4096, 2097152, 4194304 or 1073741824. `size` must be below VX_PAGE_SIZES. */
 static inline uint64_t vx_page_bytes(vx_page_size size) { return 1ULL << vx_page_shift(size); }
 
 /* "4k", "2m", "4m", "1g": the spelling of options, models and reports. */

@@ -11,6 +11,7 @@ typedef struct vx_arena {
     size_t used_bytes;      /* given out so far, for reports and tests */
 } vx_arena;
 
+/* Empty; takes no memory yet. The caller owns the storage. */
 void vx_arena_init(vx_arena *arena);
 
 /* Zeroed memory aligned to 64 bytes (a cache line), or NULL. Lives until vx_arena_fini. size 0 gives a valid pointer.
@@ -20,6 +21,7 @@ void *vx_arena_alloc(vx_arena *arena, size_t size);
 /* count x size with the overflow checked; NULL where the product does not fit. */
 void *vx_arena_array(vx_arena *arena, size_t count, size_t size);
 
+/* Frees all that it gave out; the arena is empty again. */
 void vx_arena_fini(vx_arena *arena);
 
 #endif

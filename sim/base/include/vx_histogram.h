@@ -15,6 +15,7 @@ typedef struct vx_histogram {
     uint64_t most;
 } vx_histogram;
 
+/* Counts one value; those beyond the last bin are in it. */
 static inline void vx_histogram_add(vx_histogram *histogram, uint64_t value)
 {
     histogram->bin[value < VX_HISTOGRAM_BINS ? value : VX_HISTOGRAM_BINS - 1]++;

@@ -29,6 +29,7 @@ typedef struct vx_ledger {
     uint64_t ticks[VX_CAUSES];
 } vx_ledger;
 
+/* Charges ticks to one cause. Wraps after 2^64, which no run reaches. */
 static inline void vx_ledger_charge(vx_ledger *ledger, vx_cause cause, uint64_t ticks)
 {
     ledger->ticks[cause] += ticks;

@@ -26,6 +26,7 @@ void vx_physmem_fini(vx_physmem *memory);
  * host's huge pages, which saves its processor most TLB misses. A hint: nothing else changes. */
 void vx_physmem_dense(vx_physmem *memory, uint64_t bytes);
 
+/* Little-endian words at any alignment. Beyond the end a read gives 0 and a write is lost, as on an empty bus. */
 static inline uint64_t vx_physmem_read64(const vx_physmem *memory, vx_hpa at)
 {
     uint64_t value = 0;

@@ -32,6 +32,7 @@ static inline vx_batch vx_queue_batch(const vx_queue *queue)
     return (vx_batch){queue->records, queue->count, queue->payload, queue->words};
 }
 
+/* Empty again; what vx_queue_batch gave is no longer valid. */
 static inline void vx_queue_clear(vx_queue *queue) { queue->count = queue->words = 0; }
 
 #endif

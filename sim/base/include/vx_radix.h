@@ -50,6 +50,7 @@ extern const vx_radix vx_radix_5level;
 extern const vx_radix vx_radix_ept4;
 extern const vx_radix vx_radix_ept5;
 
+/* Which entry of a table of this level translates the address: 0 to 2^bits - 1. Levels count from 1 (leaves). */
 static inline uint32_t vx_radix_index(const vx_radix *format, unsigned level, uint64_t address)
 {
     return (uint32_t)(address >> format->shift[level]) & ((1U << format->bits[level]) - 1U);
@@ -59,11 +60,13 @@ static inline uint32_t vx_radix_index(const vx_radix *format, unsigned level, ui
  * (PSE-36, SDM Vol. 3A, 4.3). */
 uint64_t vx_radix_frame(const vx_radix *format, uint64_t entry, unsigned level, bool leaf);
 
+/* Whether a present entry maps a page: at level 1 always, above it by the format's bit for large pages. */
 static inline bool vx_radix_is_leaf(const vx_radix *format, unsigned level, uint64_t entry)
 {
     return level == 1 || (format->page[level] >= 0 && (entry & format->large) != 0);
 }
 
+/* An entry at a host-physical address: 8 bytes, or 4 in two-level paging. */
 static inline uint64_t vx_radix_read(const vx_radix *format, const vx_physmem *memory, vx_hpa at)
 {
     return format->entry_bytes == 8 ? vx_physmem_read64(memory, at) : vx_physmem_read32(memory, at);

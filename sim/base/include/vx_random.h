@@ -9,8 +9,10 @@ typedef struct vx_random {
     uint64_t s[4];
 } vx_random;
 
+/* A stream of its own for each name: equal seed and name give equal numbers, whatever other streams there are. */
 void vx_random_init(vx_random *random, uint64_t seed, const char *stream);
 
+/* The next 64 bits, all of them random. */
 uint64_t vx_random_u64(vx_random *random);
 
 /* Uniform in [0, bound), without bias (Lemire 2019); bound 0 gives 0. */

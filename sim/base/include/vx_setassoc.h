@@ -168,6 +168,7 @@ static inline void vx_setassoc_list_touch(uint64_t *list, uint32_t ways, uint32_
     *list = ways <= 4 ? vx_setassoc_short_list[*list][way] : vx_setassoc_long_list(*list, way);
 }
 
+/* The way used least recently: the victim. */
 static inline uint32_t vx_setassoc_list_last(uint64_t list, uint32_t ways)
 {
     uint32_t bits = vx_setassoc_list_bits(ways);

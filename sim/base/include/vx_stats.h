@@ -50,6 +50,7 @@ typedef struct vx_stats {
     bool failed; /* an addition found no memory: vx_stats_ok says so once at the end */
 } vx_stats;
 
+/* Empty. _fini frees the entries; what they point to is the caller's. */
 void vx_stats_init(vx_stats *stats);
 void vx_stats_fini(vx_stats *stats);
 

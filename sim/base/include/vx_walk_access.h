@@ -19,6 +19,7 @@ typedef enum vx_walk_hit {
     VX_WALK_HITS
 } vx_walk_hit;
 
+/* "fixed", "l1", "l2", "l3", "memory", "psc", "ntlb": the words of reports (docs/json.md). */
 const char *vx_walk_hit_name(vx_walk_hit hit);
 
 typedef struct vx_walk_access {

@@ -84,6 +84,7 @@ void vx_clk_stop(vx_clk *clk);
 /* The tick of the current event; between runs as vx_clk_end says. */
 vx_tick vx_clk_now(const vx_clk *clk);
 
+/* Ticks, as given at opening or by default. */
 vx_tick vx_clk_quantum(const vx_clk *clk);
 
 /* For the process that is being stepped: how far it may run as things stand now. Otherwise vx_clk_now. */
@@ -96,6 +97,7 @@ typedef struct vx_clk_counts {
     vx_tick late_ticks_max; /* the most any of them was late */
 } vx_clk_counts;
 
+/* Since the clock was opened. */
 vx_clk_counts vx_clk_counted(const vx_clk *clk);
 
 /* One entry of the event sequence. */

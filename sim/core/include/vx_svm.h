@@ -80,6 +80,7 @@ typedef struct vx_svm_feature {
     size_t offset; /* of the flag in vx_cfg_svm */
 } vx_svm_feature;
 
+/* The features that EDX of CPUID Fn8000_000A tells of, in the order of their bits. */
 unsigned vx_svm_feature_count(void);
 const vx_svm_feature *vx_svm_feature_at(unsigned index); /* NULL past the last */
 bool vx_svm_has(const vx_cfg_svm *svm, const vx_svm_feature *feature);
@@ -99,6 +100,7 @@ typedef struct vx_svm_check {
     const char *source;
 } vx_svm_check;
 
+/* The rows in the order in which VMRUN makes the checks; index below the count. */
 unsigned vx_svm_check_count(void);
 const vx_svm_check *vx_svm_check_at(unsigned index);
 

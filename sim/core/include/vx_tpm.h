@@ -45,6 +45,7 @@ typedef struct vx_tpm {
  * a launch. */
 void vx_tpm_startup(vx_tpm *tpm, const vx_tpm_hash hash[VX_TPM_BANKS]);
 
+/* The digests of some bytes in every bank, by the hash functions given at start-up. Changes no PCR. */
 void vx_tpm_measure(const vx_tpm *tpm, const void *data, size_t bytes, vx_tpm_digests *digests);
 
 /* PCR := H(PCR, digest), in each bank. False: the locality may not (TPM_RC_LOCALITY), or there is no such PCR; nothing

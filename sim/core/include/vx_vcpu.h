@@ -171,6 +171,7 @@ typedef struct vx_paravirtual_apic {
     uint8_t in_service; /* ... the class of the highest interrupt in service, bits 3:0 are 0 */
     uint8_t requested;  /* ... and the highest vector requested, 0: none */
 } vx_paravirtual_apic;
+/* NULL: nothing is shared, as at the beginning. The caller keeps it as long as the vCPU runs. */
 void vx_vcpu_share(vx_vcpu *vcpu, vx_paravirtual_apic *shared);
 
 /* The guest's APIC as given at construction, or NULL; and the TPR's upper half as the hardware holds it (V_TPR, VTPR).
@@ -178,6 +179,7 @@ void vx_vcpu_share(vx_vcpu *vcpu, vx_paravirtual_apic *shared);
 vx_apic *vx_vcpu_apic(vx_vcpu *vcpu);
 uint8_t vx_vcpu_cr8(const vx_vcpu *vcpu);
 
+/* What the processor runs with now; under shadow paging CR3 is the shadow's. Valid as long as the vCPU. */
 const vx_registers *vx_vcpu_registers(const vx_vcpu *vcpu);
 /* Loads registers as VM entry does: no cached translation is dropped by it (VPID off has its own flush at each
  * transition). */
@@ -191,6 +193,7 @@ const vx_registers *vx_vcpu_guest_view(const vx_vcpu *vcpu);
 /* Puts this vCPU's control state into the MMU (after another vCPU ran, or the hypervisor changed the VMCS). */
 void vx_vcpu_load(vx_vcpu *vcpu);
 
+/* What was given at construction: the MMU, the simulated memory, and where the guest's RAM lies in it. */
 vx_mmu *vx_vcpu_mmu(vx_vcpu *vcpu);
 const vx_gpa_map *vx_vcpu_ram(const vx_vcpu *vcpu);
 
@@ -300,6 +303,7 @@ typedef struct vx_guest_mapping {
     bool write, user, execute; /* rights of the whole path */
     vx_gpa gpa;
 } vx_guest_mapping;
+/* With paging off every address is present, with all rights. Sets no A or D flag and costs nothing. */
 vx_guest_mapping vx_vcpu_guest_mapping(const vx_vcpu *vcpu, vx_gva gva);
 
 /* ---- counters ---- */
@@ -340,6 +344,7 @@ void vx_vcpu_counts_add(vx_vcpu_counts *total, const vx_vcpu_counts *part);
 /* Declares "instructions", "references", "exits." and the other counters of `counts`, a vCPU's or a total. */
 void vx_vcpu_counts_declare(vx_vcpu_counts *counts, vx_vendor vendor, vx_stats *stats);
 
+/* Writes what must hold of `counts` at the end of a run, at most `room` of it, and returns how many there are. */
 unsigned vx_vcpu_counts_identities(const vx_vcpu_counts *counts, vx_identity *identities, unsigned room);
 
 #endif

@@ -180,6 +180,7 @@ static inline uint32_t vx_vmcs_cpu2(const vx_vmcs *vmcs)
 {
     return vmcs->cpu & VX_CPU_SECONDARY_CONTROLS ? vmcs->cpu2 : 0;
 }
+/* The same of the tertiary controls. */
 static inline uint64_t vx_vmcs_cpu3(const vx_vmcs *vmcs)
 {
     return vmcs->cpu & VX_CPU_TERTIARY_CONTROLS ? vmcs->cpu3 : 0;

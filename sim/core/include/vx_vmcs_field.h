@@ -212,6 +212,7 @@ typedef struct vx_vmcs_field {
     const char *section;    /* that describes it */
 } vx_vmcs_field;
 
+/* Bits 14:13 and 11:10 of an encoding (SDM Vol. 3C, 24.11.2). */
 static inline vx_vmcs_width vx_vmcs_width_of(uint32_t encoding) { return (vx_vmcs_width)(encoding >> 13 & 3); }
 static inline vx_vmcs_type vx_vmcs_type_of(uint32_t encoding) { return (vx_vmcs_type)(encoding >> 10 & 3); }
 /* Bytes of a field: 2, 4 or 8. Natural width is 8, as all processors here have Intel 64 architecture. */

@@ -131,6 +131,10 @@ void vx_vmx_init(vx_vmx *vmx, const vx_cfg_cpu *cpu, vx_physmem *memory);
 
 /* ---- the instructions (chapter 30); RFLAGS follow, RIP does not move ---- */
 
+/* Each does what the operation section of its page says, at the CPL and in the mode that `state` holds, and answers
+ * with how it ended (vx_vmx_result): success, VMfailValid with its VM-instruction error, VMfailInvalid, a fault, or in
+ * non-root operation a VM exit. `region` is the physical address that the instruction's memory operand holds;
+ * `encoding`, `type` and `descriptor` are its other operands. */
 vx_vmx_result vx_vmx_vmxon(vx_vmx *vmx, uint64_t region);
 vx_vmx_result vx_vmx_vmxoff(vx_vmx *vmx);
 vx_vmx_result vx_vmx_vmclear(vx_vmx *vmx, uint64_t region);

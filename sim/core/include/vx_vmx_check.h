@@ -56,6 +56,7 @@ typedef struct vx_vmx_entry {
 
     uint64_t word[VX_WORDS]; /* the controls in effect: 0 where the control that activates them is 0 */
 } vx_vmx_entry;
+/* Takes the controls from `vmcs`, which must stay as it is while checks are made. */
 void vx_vmx_entry_init(vx_vmx_entry *entry);
 
 typedef struct vx_vmx_check vx_vmx_check;

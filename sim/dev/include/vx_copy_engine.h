@@ -37,6 +37,7 @@ unsigned vx_copy_engine_take(vx_copy_engine *engine, unsigned user);
 /* One interrupt when the next copy of this user is complete; at once where one is already. */
 void vx_copy_engine_notify(vx_copy_engine *engine, unsigned user, vx_tick now);
 
+/* vx_step_fn: completes copies that are due and answers when the next one is; VX_TICK_NEVER: none is in work. */
 vx_tick vx_copy_engine_step(void *engine, vx_tick now, vx_tick horizon);
 
 typedef struct vx_copy_engine_counts {
@@ -44,6 +45,7 @@ typedef struct vx_copy_engine_counts {
     uint64_t interrupts;
     vx_tick busy;
 } vx_copy_engine_counts;
+/* Since construction; valid as long as the engine. `busy` is in ticks. */
 const vx_copy_engine_counts *vx_copy_engine_counted(const vx_copy_engine *engine);
 
 #endif

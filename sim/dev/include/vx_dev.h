@@ -86,6 +86,7 @@ typedef struct vx_nic_counts {
     uint64_t table_reads; /* by the IOMMU for this NIC's DMA */
     vx_tick wire_busy;    /* ticks in which the wire carried this NIC's frames */
 } vx_nic_counts;
+/* Live counters, valid as long as the card. */
 const vx_nic_counts *vx_nic_counted(const vx_nic *nic);
 
 /* ---- the wire ---- */

@@ -82,6 +82,7 @@ void vx_endpoint_receive(vx_endpoint *endpoint, const vx_frame *frame, vx_tick n
 vx_tick vx_endpoint_due(const vx_endpoint *endpoint);
 void vx_endpoint_expire(vx_endpoint *endpoint, vx_tick now);
 
+/* Live counters, valid as long as the endpoint. */
 const vx_endpoint_counts *vx_endpoint_counted(const vx_endpoint *endpoint);
 /* Frames sent for the first time and not acknowledged. */
 uint64_t vx_endpoint_in_flight(const vx_endpoint *endpoint);

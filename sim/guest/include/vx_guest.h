@@ -138,6 +138,7 @@ typedef struct vx_guest_counts {
     uint64_t tpr_writes;
     uint64_t shootdowns, shootdown_ipis, shootdown_answers;
 } vx_guest_counts;
+/* Live counters of this CPU's part of the OS, valid as long as it. */
 const vx_guest_counts *vx_guest_counts_now(const vx_guest *guest);
 
 /* Zeroes the counters (end of warm-up). */

@@ -42,6 +42,7 @@ typedef struct vx_iommu_hooks {
 vx_status vx_iommu_init(vx_iommu **iommu, vx_arena *arena, const vx_cfg_iommu *config, vx_physmem *memory,
                         const vx_iommu_hooks *hooks, vx_msg *msg);
 
+/* As given at construction; the caller's. */
 const vx_cfg_iommu *vx_iommu_config(const vx_iommu *iommu);
 /* What one read of a table takes. */
 vx_tick vx_iommu_read_ticks(const vx_iommu *iommu);
@@ -117,6 +118,9 @@ typedef struct vx_interrupt {
     vx_tick ticks;
 } vx_interrupt;
 
+/* What becomes of a device's write to FEEx_xxxxH: passed as it is where remapping is off or its compatibility
+ * format is allowed, else by its entry of the interrupt-remapping table. *interrupt is filled: with the interrupt, or
+ * where it is blocked with the reason, which is recorded as a fault unless the entry says not to (FPD). */
 vx_interrupt_outcome vx_iommu_interrupt(vx_iommu *iommu, const vx_interrupt_request *request, vx_interrupt *interrupt);
 
 /* ---- the invalidation queue as a process ---- */
@@ -142,6 +146,7 @@ typedef struct vx_device_tlb_counts {
     uint64_t lookups, hits, misses; /* lookups = hits + misses */
     uint64_t invalidated;           /* entries that descriptors dropped */
 } vx_device_tlb_counts;
+/* Since construction. */
 vx_device_tlb_counts vx_device_tlb_counted(const vx_device_tlb *tlb);
 
 /* A page request message (PRI). last: of its group. False where it cannot be queued: overflow (PRS.PRO), or a fault
@@ -198,6 +203,7 @@ typedef struct vx_iommu_counts {
     uint64_t spaces_evicted; /* more (domain, PASID) pairs than the model tells apart at once */
 } vx_iommu_counts;
 
+/* Live counters, valid as long as the IOMMU; _reset zeroes them (end of warm-up). */
 const vx_iommu_counts *vx_iommu_counted(const vx_iommu *iommu);
 void vx_iommu_counts_reset(vx_iommu *iommu);
 

@@ -190,6 +190,7 @@ typedef struct vx_mmu_presence {
     bool ntlb;                      /* the nested TLB holds the gpa */
     vx_mmu_translation translation; /* where any TLB holds it */
 } vx_mmu_presence;
+/* Counts nothing and touches no replacement state. */
 vx_mmu_presence vx_mmu_probe(const vx_mmu *mmu, vx_gva gva, vx_gpa gpa);
 
 /* ---- counters ---- */

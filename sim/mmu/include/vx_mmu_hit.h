@@ -56,6 +56,7 @@ typedef struct vx_tlb_unit {
 enum { VX_LANES = 4, VX_LANE_ROWS = 1024 };
 _Static_assert(VX_REC_FETCH < 4 && VX_REC_LOAD < 4 && VX_REC_STORE < 4, "each has a lane");
 
+/* The lane of a kind of access: the number of the record kind that makes it. */
 static inline unsigned vx_lane_of(vx_access access)
 {
     _Static_assert(VX_ACCESS_STORE - VX_ACCESS_LOAD == VX_REC_STORE - VX_REC_LOAD, "in the same order");
@@ -102,6 +103,7 @@ static inline vx_lane_row *vx_lane_row_of(vx_lane_row *rows, unsigned page_shift
     return &rows[(gva >> page_shift) % VX_LANE_ROWS];
 }
 
+/* Remembers a page for one lane, if the entry's rights are enough for its access. */
 static inline void vx_lane_learn(const vx_mmu_front *front, vx_access access, vx_lane_row *row, uint64_t page,
                                  uint64_t value, uint64_t *stamp)
 {
@@ -148,6 +150,7 @@ bool vx_mmu_hit(vx_mmu *mmu, uint64_t gva, vx_access access, vx_hpa *hpa);
 
 /* ---- for a loop that needs no addresses and counts by itself (vx_mmu_lane_count) ---- */
 
+/* The front is the first member. */
 static inline const vx_mmu_front *vx_mmu_front_of(const vx_mmu *mmu) { return (const vx_mmu_front *)(const void *)mmu; }
 
 /* Whether a reference hits in its lane, from the first byte, which chose the row, to the `last`: true for most of what

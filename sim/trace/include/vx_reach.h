@@ -35,6 +35,7 @@ void vx_reach_close(vx_reach *reach); /* NULL is fine */
  * more; a reference that crosses a page is two. References that a filter left out are lookups that hit. */
 void vx_reach_add(vx_reach *reach, const vx_batch *batch);
 
+/* Lookups so far of one stream with one page size; what misses are a share of. */
 uint64_t vx_reach_lookups(const vx_reach *reach, vx_reach_stream stream, vx_reach_page page);
 
 /* Misses of an array of sets x ways. sets: a power of two up to VX_REACH_SETS_MAX; ways: 1 to VX_REACH_WAYS_MAX, or to

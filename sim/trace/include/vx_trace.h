@@ -67,10 +67,13 @@ struct vx_source {
     vx_trace_header header; /* valid after opening */
 };
 
+/* The next records, valid until the next call; count 0: the end. Errors are the source's (VX_ERR_INPUT with the place,
+ * VX_ERR_IO, VX_ERR_NOMEM), and leave *batch untouched. */
 static inline vx_status vx_source_next(vx_source *source, vx_batch *batch, vx_msg *msg)
 {
     return source->ops->next(source, batch, msg);
 }
+/* NULL is fine. The batch given last is gone. */
 static inline void vx_source_close(vx_source *source)
 {
     if (source) source->ops->close(source);
@@ -101,6 +104,7 @@ typedef struct vx_trace_info {
     uint64_t hash; /* XXH3 over header and chunk headers, which hold the chunks' checksums: the trace's identity */
     bool complete; /* has its index and end mark */
 } vx_trace_info;
+/* Fails as vx_trace_open does, and where the file has no such stream. options may be NULL. */
 vx_status vx_trace_info_read(const char *path, const vx_trace_options *options, vx_trace_info *info, vx_msg *msg);
 
 typedef struct vx_trace_writer vx_trace_writer;

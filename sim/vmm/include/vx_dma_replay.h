@@ -31,6 +31,7 @@ typedef struct vx_dma_replay {
 /* One batch. VX_ERR_INPUT, VX_ERR_NOMEM as the driver says; the records before are replayed. */
 vx_status vx_dma_replay_batch(vx_dma_replay *replay, const vx_batch *batch, vx_msg *msg);
 
+/* Declares its counters below "dma.". */
 void vx_dma_replay_declare(vx_dma_replay *replay, vx_stats *stats);
 
 #endif

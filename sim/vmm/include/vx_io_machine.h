@@ -37,6 +37,7 @@ typedef enum vx_io_path {
     VX_IO_PATHS
 } vx_io_path;
 
+/* "native", "emulated", ...: the words of --path; and a sentence for `vexit list paths`. */
 const char *vx_io_path_name(vx_io_path path);
 const char *vx_io_path_doc(vx_io_path path);
 
@@ -94,6 +95,7 @@ typedef enum vx_io_exit {
     VX_IO_EXIT_HALT,      /* HLT: the guest has nothing to do */
     VX_IO_EXITS
 } vx_io_exit;
+/* As the reports name it. */
 const char *vx_io_exit_name(vx_io_exit exit);
 
 typedef struct vx_io_guest_counts {

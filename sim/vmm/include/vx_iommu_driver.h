@@ -72,6 +72,7 @@ void vx_iommu_driver_tick(vx_iommu_driver *driver, vx_tick now);
  * where there is none). */
 uint64_t vx_iommu_driver_bus_address(const vx_iommu_driver *driver, uint16_t source_id, uint64_t iova);
 
+/* Live counters, valid as long as the driver; zeroed at the end of a warm-up; declared below "driver.". */
 const vx_iommu_driver_counts *vx_iommu_driver_counted(const vx_iommu_driver *driver);
 void vx_iommu_driver_counts_reset(vx_iommu_driver *driver);
 void vx_iommu_driver_declare(vx_iommu_driver *driver, vx_stats *stats);

@@ -128,6 +128,7 @@ typedef struct vx_vmm_counts {
     uint64_t indirect_references, indirect_fills, indirect_ticks; /* of handlers, on lines of their own */
     uint64_t stale_leaves; /* of a virtual TLB, found by the last vx_vmm_verify: the guest has not flushed yet */
 } vx_vmm_counts;
+/* Live counters, made current by the call; valid as long as the hypervisor. _reset zeroes them (end of warm-up). */
 const vx_vmm_counts *vx_vmm_counts_now(const vx_vmm *vmm);
 void vx_vmm_counts_reset(vx_vmm *vmm);
 
