@@ -33,7 +33,8 @@ typedef struct vx_io_apic {
 void vx_io_apic_init(vx_io_apic *io, uint8_t id, void (*send)(void *bus, const vx_interrupt_message *message),
                      void *bus);
 
-/* 32-bit accesses to its page. */
+/* 32-bit accesses to its page: VX_IO_APIC_SELECT, VX_IO_APIC_WINDOW, and VX_IO_APIC_EOI, which is written only. Other
+ * offsets read as 0 and ignore writes, as do indirect registers that are not there. */
 uint32_t vx_io_apic_read(const vx_io_apic *io, uint32_t offset);
 void vx_io_apic_write(vx_io_apic *io, uint32_t offset, uint32_t value);
 

@@ -77,7 +77,7 @@ typedef struct vx_avic_outcome {
 vx_avic_outcome vx_avic_read(const vx_avic *avic, uint32_t offset, uint32_t *value);
 vx_avic_outcome vx_avic_write(vx_avic *avic, uint32_t offset, uint32_t value);
 
-/* MOV to CR8 under AVIC writes the backing page's TPR. */
+/* MOV to CR8 under AVIC writes bits 7:4 of the backing page's TPR; `priority` is 0 to 15. */
 void vx_avic_set_cr8(vx_avic *avic, uint8_t priority);
 
 /* VMRUN or a doorbell: the processor looks at the backing page. The vector that IF lets in; 0 where there is none. */

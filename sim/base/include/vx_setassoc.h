@@ -239,7 +239,7 @@ static inline uint32_t vx_setassoc_lru_victim(const vx_setassoc *array, uint32_t
     return first + vx_setassoc_find_in(stamps, ways, least);
 }
 
-/* PLRU: the same. */
+/* An empty slot of the set, the lowest first; else the one that tree-PLRU gives up next. */
 uint32_t vx_setassoc_plru_victim(const vx_setassoc *array, uint32_t set);
 
 /* vx_setassoc_lru_victim, with the most frequent case inline. */

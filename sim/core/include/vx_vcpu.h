@@ -252,7 +252,8 @@ typedef struct vx_run {
     vx_status status;           /* ERROR: what kind */
 } vx_run;
 
-/* Executes records of a batch from run->position. Drains the queue first. */
+/* Executes records of a batch from run->position until one of vx_stop; drains the queue first. The batch need live no
+ * longer than the call. After VX_STOP_ERROR run->status and *msg say why, and nothing more can be run. */
 vx_stop vx_vcpu_run(vx_vcpu *vcpu, const vx_batch *batch, vx_run *run, vx_msg *msg);
 
 /* For what the vCPU calls, hooks or the bus of its APIC: the run that is in progress, or else the next one, ends at the
@@ -266,9 +267,8 @@ vx_status vx_vcpu_drain(vx_vcpu *vcpu, vx_msg *msg);
 /* Instructions executed since the vCPU was made: what vx_run's limit is compared with. */
 uint64_t vx_vcpu_position(const vx_vcpu *vcpu);
 
-/* Data references go through the data caches (VX_CACHES_ALL is taken from the model); observation of walks is the
- * MMU's. Ticks so far: instructions x CPI plus the ledger's other causes. Who empties the ledger says of how much,
- * after vx_vcpu_counts_reset, so that time goes on. */
+/* Ticks so far: instructions x CPI plus the ledger's other causes. Who empties the ledger says of how much, after
+ * vx_vcpu_counts_reset, so that time goes on. */
 vx_tick vx_vcpu_now(const vx_vcpu *vcpu);
 void vx_vcpu_time_goes_on(vx_vcpu *vcpu, vx_tick ticks);
 

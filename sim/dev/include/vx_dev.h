@@ -97,7 +97,9 @@ typedef struct vx_wire_config {
     unsigned stations;
 } vx_wire_config;
 
-/* Both directions, and the peer, which takes no time of its own and sends the stations' frames in turn. */
+/* Both directions, and the peer, which takes no time of its own and sends the stations' frames in turn. Memory comes
+ * from the arena: VX_ERR_NOMEM. VX_ERR_INPUT: a wire so long that it holds more than 2^24 frames. The step is a
+ * vx_step_fn. */
 vx_status vx_wire_init(vx_wire **wire, vx_arena *arena, const vx_wire_config *config, const vx_dev_hooks *hooks,
                        vx_msg *msg);
 vx_tick vx_wire_step(void *wire, vx_tick now, vx_tick horizon);

@@ -87,7 +87,8 @@ const vx_endpoint_counts *vx_endpoint_counted(const vx_endpoint *endpoint);
 /* Frames sent for the first time and not acknowledged. */
 uint64_t vx_endpoint_in_flight(const vx_endpoint *endpoint);
 
-/* The bin of a latency, and the least latency of a bin. */
+/* The bin of a latency, 0 to VX_LATENCY_BINS - 1, and the least latency of a bin, both in ticks. A power of two has
+ * VX_LATENCY_STEPS bins; the last bin holds all beyond. */
 unsigned vx_latency_bin(vx_tick ticks);
 vx_tick vx_latency_of_bin(unsigned bin);
 
