@@ -33,7 +33,8 @@ static vx_status list_vmms(vx_msg *msg) { return vx_model_list(VX_MODEL_VMM, pri
 static vx_status list_causes(vx_msg *msg)
 {
     (void)msg;
-    for (unsigned i = 0; i < VX_CAUSES; i++) printf("%s\n", vx_cause_name((vx_cause)i));
+    for (unsigned i = 0; i < VX_CAUSES; i++)
+        printf("%-18s %s\n", vx_cause_name((vx_cause)i), vx_cause_doc((vx_cause)i));
     return VX_OK;
 }
 

@@ -64,6 +64,7 @@ static void the_ledger_has_its_twelve_causes(void **state)
     for (unsigned i = 0; i < VX_CAUSES; i++) {
         assert_string_equal(vx_cause_name((vx_cause)i), names[i]);
         assert_string_equal(vx_cause_names()[i], names[i]);
+        assert_true(strlen(vx_cause_doc((vx_cause)i)) > strlen(names[i]));
         vx_ledger_charge(&ledger, (vx_cause)i, 1ULL << (4 * i));
         vx_ledger_charge(&ledger, (vx_cause)i, 1ULL << (4 * i));
     }

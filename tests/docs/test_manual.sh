@@ -50,6 +50,11 @@ for kind in $("$vexit" model keys nonsense 2>&1 | sed 's/.*one of: //'); do # th
   echo "$text" | grep -qE "models/\{([a-z]+,)*$kind(,[a-z]+)*\}" || fail "FILES: no models of kind $kind"
 done
 [ "${kinds:-0}" -ge 5 ] || fail "the program names ${kinds:-no} kinds of models"
+for variable in $(grep -rhoE 'getenv\("VEXIT_[A-Z_]+' "$1/app" "$1/sim" | sed 's/.*"//' | sort -u); do
+  variables=$((${variables:-0} + 1))
+  echo "$text" | grep -qE "^ +$variable( |\$)" || fail "ENVIRONMENT: no $variable"
+done
+[ "${variables:-0}" -ge 2 ] || fail "the sources read ${variables:-no} variables"
 for list in $("$vexit" list --help | sed -n 's/^\([a-z]*\)   *[a-z].*/\1/p'); do
   echo "$text" | grep -qE "(^|[ ,])$list([,.]|\$)" || fail "nothing on the list $list"
 done

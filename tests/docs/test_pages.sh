@@ -41,7 +41,7 @@ for page in docs/adr/[0-9]*.md; do mentions docs/adr/README.md "$(basename "$pag
 for page in docs/*.md; do [ "$page" = docs/README.md ] || mentions docs/README.md "$(basename "$page")"; done
 
 # Words of the program and of the contract.
-for cause in $("$vexit" list causes); do mentions docs/cycles.md "\`$cause\`"; done
+for cause in $("$vexit" list causes | cut -d' ' -f1); do mentions docs/cycles.md "\`$cause\`"; done
 for scheme in $("$vexit" list schemes | cut -d' ' -f1); do
   mentions docs/glossary.md "\`$scheme\`"
   mentions docs/rooms/vmm.md "\`$scheme\`"

@@ -14,14 +14,16 @@ typedef enum vx_cause {
     VX_CAUSE_MEM_DATA,           /* data beyond the first-level cache, where data caches are on */
     VX_CAUSE_EXIT_HARDWARE,      /* VM exit and VM entry alone */
     VX_CAUSE_EXIT_SOFTWARE,      /* the hypervisor's handler, VMREADs included */
-    VX_CAUSE_INTERRUPT,
-    VX_CAUSE_IDLE,
-    VX_CAUSE_IO_BACKEND,
+    VX_CAUSE_INTERRUPT,          /* delivery of interrupts, and of exceptions other than page faults */
+    VX_CAUSE_IDLE,               /* waiting: halted, or for the answers to a TLB shootdown */
+    VX_CAUSE_IO_BACKEND,         /* the back-ends of device emulation */
     VX_CAUSES
 } vx_cause;
 
 /* Names as reports spell them: "guest.instructions", "walk.nested", ... */
 const char *vx_cause_name(vx_cause cause);
+/* What is charged to it, in a sentence. */
+const char *vx_cause_doc(vx_cause cause);
 /* All of them, VX_CAUSES, in order: labels of a ledger's ticks. */
 const char *const *vx_cause_names(void);
 
