@@ -96,8 +96,8 @@ static void legend(const json_t *runs, FILE *out)
         if (used)
             fprintf(out,
                     "<li><svg width=\"14\" height=\"14\" aria-hidden=\"true\"><g class=\"seg s%u\"><rect width=\"14\" "
-                    "height=\"14\"/></g></svg>%s</li>\n",
-                    cause, vx_cause_name((vx_cause)cause));
+                    "height=\"14\"/></g></svg>%s <span class=\"soft\">%s</span></li>\n",
+                    cause, vx_cause_name((vx_cause)cause), vx_cause_doc((vx_cause)cause));
     }
     fputs("</ul>\n", out);
 }
