@@ -1,3 +1,4 @@
+/* speed, part `references`: the bare loop, decoding, each scheme from file and from memory, data caches. */
 #include <string.h>
 
 #include "bench_records.h"

@@ -1,3 +1,4 @@
+/* The PCRs of a TPM: who may reset and extend which, and what an extension makes of one (vx_tpm.h). */
 #include "vx_tpm.h"
 
 #include <string.h>

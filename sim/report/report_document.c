@@ -1,3 +1,4 @@
+/* The document around the runs: verb, tool, traces with their events. */
 #include "report_private.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* The first identity of a document that does not hold, as an error with both sides. */
 #include "report_private.h"
 
 #include <string.h>

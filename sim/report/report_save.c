@@ -1,3 +1,5 @@
+/* Writing a report to a file so that no half of one is ever found under its name: beside it, synced, renamed. Pipes and
+ * devices are written in place. */
 #include "report_private.h"
 
 #include <errno.h>

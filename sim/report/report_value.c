@@ -1,3 +1,4 @@
+/* Making members of JSON from C values, and finding members that may be missing or of another type. */
 #include "report_private.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* Text of a document for the terminal: control characters never reach it, numbers have their thousands marked. */
 #include "report_private.h"
 
 #include <inttypes.h>

@@ -1,3 +1,4 @@
+/* Curves of misses by size, from one pass: vx_reach.h says how. */
 #include "vx_reach.h"
 
 #include <assert.h>

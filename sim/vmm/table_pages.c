@@ -1,3 +1,4 @@
+/* Pages for the hypervisor's tables: given out one by one, zeroed; those given back form a list in themselves. */
 #include "vmm_private.h"
 
 void table_pages_init(table_pages *pages, vx_physmem *memory, const vx_gpa_map *map, uint64_t first, uint64_t end)
