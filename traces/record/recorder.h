@@ -5,6 +5,7 @@
 
 #include "guest_access.h"
 #include "instruction_class.h"
+#include "instruction_length.h"
 #include "interrupt_gates.h"
 #include "page_tables.h"
 #include "qemu_interface.h"

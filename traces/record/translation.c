@@ -52,6 +52,15 @@ static void copy_insn(vxr_insn *insn, struct qemu_plugin_insn *from)
 #endif
 }
 
+/* QEMU 7.2 and 8.0 leave an instruction that crosses into another page to the next block, but count it among this one's
+ * with as many of its bytes as they had read. */
+static bool is_left_to_next(const vxr_insn *insn, unsigned bits)
+{
+    enum { LONGEST = 15 };
+    bool near_end = (insn->address & 4095) + LONGEST > 4096;
+    return insn->index > 0 && near_end && !vxr_is_whole(insn->bytes, insn->size, bits);
+}
+
 static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
 {
     size_t count = qemu_plugin_tb_n_insns(tb);
@@ -74,7 +83,8 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
         insn->decoded = vxr_classify(insn->bytes, insn->size, bits);
         address += insn->size;
     }
-    block->repeats = insns[count - 1].decoded.repeated;
+    if (is_left_to_next(&insns[count - 1], bits)) block->count--;
+    block->repeats = insns[block->count - 1].decoded.repeated;
     return block;
 }
 
