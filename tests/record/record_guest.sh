@@ -28,6 +28,15 @@ record events.vxt --tier E
 [ "$(count info.txt mark)" = 2 ] || fail 'marks'
 "$vexit" trace view events.vxt --count 1000000 | grep -q 'apic_write .*value=0x41' || fail 'the value written to the TPR'
 
+# Once more: bit-identical, though it begins with power-on, and ends as the guest switches the machine off.
+record events-again.vxt --tier E
+cmp events.vxt events-again.vxt || fail 'two recordings from power-on differ'
+
+# No more than asked for.
+record few.vxt --tier E --max 1000000
+instructions=$(sed -n 's/^few.vxt: \([0-9]*\) instructions.*/\1/p' out.txt)
+[ "$instructions" -ge 1000000 ] && [ "$instructions" -lt 1001000 ] || fail "--max of events alone: $instructions"
+
 # The region alone, with addresses: from mark 1 to mark 2.
 record region.vxt --region 1 --with-gpa
 "$vexit" trace check --translations region.vxt >out.txt 2>&1 || fail check
@@ -36,6 +45,19 @@ grep -q 'translations: [1-9][0-9]* compared, 0 disagree' out.txt || fail 'transl
 grep -q 'paging        32-bit' info.txt || fail 'paging'
 [ "$(count info.txt apic_write)" -ge 400 ] && [ "$(count info.txt apic_write)" -le 420 ] || fail 'APIC writes of the region'
 [ "$(count info.txt mark)" = 2 ] || fail 'marks of the region'
+
+# Events alone are the same events; between them as many instructions, but for those that a fault or an interrupt breaks
+# off, which are fetched again.
+record quiet.vxt --region 1 --tier E
+for trace in region quiet; do
+  "$vexit" trace view $trace.vxt --count 10000000 |
+    awk '$3 !~ /^(fetch|load|store|gpa|skipped|cpl|pause|rdtsc)$/ { $1 = $2 = ""; print }' >$trace.txt
+done
+cmp region.txt quiet.txt || fail 'events alone differ from those with references'
+all=$(sed -n 's/^instructions *//p' info.txt)
+"$vexit" trace info quiet.vxt >quiet-info.txt
+alone=$(sed -n 's/^instructions *//p' quiet-info.txt)
+[ $((all - alone)) -ge -100 ] && [ $((all - alone)) -le 100 ] || fail "$alone instructions, with references $all"
 
 # With or without addresses, each reference is there once.
 record plain.vxt --region 1

@@ -263,11 +263,27 @@ static void segments(void **state)
         assert_int_equal(decode(rows[i].bits, rows[i].bytes, rows[i].size).reads_descriptor, rows[i].reads);
 }
 
+static void far_transfers(void **state)
+{
+    (void)state;
+    assert_true(DECODE(32, "\x9a\x01\x02\x03\x04\x05\x06").is_far); /* lcall */
+    assert_true(DECODE(32, "\xea\x01\x02\x03\x04\x05\x06").is_far); /* ljmp */
+    assert_true(DECODE(64, "\x48\xcb").is_far);                     /* lret */
+    assert_true(DECODE(32, "\xca\x08\x00").is_far);                 /* lret $8 */
+    assert_true(DECODE(64, "\xff\x18").is_far);                     /* lcall *(%rax) */
+    assert_true(DECODE(64, "\xff\x28").is_far);                     /* ljmp *(%rax) */
+    assert_false(DECODE(64, "\xff\x10").is_far);                    /* call *(%rax) */
+    assert_false(DECODE(64, "\xff\x30").is_far);                    /* push (%rax) */
+    assert_false(DECODE(64, "\x48\xcf").is_far);                    /* iret: a class of its own */
+    assert_false(DECODE(64, "\xe8\x01\x02\x03\x04").is_far);        /* call */
+    assert_false(DECODE(64, "\xff").is_far);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(stores),          cmocka_unit_test(segments),
-                                       cmocka_unit_test(classes),         cmocka_unit_test(operands),
-                                       cmocka_unit_test(moves),           cmocka_unit_test(addresses),
-                                       cmocka_unit_test(cut_instructions)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(stores),    cmocka_unit_test(far_transfers),
+                                       cmocka_unit_test(segments),  cmocka_unit_test(classes),
+                                       cmocka_unit_test(operands),  cmocka_unit_test(moves),
+                                       cmocka_unit_test(addresses), cmocka_unit_test(cut_instructions)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

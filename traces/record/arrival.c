@@ -14,22 +14,26 @@ static bool has_error_code(int vector)
     return vector < EXCEPTIONS && with >> vector & 1;
 }
 
-/* The interrupted RIP and the error code; RIP UINT64_MAX where the stack cannot be read. */
-static void read_frame(const vxr_recorder *r, int vector, uint64_t *rip, uint64_t *error)
+/* What delivery has pushed; RIP UINT64_MAX where the stack cannot be read. */
+typedef struct pushed_frame {
+    uint64_t error, rip;
+    unsigned cpl; /* of what was interrupted */
+} pushed_frame;
+
+static pushed_frame read_frame(const vxr_recorder *r, int vector)
 {
-    bool long_mode = r->control.efer & EFER_LMA;
+    enum { RIP, CS, FLAGS, WORDS };
+    bool long_mode = r->control.efer & EFER_LMA, coded = has_error_code(vector);
     size_t width = long_mode ? 8 : 4;
-    uint64_t stack = vxr_register(REG_GPR + 4), words[2] = {0, 0};
-    uint8_t bytes[16];
-    *rip = UINT64_MAX;
-    *error = 0;
+    uint64_t stack = vxr_register(REG_GPR + 4), words[WORDS + 1] = {0};
+    uint8_t bytes[sizeof words];
     if (!long_mode) stack &= UINT32_MAX;
-    if (!vxr_read_linear(&r->control, &r->ram, stack, bytes, 2 * width)) return;
-    memcpy(&words[0], bytes, width);
-    memcpy(&words[1], bytes + width, width);
-    bool coded = has_error_code(vector);
-    *rip = words[coded];
-    if (coded) *error = words[0];
+    if (!vxr_read_linear(&r->control, &r->ram, stack, bytes, (WORDS + coded) * width))
+        return (pushed_frame){0, UINT64_MAX, r->cpl};
+    for (size_t i = 0; i < WORDS + (size_t)coded; i++) memcpy(&words[i], bytes + i * width, width);
+    const uint64_t *pushed = words + coded;
+    bool virtual_8086 = !long_mode && pushed[FLAGS] & FLAGS_VM;
+    return (pushed_frame){coded ? words[0] : 0, pushed[RIP], virtual_8086 ? 3 : pushed[CS] & 3};
 }
 
 /* The number of the instruction at `rip` among those of the running block not yet told; the block's count: none. */
@@ -47,17 +51,21 @@ void vxr_arrived(vxr_recorder *r, int vector)
     bool by_software = r->software_vector == vector;
     r->software_vector = -1;
     if (by_software) return;
-    uint64_t rip = UINT64_MAX, error = 0;
-    if (!real_mode) read_frame(r, vector, &rip, &error);
+    pushed_frame frame = real_mode ? (pushed_frame){0, UINT64_MAX, 0} : read_frame(r, vector);
     bool is_interrupt = vector >= EXCEPTIONS || (real_mode && vector >= 8);
-    /* A fault leaves what is behind RIP undone; an interrupt comes between blocks. */
-    vxr_run_to(r, is_interrupt ? vxr_running_count(r) : find_ahead(r, rip));
-    vxr_cut(r);
+    if (r->full) {
+        /* A fault leaves what is behind RIP undone; an interrupt comes between blocks. */
+        vxr_run_to(r, is_interrupt ? vxr_running_count(r) : find_ahead(r, frame.rip));
+        vxr_cut(r);
+    } else {
+        vxr_round_broken_off(r, frame.rip);
+        vxr_see_privilege(r, frame.cpl);
+    }
     r->cpl = 0;
     if (is_interrupt) {
         vxr_stream_small_event(&r->stream, REC_INTERRUPT, 0, (unsigned)vector);
         return;
     }
     uint64_t cr2 = vector == PAGE_FAULT ? vxr_register(REG_CR2) : 0;
-    vxr_stream_event(&r->stream, REC_EXCEPTION, cr2, (unsigned)vector, &error, 1);
+    vxr_stream_event(&r->stream, REC_EXCEPTION, cr2, (unsigned)vector, &frame.error, 1);
 }

@@ -16,6 +16,9 @@ static void (*dump_cpu)(void *cpu, FILE *to, int flags);                        
 static void (*flush_translations)(void *cpu);                                               /* tb_flush */
 static void (*run_outside)(void *cpu, void (*function)(void *cpu, void *data), void *data); /* async_safe_run_on_cpu */
 static void (*request_shutdown)(int cause); /* qemu_system_shutdown_request */
+static int (*shutdown_cause)(void);         /* qemu_shutdown_requested_get */
+static void (*update_count)(void *cpu);     /* icount_update */
+static int64_t (*read_count)(void);         /* icount_get_raw */
 static void *cpu;
 static GByteArray *bytes_read;
 
@@ -85,14 +88,15 @@ static int read_register(unsigned number)
 bool vxr_guest_find(const char *target, const char **why)
 {
     if (!find_registers(target, why)) return false;
-    *why = "it does not export cpu_physical_memory_rw, qemu_get_cpu and cpu_dump_state";
-    bool found = find("cpu_physical_memory_rw", &read_memory) && find("qemu_get_cpu", &get_cpu) &&
-                 find("cpu_dump_state", &dump_cpu);
-    find("tb_flush", &flush_translations);
-    find("async_safe_run_on_cpu", &run_outside);
+    *why = "it does not export cpu_physical_memory_rw, qemu_get_cpu, cpu_dump_state, tb_flush, async_safe_run_on_cpu, "
+           "icount_update and icount_get_raw";
     find("qemu_system_shutdown_request", &request_shutdown);
+    find("qemu_shutdown_requested_get", &shutdown_cause);
     bytes_read = g_byte_array_new();
-    return found;
+    return find("cpu_physical_memory_rw", &read_memory) && find("qemu_get_cpu", &get_cpu) &&
+           find("cpu_dump_state", &dump_cpu) && find("tb_flush", &flush_translations) &&
+           find("async_safe_run_on_cpu", &run_outside) && find("icount_update", &update_count) &&
+           find("icount_get_raw", &read_count);
 }
 
 void vxr_guest_attach(void)
@@ -115,21 +119,41 @@ void vxr_read_gprs(uint64_t gpr[16])
     for (unsigned i = 0; i < 16; i++) gpr[i] = vxr_register(REG_GPR + i);
 }
 
+/* QEMU keeps what is left of the processor's time slice, and its clock as of the slice's beginning: icount_update
+ * brings the clock up to date. icount_get_raw refuses to be asked by a processor in the middle of a block, for whom an
+ * access to a device would have to end the block first; nothing here does one, so for the moment this thread is no
+ * processor's. */
+uint64_t vxr_guest_instructions(void)
+{
+    static _Thread_local void **current; /* QEMU's current_cpu of this thread */
+    if (!current) current = dlsym(RTLD_DEFAULT, "current_cpu");
+    if (!cpu || !current) return 0;
+    void *running = *current;
+    update_count(cpu);
+    *current = NULL;
+    uint64_t count = (uint64_t)read_count();
+    *current = running;
+    return count;
+}
+
 void vxr_read_physical(uint64_t gpa, void *to, size_t bytes) { read_memory(gpa, to, bytes, false); }
+
+static bool flush_is_due;
 
 static void flush(void *of, void *data)
 {
     (void)data;
+    flush_is_due = false;
     flush_translations(of);
 }
 
 /* With one processor tb_flush frees at once what the blocks that still run, one chained to the next, point to: their
  * lists of callbacks for what helpers refer to. So it is left to QEMU's loop, where no block runs. */
-bool vxr_retranslate(void)
+void vxr_retranslate(void)
 {
-    if (!flush_translations || !run_outside || !cpu) return false;
+    if (flush_is_due) return;
+    flush_is_due = true;
     run_outside(cpu, flush, NULL); /* its data is a union of the size of a pointer */
-    return true;
 }
 
 void vxr_shut_down(void)
@@ -137,6 +161,8 @@ void vxr_shut_down(void)
     enum { SHUTDOWN_CAUSE_HOST_QMP_QUIT = 2 }; /* of QEMU's qapi/run-state.json */
     if (request_shutdown) request_shutdown(SHUTDOWN_CAUSE_HOST_QMP_QUIT);
 }
+
+bool vxr_is_shutting_down(void) { return shutdown_cause && shutdown_cause() != 0; }
 
 /* The two hexadecimal words behind a label: "GDT=     0000000000000000 0000ffff". */
 static bool table_of(const char *text, const char *label, uint64_t *base, uint32_t *limit)

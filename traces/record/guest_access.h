@@ -66,10 +66,15 @@ uint64_t vxr_register(unsigned number);
 void vxr_read_gprs(uint64_t gpr[16]);
 bool vxr_read_dump(vxr_dump *dump);
 void vxr_read_physical(uint64_t gpa, void *to, size_t bytes);
-/* All translations begin anew: used when references begin to be wanted. */
-bool vxr_retranslate(void);
+/* All translations begin anew, before the next block runs. */
+void vxr_retranslate(void);
+/* The instructions that QEMU has counted since its start (-icount): all of the running block among them, and each round
+ * of a REP instruction; what a fault has cut off is taken off again. */
+uint64_t vxr_guest_instructions(void);
 /* QEMU ends soon, as if told to quit; where it cannot be asked, whoever started it ends it. */
 void vxr_shut_down(void);
+/* QEMU is about to end. What the guest runs until then depends on the host. */
+bool vxr_is_shutting_down(void);
 
 vxr_paging vxr_paging_of(const vxr_control *control);
 /* Whether all of these bytes are RAM. */

@@ -223,6 +223,14 @@ static bool reads_descriptor(const uint8_t *bytes, size_t size, size_t at, unsig
     return les_or_lds || in_rows(one_byte_rows, bytes[at]);
 }
 
+/* But IRET, which is a class of its own. */
+static bool is_far(const uint8_t *bytes, size_t size, size_t at, unsigned bits)
+{
+    static const uint16_t rows[16] = {[0x9] = 0x0400, [0xC] = 0x0C00, [0xE] = 0x0400};
+    if (bytes[at] == 0xFF && at + 1 < size) return (bytes[at + 1] >> 3 & 7U) == 3 || (bytes[at + 1] >> 3 & 7U) == 5;
+    return in_rows(rows, bytes[at]) && (bits != 64 || bytes[at] >> 4 == 0xC);
+}
+
 vxr_instruction vxr_classify(const uint8_t *bytes, size_t size, unsigned bits)
 {
     vxr_instruction i = {.may_store = true};
@@ -248,6 +256,7 @@ vxr_instruction vxr_classify(const uint8_t *bytes, size_t size, unsigned bits)
     i.address_bytes = bits == 64 ? (address_prefix ? 4 : 8) : (bits == 16) != address_prefix ? 2 : 4;
     i.opcode = bytes[at];
     i.may_store = may_store(bytes, size, at);
+    i.is_far = is_far(bytes, size, at, bits);
     i.reads_descriptor = reads_descriptor(bytes, size, at, bits);
     if (i.opcode == 0x0F)
         two_byte(&i, bytes, size, at + 1, operand_prefix, repeat);

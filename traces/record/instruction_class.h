@@ -66,6 +66,7 @@ typedef struct vxr_instruction {
     bool repeated;          /* a REP or REPNE prefix before a string instruction */
     bool has_modrm, memory; /* memory: ModRM names memory */
     bool may_store;         /* false where it surely writes no memory */
+    bool is_far;            /* CALL, JMP or RET far: the privilege level may change */
     bool reads_descriptor;  /* it loads or looks at a segment: the processor reads a descriptor table for it */
     uint8_t modrm;
     uint8_t modrm_at; /* index of the ModRM byte */

@@ -19,10 +19,13 @@ static void take_paging(vxr_tables *tables) { tables->paging = vxr_paging_of(tab
 
 static unsigned entry_bytes(const vxr_tables *tables) { return tables->paging == PAGING_32BIT ? 4 : 8; }
 
-static uint64_t entry_at(const uint8_t *page, unsigned offset, unsigned bytes)
+static inline uint64_t entry_at(const uint8_t *page, unsigned offset, unsigned bytes)
 {
     uint64_t entry = 0;
-    memcpy(&entry, page + offset, bytes);
+    if (bytes == 8)
+        memcpy(&entry, page + offset, 8);
+    else
+        memcpy(&entry, page + offset, 4);
     return entry;
 }
 

@@ -191,6 +191,9 @@ static void port(vxr_recorder *r, const vxr_insn *insn, bool out)
     const vxr_record *record =
         put_words(r, out ? REC_IO_OUT : REC_IO_IN, port_of(insn), bytes, out ? low(gpr(0), bytes) : 0, 0, 2);
     if (record && !out) vxr_await(r, AWAIT_REGISTER, 0, bytes, payload_of(r, record));
+    if (!out) return;
+    r->leaving = true; /* some port's write switches the machine off */
+    vxr_look(r);
 }
 
 static void port_string(vxr_recorder *r, const vxr_insn *insn, bool out)
@@ -380,4 +383,5 @@ void vxr_device_access(vxr_recorder *r, const vxr_insn *insn, uint64_t gva, unsi
     if (!record || store || !known_later) return;
     vxr_await(r, AWAIT_REGISTER, insn->decoded.reg, bytes, payload_of(r, record));
     r->awaited_high = move == VXR_MOVE_HIGH_BYTE;
+    if (!r->full) vxr_want_look_behind(r, insn);
 }

@@ -134,7 +134,7 @@ static void put_skipped(vxr_stream *stream)
 {
     const uint64_t most = UINT64_MAX >> STEP_OPERAND;
     uint64_t now = stream->instructions - stream->ahead;
-    while (!stream->references && stream->told != now) {
+    while (!stream->references && now > stream->told) {
         uint64_t count = now - stream->told < most ? now - stream->told : most;
         reserve_steps(stream, 1);
         put_step(stream, STEP_SKIPPED, count);

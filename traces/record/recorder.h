@@ -7,6 +7,7 @@
 #include "instruction_class.h"
 #include "instruction_length.h"
 #include "interrupt_gates.h"
+#include "looked_places.h"
 #include "page_tables.h"
 #include "qemu_interface.h"
 #include "record_stream.h"
@@ -32,8 +33,7 @@ struct vxr_block {
     uint8_t cpl;
     bool full;       /* all its references call back */
     bool repeats;    /* ends with a REP instruction */
-    bool told;       /* the stream has been told of it, as */
-    uint32_t number; /* this one */
+    uint32_t number; /* full: what the stream knows it by */
     vxr_insn *insn;
 };
 
@@ -67,17 +67,6 @@ typedef struct vxr_known_frames {
     uint64_t page[FRAMES_KNOWN];
     uint64_t frame[FRAMES_KNOWN];
 } vxr_known_frames;
-
-/* What QEMU hands over with a plain event, so that it needs no access to memory but the recorder's: the low part of its
- * block's mark, and below it which instruction it is, and its class. */
-typedef uintptr_t vxr_event_place;
-enum { PLACE_INDEX = 6, PLACE_CLASS = (1 << PLACE_INDEX) - 1 };
-_Static_assert((int)VXR_CLASSES <= PLACE_CLASS && COUNT_MAX >> (SITE_BLOCK - PLACE_INDEX) == 0, "a place has room");
-
-static inline vxr_event_place vxr_place_of(vxr_mark mark, unsigned index, vxr_class class)
-{
-    return mark << SITE_BLOCK | (vxr_event_place)index << PLACE_INDEX | (vxr_event_place) class;
-}
 
 /* What QEMU's description of a reference says, by the description: asking QEMU is a call each. The description, and
  * from KIND_TAG on the tag of its step, but for the instruction. */
@@ -116,8 +105,10 @@ typedef struct vxr_recorder {
     uint64_t region, until, max; /* until: the mark that ends the region; 0: the next one */
 
     bool attached, begun, armed, ended;
+    bool full;    /* begun, and references are wanted: what is translated calls back for all of them */
     bool caused;  /* an instruction that changes the control state was told: no STATE for what it does */
     bool changed; /* the control state is to be read again */
+    bool leaving; /* the guest may have switched itself off */
     unsigned cpl;
     uint16_t segment_known; /* selector whose code size `bits_known` is; valid where bits_known is not 0 */
     unsigned bits_known;
@@ -127,6 +118,16 @@ typedef struct vxr_recorder {
     unsigned fresh;           /* the epoch of the gates when QEMU last forgot its translations */
     const vxr_insn *repeated; /* the REP instruction whose round was the last thing that ran */
     int software_vector;      /* of an INT n that has not arrived yet; -1: none */
+
+    /* Of code whose references are not wanted (sparse_code.c). */
+    vxr_places places;
+    uint64_t further_rounds;     /* of REP instructions: QEMU has counted them as instructions */
+    uint64_t round_of, round_at; /* the last such instruction that calls back itself, and QEMU's count then */
+    qemu_plugin_meminfo_t moved_from, moved_to; /* QEMU's descriptions of the last REP MOVS's load and store; 0: none */
+    bool doubted; /* the privilege level may have changed when so many instructions had run */
+    uint64_t doubted_at;
+    uint64_t began_at; /* the recording, behind so many instructions */
+    int64_t left;      /* of `max`, at least */
 
     vxr_known_frames known;
     vxr_known_kind kinds[KINDS_KNOWN];
@@ -168,6 +169,9 @@ static inline void vxr_run_to(vxr_recorder *recorder, uint32_t end)
     recorder->stream.ahead = vxr_running_count(recorder) - end;
 }
 
+/* All of the running block has run. */
+static inline void vxr_finish_block(vxr_recorder *recorder) { vxr_run_to(recorder, vxr_running_count(recorder)); }
+
 /* The next block that begins is to be looked at. */
 static inline void vxr_look(vxr_recorder *recorder)
 {
@@ -194,22 +198,17 @@ void vxr_forget_frames(vxr_recorder *recorder);
 void vxr_forget_kinds(vxr_recorder *recorder);
 /* It has emptied it of the page, however large, that holds this address. */
 void vxr_forget_frames_near(vxr_recorder *recorder, uint64_t address);
+/* The recording begins here. */
+void vxr_begin(vxr_recorder *recorder);
 /* The guest's mark. */
 void vxr_marked(vxr_recorder *recorder, uint64_t mark);
+/* Whether the recording is to end here: nobody reads it, or the guest has switched itself off. */
+bool vxr_is_over(vxr_recorder *recorder);
 /* Ends the recording. */
 void vxr_end(vxr_recorder *recorder);
 
 /* One option, "name=number"; false where there is none of that name (recorder_options.c). */
 bool vxr_take_option(vxr_recorder *recorder, const char *option);
-
-/* What calls back when the guest runs (recorder.c). */
-void vxr_on_counted_block(unsigned vcpu, void *mark);
-void vxr_on_told_block(unsigned vcpu, void *mark);
-void vxr_on_untold_block(unsigned vcpu, void *mark);
-void vxr_on_repeating_block(unsigned vcpu, void *mark);
-void vxr_on_privileged(unsigned vcpu, void *insn);
-void vxr_on_plain_event(unsigned vcpu, void *place);
-void vxr_on_result(unsigned vcpu, void *insn);
 
 /* Whether an instruction of the class is told as its kind alone (privileged_events.c). */
 bool vxr_is_plain_event(vxr_class class);
@@ -223,18 +222,31 @@ void vxr_await(vxr_recorder *recorder, vxr_awaited what, unsigned number, unsign
 void vxr_device_access(vxr_recorder *recorder, const vxr_insn *insn, uint64_t gva, unsigned bytes, bool store);
 /* Reads the gates again where they have changed, and looks up whose the block is. */
 void vxr_look_up(vxr_recorder *recorder, vxr_block *block);
-/* The calm of a block that runs at the gates' present epoch. */
-unsigned vxr_calm_of(const vxr_recorder *recorder, const vxr_block *block);
-/* Tells the stream of a block; false without memory. */
-bool vxr_tell_of_block(vxr_recorder *recorder, vxr_block *block);
-/* What QEMU is to hand over when the block begins. */
-vxr_mark vxr_mark_of(const vxr_recorder *recorder, const vxr_block *block);
-/* A block is translated: which of its instructions call back, and to what (translation.c). */
+/* A block is translated (translation.c). */
 void vxr_translate(vxr_recorder *recorder, struct qemu_plugin_tb *tb);
 /* The same of one instruction's references (references.c). `mark`: its block's. */
 void vxr_watch_references(vxr_recorder *recorder, struct qemu_plugin_insn *from, const vxr_insn *insn, vxr_mark mark);
 
 /* The block that begins is a gate's handler (arrival.c): an interrupt or exception has arrived. */
 void vxr_arrived(vxr_recorder *recorder, int vector);
+
+/* Code whose references are wanted (full_code.c). A block of it is translated: what of it calls back. */
+void vxr_watch_full_code(vxr_recorder *recorder, struct qemu_plugin_tb *tb, vxr_block *block);
+void vxr_begin_full_code(vxr_recorder *recorder);
+
+/* Code whose references are not wanted (sparse_code.c). A block of it is translated: what of it calls back. */
+void vxr_watch_sparse_code(vxr_recorder *recorder, struct qemu_plugin_tb *tb, vxr_block *block);
+void vxr_begin_sparse_code(vxr_recorder *recorder);
+/* What is told next belongs where all but `ahead` of the running block's instructions have run; or behind this one. */
+void vxr_stand(vxr_recorder *recorder, uint32_t ahead);
+void vxr_stand_behind(vxr_recorder *recorder, const vxr_insn *insn);
+/* Code of this privilege level runs: told where it is another than before. */
+void vxr_see_privilege(vxr_recorder *recorder, unsigned cpl);
+/* Gates that have changed lead to other blocks. */
+void vxr_see_gates(vxr_recorder *recorder);
+/* Where the instruction ends its block, the one behind it is looked at. */
+void vxr_want_look_behind(vxr_recorder *recorder, const vxr_insn *insn);
+/* The instruction at `rip` has been interrupted, or has faulted. Where it is a REP instruction it is not done yet. */
+void vxr_round_broken_off(vxr_recorder *recorder, uint64_t rip);
 
 #endif

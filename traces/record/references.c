@@ -12,6 +12,10 @@
  * block that it broke off will not run. */
 static bool run_to_reference(vxr_recorder *r, const vxr_insn *insn)
 {
+    if (!r->full) {
+        vxr_stand_behind(r, insn);
+        return true;
+    }
     const vxr_block *block = vxr_running(r);
     uint32_t i = insn->index;
     if (insn->block != block) {
@@ -140,6 +144,7 @@ static bool take_watched(vxr_recorder *r, vxr_site site, uint64_t address, unsig
     if (vxr_gates_hold(&r->gates, gpa)) {
         r->gates.stale = true;
         vxr_look(r);
+        if (!r->full) vxr_see_gates(r);
     }
     if (!vxr_tables_hold(&r->tables, gpa)) return false;
     uint64_t made = r->tables.made;
@@ -177,7 +182,7 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
     uint64_t gva = address & r->linear_mask, gpa = UINT64_MAX;
     unsigned place = place_of(address);
     if (r->known.page[place] == address >> 12 && !r->with_gpa) {
-        if (!store && !r->stream.references) return;
+        if (!store && !r->full) return;
         gpa = r->known.frame[place] << 12 | (gva & 4095);
         if (!is_watched(r, gpa)) r->known.plain[place] = address >> 12; /* a table that has gone */
     } else {
@@ -190,7 +195,7 @@ __attribute__((noinline)) static void look_at_reference(vxr_recorder *r, vxr_sit
         if (gpa != UINT64_MAX) know(r, address, gpa);
     }
     if (store && gpa != UINT64_MAX && take_watched(r, site, gva, bytes, gpa)) return;
-    if (r->stream.references) put_reference(r, site, tag, gva, gpa);
+    if (r->full) put_reference(r, site, tag, gva, gpa);
 }
 
 static inline bool is_plain(const vxr_recorder *r, uint64_t address)
@@ -243,7 +248,50 @@ static void on_unwanted_reference(unsigned vcpu, qemu_plugin_meminfo_t info, uin
     if (!is_plain(r, address)) look_at_reference(r, (vxr_site)data, info, address);
 }
 
+/* A round of a REP instruction with one reference, STOS or LODS, is done when that is. */
+static void on_round(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+    vxr_the_recorder.further_rounds++;
+    on_unwanted_reference(vcpu, info, address, data);
+}
+
+/* Apart, for its call would cost all of them registers. */
+__attribute__((noinline)) static void learn_moved(vxr_recorder *r, qemu_plugin_meminfo_t info, uint64_t address,
+                                                  vxr_site site)
+{
+    bool store = qemu_plugin_mem_is_store(info);
+    *(store ? &r->moved_to : &r->moved_from) = info;
+    r->further_rounds += store;
+    if (!is_plain(r, address)) look_at_reference(r, site, info, address);
+}
+
+/* Of MOVS, when its store is. Nearly all are of one size: QEMU's description tells load from store. */
+static void on_moved_round(unsigned vcpu, qemu_plugin_meminfo_t info, uint64_t address, void *data)
+{
+    vxr_recorder *r = &vxr_the_recorder;
+    if (info != r->moved_from && info != r->moved_to) {
+        learn_moved(r, info, address, (vxr_site)data);
+        return;
+    }
+    r->further_rounds += info == r->moved_to;
+    on_unwanted_reference(vcpu, info, address, data);
+}
+
 /* ---- translation ---- */
+
+/* `other`: for rounds that call back before they run. */
+static qemu_plugin_vcpu_mem_cb_t call_of_round(const vxr_instruction *decoded, qemu_plugin_vcpu_mem_cb_t other)
+{
+    switch (decoded->opcode & ~1U) {
+    case 0xA4: /* MOVS */
+        return on_moved_round;
+    case 0xAA: /* STOS */
+    case 0xAC: /* LODS */
+        return on_round;
+    default:
+        return other;
+    }
+}
 
 /* User code stores to no page table; nor do loads matter where no reference is wanted. A block of one instruction may
  * be one that QEMU made for an access to a device; no other meets one, but for the last instruction of the longest
@@ -260,6 +308,7 @@ void vxr_watch_references(vxr_recorder *r, struct qemu_plugin_insn *from, const 
         call = watched || r->with_gpa ? on_reference : on_plain_reference;
     else if (watched)
         call = on_unwanted_reference;
+    if (!block->full && insn->decoded.repeated) call = call_of_round(&insn->decoded, call);
     if (block->full && block->cpl == 3 && insn->decoded.reads_descriptor) call = on_segment_load;
     vxr_site site = vxr_site_of(mark, insn->index);
     if (call) qemu_plugin_register_vcpu_mem_cb(from, call, registers, QEMU_PLUGIN_MEM_RW, (void *)site);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What QEMU translates: blocks of instructions, and which of them call back when they run. */
+/* What QEMU translates: blocks of instructions. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,7 +73,7 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
     uint64_t address = qemu_plugin_tb_vaddr(tb) & r->linear_mask;
     *block = (vxr_block){.address = address, .vector = -1, .count = (uint16_t)count, .insn = insns};
     block->cpl = (uint8_t)(privilege(r, segment) & 3);
-    block->full = r->want_references && (!r->by_region || r->begun || r->armed);
+    block->full = r->full;
     for (size_t i = 0; i < count; i++) {
         vxr_insn *insn = &insns[i];
         copy_insn(insn, qemu_plugin_tb_get_insn(tb, i));
@@ -88,34 +88,12 @@ static vxr_block *make_block(vxr_recorder *r, struct qemu_plugin_tb *tb)
     return block;
 }
 
-static bool leaves_a_result(const vxr_insn *insn)
-{
-    return insn->decoded.class == VXR_RDMSR || insn->decoded.class == VXR_IN || insn->decoded.class == VXR_DR_READ;
-}
-
 void vxr_translate(vxr_recorder *r, struct qemu_plugin_tb *tb)
 {
     vxr_block *block = make_block(r, tb);
     if (!block) return;
-    vxr_look_up(r, block);
-    if (r->stream.on && r->want_references) vxr_tell_of_block(r, block);
-    vxr_mark mark = vxr_mark_of(r, block);
-    qemu_plugin_vcpu_udata_cb_t call = block->repeats       ? vxr_on_repeating_block
-                                       : block->told        ? vxr_on_told_block
-                                       : r->want_references ? vxr_on_untold_block
-                                                            : vxr_on_counted_block;
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, call, QEMU_PLUGIN_CB_R_REGS, (void *)mark);
-    for (uint32_t i = 0; i < block->count; i++) {
-        vxr_insn *insn = &block->insn[i];
-        struct qemu_plugin_insn *from = qemu_plugin_tb_get_insn(tb, i);
-        if (i > 0 && leaves_a_result(insn - 1))
-            qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_result, QEMU_PLUGIN_CB_R_REGS, insn);
-        vxr_class class = insn->decoded.class;
-        if (vxr_is_plain_event(class))
-            qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_plain_event, QEMU_PLUGIN_CB_NO_REGS,
-                                                   (void *)vxr_place_of(mark, i, class));
-        else if (class != VXR_PLAIN)
-            qemu_plugin_register_vcpu_insn_exec_cb(from, vxr_on_privileged, QEMU_PLUGIN_CB_R_REGS, insn);
-        vxr_watch_references(r, from, insn, mark);
-    }
+    if (block->full)
+        vxr_watch_full_code(r, tb, block);
+    else
+        vxr_watch_sparse_code(r, tb, block);
 }
