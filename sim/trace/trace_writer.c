@@ -1,8 +1,9 @@
-/* Writing a .vxt file: records into chunks, one open chunk a stream, and the index at the end. The file has the name
- * path.tmp until it is whole. */
+/* Writing a .vxt file: records into chunks, one open chunk a stream, and the index at the end. Until it is whole it is
+ * a file path.PID-N.tmp of its own. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -58,7 +59,7 @@ static vx_status write_bytes(vx_trace_writer *writer, const void *bytes, size_t 
     for (size_t done = 0; done < size;) {
         ssize_t put = write(writer->fd, (const uint8_t *)bytes + done, size - done);
         if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return vx_fail(msg, VX_ERR_IO, "%s: cannot write: %s", writer->temporary, strerror(errno));
+        if (put < 0) return vx_fail(msg, VX_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
         done += (size_t)put;
     }
     writer->offset += size;
@@ -83,16 +84,33 @@ static vx_status ensure_stream(vx_trace_writer *writer, uint32_t number, vx_msg 
     return writer->streams[number].encoder ? VX_OK : vx_fail_nomem(msg);
 }
 
+/* The name to write: that of the file, where `path` is a link to one. What is there and is no file would be replaced
+ * by one, a device among them, and read as a trace it could not be. */
+static vx_status choose_path(vx_trace_writer *writer, const char *path, vx_msg *msg)
+{
+    struct stat found;
+    bool exists = stat(path, &found) == 0;
+    if (exists && !S_ISREG(found.st_mode)) return vx_fail(msg, VX_ERR_IO, "cannot write %s: not a regular file", path);
+    writer->path = exists ? realpath(path, NULL) : strdup(path);
+    return writer->path ? VX_OK : vx_fail_nomem(msg);
+}
+
+/* A new file beside the other: whoever has a file of that name keeps it. */
 static vx_status open_temporary(vx_trace_writer *writer, const char *path, vx_msg *msg)
 {
-    writer->path = strdup(path);
-    if (!writer->path || asprintf(&writer->temporary, "%s.tmp", path) < 0) {
-        writer->temporary = NULL;
-        return vx_fail_nomem(msg);
+    enum { ATTEMPTS = 1000 };
+    vx_status status = choose_path(writer, path, msg);
+    errno = EEXIST;
+    for (unsigned attempt = 0; !status && writer->fd < 0 && errno == EEXIST && attempt < ATTEMPTS; attempt++) {
+        free(writer->temporary);
+        if (asprintf(&writer->temporary, "%s.%ld-%u.tmp", writer->path, (long)getpid(), attempt) < 0) {
+            writer->temporary = NULL;
+            return vx_fail_nomem(msg);
+        }
+        writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     }
-    writer->fd = open(writer->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (writer->fd < 0) return vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", writer->temporary, strerror(errno));
-    return VX_OK;
+    if (!status && writer->fd < 0) return vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    return status;
 }
 
 vx_status vx_trace_writer_open(vx_trace_writer **writer, const char *path, const vx_trace_header *header,
@@ -264,8 +282,7 @@ static vx_status write_index(vx_trace_writer *writer, vx_msg *msg)
 /* Puts the whole file in its place. */
 static vx_status publish(vx_trace_writer *writer, vx_msg *msg)
 {
-    if (fsync(writer->fd) != 0)
-        return vx_fail(msg, VX_ERR_IO, "%s: cannot write: %s", writer->temporary, strerror(errno));
+    if (fsync(writer->fd) != 0) return vx_fail(msg, VX_ERR_IO, "%s: cannot write: %s", writer->path, strerror(errno));
     if (rename(writer->temporary, writer->path) != 0)
         return vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", writer->path, strerror(errno));
     close(writer->fd);
@@ -289,8 +306,8 @@ vx_status vx_trace_writer_keep(vx_trace_writer *writer, vx_msg *msg)
     if (writer->index.count == 0)
         status = vx_fail(msg, VX_ERR_INPUT, "%s: not one chunk was written", writer->path);
     else if (ftruncate(writer->fd, (off_t)writer->offset) != 0)
-        status = vx_fail(msg, VX_ERR_IO, "%s: cannot cut it to its last whole chunk: %s", writer->temporary,
-                         strerror(errno));
+        status =
+            vx_fail(msg, VX_ERR_IO, "%s: cannot cut it to its last whole chunk: %s", writer->path, strerror(errno));
     if (!status) status = publish(writer, msg);
     writer_free(writer);
     return status;

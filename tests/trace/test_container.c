@@ -139,20 +139,50 @@ static void a_file_appears_only_when_it_is_whole(void **state)
     vx_random_init(&random, vx_test_seed(), "atomic");
     vx_sample made = vx_sample_program(&random, 100);
     vx_batch batch = {made.records, made.count, made.payload, made.words};
-    char path[512], temporary[520];
+    char path[512];
     snprintf(path, sizeof path, "%s", vx_sample_path("atomic.vxt"));
-    snprintf(temporary, sizeof temporary, "%s.tmp", path);
     vx_trace_writer *writer;
     assert_int_equal(vx_trace_writer_open(&writer, path, &vx_sample_header, NULL, NULL), VX_OK);
     assert_int_equal(vx_trace_writer_put(writer, 0, &batch, NULL), VX_OK);
     assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(vx_sample_temporaries(path), 1);
     vx_trace_writer_abandon(writer);
     assert_int_not_equal(access(path, F_OK), 0);
-    assert_int_not_equal(access(temporary, F_OK), 0);
+    assert_int_equal(vx_sample_temporaries(path), 0);
     vx_sample_write(path, &made, 1, 0);
     assert_int_equal(access(path, F_OK), 0);
-    assert_int_not_equal(access(temporary, F_OK), 0);
+    assert_int_equal(vx_sample_temporaries(path), 0);
     vx_trace_writer_abandon(NULL);
+    vx_sample_free(&made);
+}
+
+/* What has the name already: a link stays one, and a pipe is not made a file of. */
+static void only_a_file_is_replaced(void **state)
+{
+    (void)state;
+    char path[512], link[512], pipe[512];
+    vx_random random;
+    vx_random_init(&random, vx_test_seed(), "replaced");
+    vx_sample made = vx_sample_program(&random, 100);
+    snprintf(path, sizeof path, "%s", vx_sample_path("target.vxt"));
+    snprintf(link, sizeof link, "%s", vx_sample_path("link.vxt"));
+    snprintf(pipe, sizeof pipe, "%s", vx_sample_path("pipe.vxt"));
+    vx_sample_write(path, &made, 1, 0);
+    assert_int_equal(symlink("target.vxt", link), 0);
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    vx_sample_write(link, &made, 1, 0);
+    struct stat found;
+    assert_int_equal(lstat(link, &found), 0);
+    assert_true(S_ISLNK(found.st_mode));
+    vx_trace_writer *writer = NULL;
+    vx_msg msg;
+    assert_int_equal(vx_trace_writer_open(&writer, pipe, &vx_sample_header, NULL, &msg), VX_ERR_IO);
+    assert_non_null(strstr(msg.text, "pipe.vxt: not a regular file"));
+    assert_int_equal(stat(pipe, &found), 0);
+    assert_true(S_ISFIFO(found.st_mode));
+    assert_int_equal(vx_sample_temporaries(pipe), 0);
+    unlink(link);
+    unlink(pipe);
     vx_sample_free(&made);
 }
 
@@ -196,7 +226,7 @@ static void bad_headers_and_options_are_refused(void **state)
     vx_trace_write_options options = {.zstd_level = 23};
     assert_int_equal(vx_trace_writer_open(&writer, path, &vx_sample_header, &options, &msg), VX_ERR_INPUT);
     assert_int_equal(vx_trace_writer_open(&writer, "no/such/folder/x", &vx_sample_header, NULL, &msg), VX_ERR_IO);
-    assert_string_equal(msg.text, "cannot write no/such/folder/x.tmp: No such file or directory");
+    assert_string_equal(msg.text, "cannot write no/such/folder/x: No such file or directory");
     assert_null(writer);
     assert_int_not_equal(access(path, F_OK), 0);
 }
@@ -247,6 +277,7 @@ int main(void)
         cmocka_unit_test(the_hash_tells_contents_apart),
         cmocka_unit_test(skipping_finds_the_instruction),
         cmocka_unit_test(a_file_appears_only_when_it_is_whole),
+        cmocka_unit_test(only_a_file_is_replaced),
         cmocka_unit_test(an_invalid_record_spoils_the_file),
         cmocka_unit_test(bad_headers_and_options_are_refused),
         cmocka_unit_test(streams_are_bounded_and_named),

@@ -1,6 +1,7 @@
 #include "trace_samples.h"
 
 #include <dirent.h>
+#include <glob.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -146,6 +147,17 @@ size_t vx_sample_compare(const vx_sample *sample, size_t first, vx_source *sourc
 }
 
 /* ---- files ---- */
+
+unsigned vx_sample_temporaries(const char *path)
+{
+    char pattern[600];
+    glob_t found;
+    snprintf(pattern, sizeof pattern, "%s.*.tmp", path);
+    int missed = glob(pattern, 0, NULL, &found);
+    unsigned count = missed ? 0 : (unsigned)found.gl_pathc;
+    if (!missed) globfree(&found);
+    return count;
+}
 
 static char folder[64];
 

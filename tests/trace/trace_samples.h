@@ -36,6 +36,9 @@ size_t vx_sample_compare(const vx_sample *sample, size_t first, vx_source *sourc
 const char *vx_sample_path(const char *name);
 int vx_sample_folder_remove(void **state);
 
+/* How many temporary files of a writer of this path there are. */
+unsigned vx_sample_temporaries(const char *path);
+
 /* Writes streams (one sample each) to a file; fails the test where that fails. */
 void vx_sample_write(const char *path, const vx_sample *streams, uint32_t count, uint32_t chunk_records);
 

@@ -124,8 +124,8 @@ typedef struct vx_trace_write_options {
     bool keep_whole_chunks;
 } vx_trace_write_options;
 
-/* Writes to `path` + ".tmp" and renames on finish, so that a failed import leaves nothing behind. options may be NULL.
- */
+/* Writes to a file of its own beside `path` and renames on finish, so that a failed import leaves nothing behind. A
+ * link to a file stays one; what is no regular file is VX_ERR_IO, not replaced. options may be NULL. */
 vx_status vx_trace_writer_open(vx_trace_writer **writer, const char *path, const vx_trace_header *header,
                                const vx_trace_write_options *options, vx_msg *msg);
 
