@@ -5,6 +5,7 @@
 
 #include "vexit.h"
 #include "vx_report.h"
+#include "vx_text_file.h"
 #include "vx_txt.h"
 
 enum { IMAGE_BYTES_MAX = 1 << 30, POLICY_BYTES_MAX = 1 << 16 };
@@ -22,10 +23,10 @@ static vx_status too_large(const char *path, size_t most, vx_msg *msg)
 static vx_status read_stream(FILE *file, const char *path, size_t most, file_bytes *got, vx_msg *msg)
 {
     size_t room = 0;
-    for (;;) {
+    while (got->bytes <= most) {
         if (got->bytes == room) {
-            if (room > most) return too_large(path, most, msg);
             room = room ? 2 * room : 1 << 16;
+            if (room > most + 1) room = most + 1;
             char *grown = realloc(got->data, room);
             if (!grown) return vx_fail_nomem(msg);
             got->data = grown;
@@ -41,8 +42,9 @@ static vx_status read_stream(FILE *file, const char *path, size_t most, file_byt
 /* The whole file; the caller frees got->data, on errors too. */
 static vx_status read_file(const char *path, size_t most, file_bytes *got, vx_msg *msg)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    const char *why;
+    FILE *file = vx_text_file_open(path, &why);
+    if (!file) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, why);
     vx_status status = read_stream(file, path, most, got, msg);
     fclose(file);
     return status;
@@ -178,13 +180,19 @@ vx_status vx_launch_document(json_t **document, bool *launched, const vx_launch_
     return status;
 }
 
+static vx_status print_policy(const json_t *text, FILE *out, vx_msg *msg)
+{
+    if (fputs(json_string_value(text), out) >= 0 && fflush(out) == 0) return VX_OK;
+    return vx_fail(msg, VX_ERR_IO, "cannot write: %s", strerror(errno));
+}
+
+/* As reports are saved: whole, or not at all. */
 static vx_status write_policy(const char *path, const char *text, vx_msg *msg)
 {
-    FILE *file = fopen(path, "wb");
-    if (!file) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
-    bool written = fputs(text, file) >= 0;
-    written = fclose(file) == 0 && written;
-    return written ? VX_OK : vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", path, strerror(errno));
+    json_t *document = json_string(text);
+    vx_status status = document ? vx_report_save(document, path, print_policy, msg) : vx_fail_nomem(msg);
+    json_decref(document);
+    return status;
 }
 
 vx_status vx_launch_make_policy(const vx_launch_options *options, vx_msg *msg)

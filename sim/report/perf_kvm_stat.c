@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "vx_measured.h"
+#include "vx_text_file.h"
 
 enum { BYTES_MAX = 1 << 20, LINE_MAX = 512, NAME_MAX = 48, WORDS_MAX = 24 };
 
@@ -304,8 +305,9 @@ vx_status vx_measured_parse(json_t **measured, const char *bytes, size_t size, c
 
 vx_status vx_measured_read(json_t **measured, const char *path, vx_msg *msg)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    const char *why;
+    FILE *file = vx_text_file_open(path, &why);
+    if (!file) return vx_fail(msg, VX_ERR_IO, "cannot open %s: %s", path, why);
     char *bytes = malloc(BYTES_MAX + 1);
     size_t size = bytes ? fread(bytes, 1, BYTES_MAX + 1, file) : 0;
     vx_status status = bytes ? VX_OK : vx_fail_nomem(msg);

@@ -1,39 +1,18 @@
 /* "name=value,name=value": the arguments of generators. */
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gen_base.h"
+#include "vx_number.h"
 
 enum { WORD_MAX = 63, PARAMETERS_MAX = 16 };
-
-/* Digits, then k, m, g or t or nothing. */
-static bool parse_number(const char *word, bool bytes, uint64_t *value)
-{
-    char *end;
-    if (!isdigit((unsigned char)*word)) return false;
-    errno = 0;
-    uint64_t number = strtoull(word, &end, 0);
-    if (errno) return false;
-    static const char suffixes[] = "kmgt";
-    const char *suffix = *end ? strchr(suffixes, tolower((unsigned char)*end)) : NULL;
-    if (*end && (!suffix || end[1])) return false;
-    for (const char *step = suffixes; suffix && step <= suffix; step++) {
-        uint64_t unit = bytes ? 1024 : 1000;
-        if (number > UINT64_MAX / unit) return false;
-        number *= unit;
-    }
-    *value = number;
-    return true;
-}
 
 static vx_status set_number(const char *generator, const gen_parameter *parameter, const char *word, vx_msg *msg)
 {
     uint64_t number;
-    if (!parse_number(word, parameter->bytes, &number))
+    if (!vx_number_scaled(word, parameter->bytes ? 1024 : 1000, &number))
         return vx_fail(msg, VX_ERR_INPUT, "gen:%s: %s=%s: not a number", generator, parameter->name, word);
     if (number < parameter->min || number > parameter->max)
         return vx_fail(msg, VX_ERR_INPUT, "gen:%s: %s=%s: not in %" PRIu64 " to %" PRIu64, generator, parameter->name,

@@ -68,7 +68,7 @@ static void wrong_input(void **state)
         {"launch --image none --policy p", 3, "vexit launch: cannot open none: No such file or directory\n"},
         {"launch --image xen.bin --policy none", 3, "vexit launch: cannot open none: No such file or directory\n"},
         {"launch --image xen.bin --make-policy /none/p", 3,
-         "vexit launch: cannot open /none/p: No such file or directory\n"},
+         "vexit launch: cannot create /none/p: No such file or directory\n"},
     };
     (void)state;
     make_files();

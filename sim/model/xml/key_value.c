@@ -3,10 +3,10 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+
+#include "vx_number.h"
 
 static void field_write(const vx_key *key, void *field, uint64_t value)
 {
@@ -47,25 +47,10 @@ static uint64_t number_of(const vx_key *key, const void *field)
     }
 }
 
-/* All digits, so that strtoull's blanks, signs and half-read numbers do not get in. */
-static bool read_number(const char *text, const char **end, uint64_t *value)
-{
-    bool hex = text[0] == '0' && text[1] == 'x';
-    const char *digits = hex ? text + 2 : text;
-    if (!(hex ? isxdigit((unsigned char)*digits) : isdigit((unsigned char)*digits))) return false;
-    char *after;
-    errno = 0;
-    unsigned long long number = strtoull(digits, &after, hex ? 16 : 10);
-    if (errno != 0) return false;
-    *end = after;
-    *value = number;
-    return true;
-}
-
 static bool read_bytes(const char *text, uint64_t *value)
 {
     const char *end;
-    if (!read_number(text, &end, value)) return false;
+    if (!vx_number_begin(text, &end, value)) return false;
     unsigned shift = *end == 'k' ? 10 : *end == 'm' ? 20 : *end == 'g' ? 30 : 0;
     if (shift != 0) end++;
     if (*end != '\0' || *value > UINT64_MAX >> shift) return false;
@@ -77,7 +62,7 @@ static bool read_bytes(const char *text, uint64_t *value)
 static bool read_milli(const char *text, uint64_t *value)
 {
     const char *end;
-    if (!read_number(text, &end, value) || *value > UINT64_MAX / 1000 - 1) return false;
+    if (!vx_number_begin(text, &end, value) || *value > UINT64_MAX / 1000 - 1) return false;
     *value *= 1000;
     if (*end == '.') {
         uint64_t place = 100;
@@ -120,11 +105,10 @@ static bool read_switch(const char *text, uint64_t *value)
 
 static bool read_field(const vx_key *key, const char *text, uint64_t *value)
 {
-    const char *end;
     switch (key->type) {
     case VX_KEY_NUMBER:
     case VX_KEY_HEX:
-        return read_number(text, &end, value) && *end == '\0';
+        return vx_number_whole(text, value);
     case VX_KEY_BYTES:
         return read_bytes(text, value);
     case VX_KEY_MILLI:

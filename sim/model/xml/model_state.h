@@ -70,7 +70,6 @@ void vx_listing_fini(vx_model_listing *listing);
 /* The file of a model's name: a path as it is, or <folder>/<kind>/<name>.xml for the first folder that has it.
  * VX_ERR_INPUT with "did you mean" where there is none. */
 vx_status vx_model_search(vx_model_kind kind, const char *name, char path[VX_MODEL_PATH], vx_msg *msg);
-bool vx_model_is_path(const char *name);
 
 /* ---- xml_load.c ---- */
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vx_text_file.h"
 #include "xml_guard.h"
 
 /* What stands behind the values of an element. */
@@ -313,8 +314,9 @@ static vx_status load_document(load_file *file);
 
 static vx_status read_file(const char *path, char **text, size_t *bytes, vx_msg *msg)
 {
-    FILE *stream = fopen(path, "rb");
-    if (stream == NULL) return vx_fail(msg, VX_ERR_IO, "%s: %s", path, strerror(errno));
+    const char *why;
+    FILE *stream = vx_text_file_open(path, &why);
+    if (stream == NULL) return vx_fail(msg, VX_ERR_IO, "%s: %s", path, why);
     char *buffer = malloc(VX_MODEL_BYTES_MAX + 1);
     if (buffer == NULL) {
         fclose(stream);

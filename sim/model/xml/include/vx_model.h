@@ -29,6 +29,9 @@ typedef struct vx_model vx_model;
 vx_status vx_model_open(vx_model **model, vx_model_kind kind, const char *name, vx_msg *msg);
 void vx_model_close(vx_model *model);
 
+/* Whether a model's name is that of a file. */
+bool vx_model_is_path(const char *name);
+
 /* The kind of a model that is named without one: that of a file's root element, or the first kind that has the name.
  * VX_ERR_INPUT where there is none, with "did you mean". */
 vx_status vx_model_kind_of(vx_model_kind *kind, const char *name, vx_msg *msg);
