@@ -1,13 +1,12 @@
 /* Parsing of the options that several verbs share. */
 #include "options.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "output_files.h"
+#include "vx_model.h"
+#include "vx_number.h"
 #include "vx_report.h"
 
 static const struct argp_option machine_option_list[] = {
@@ -62,10 +61,6 @@ static error_t parse_machine(int key, char *arg, struct argp_state *state)
     case KEY_CSV:
         machine->csv = arg;
         return 0;
-    case ARGP_KEY_END:
-        if (machine->json && machine->csv && strcmp(machine->json, "-") == 0 && strcmp(machine->csv, "-") == 0)
-            argp_error(state, "--json and --csv: only one of them can be standard output");
-        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -75,18 +70,10 @@ const struct argp machine_argp = {.options = machine_option_list, .parser = pars
 
 static uint64_t number(struct argp_state *state, const char *option, const char *text, uint64_t unit)
 {
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 0);
-    uint64_t factor = 1;
-    if (*end == 'k') factor = unit;
-    if (*end == 'm') factor = unit * unit;
-    if (*end == 'g') factor = unit * unit * unit;
-    if (factor != 1) end++;
-    bool digits = text[0] >= '0' && text[0] <= '9'; /* strtoull takes blanks and signs before them */
-    if (!digits || *end || errno || value > UINT64_MAX / factor)
+    uint64_t value = 0;
+    if (!vx_number_scaled(text, unit, &value))
         argp_error(state, "--%s: '%s' is no number (digits, then k, m or g)", option, text);
-    return value * factor;
+    return value;
 }
 
 uint64_t option_count(struct argp_state *state, const char *option, const char *text)
@@ -120,52 +107,43 @@ int verb_failed(const char *verb, vx_status status, const vx_msg *msg)
     return vx_status_exit_code(status);
 }
 
-/* The report comes into the file's folder by way of a temporary file: what must be writable is the folder. */
-static vx_status check_folder(const char *path, vx_msg *msg)
+/* Models that are given as files, and traces that are no generators. */
+static unsigned files_read(const machine_options *machine, const vx_sim_options *replay, const char **read)
 {
-    if (!path || strcmp(path, "-") == 0) return VX_OK;
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, slash == path ? 1 : (size_t)(slash - path)) : strdup(".");
-    if (!folder) return vx_fail_nomem(msg);
-    vx_status status = VX_OK;
-    if (access(folder, W_OK) != 0) status = vx_fail(msg, VX_ERR_IO, "cannot create %s: %s", path, strerror(errno));
-    free(folder);
-    return status;
-}
-
-/* A report renamed over its own trace would be the end of the trace. */
-static vx_status spare_traces(const char *path, const vx_sim_options *replay, vx_msg *msg)
-{
-    struct stat report, trace;
-    if (!path || stat(path, &report) != 0) return VX_OK;
+    const char *const models[] = {machine->cpu, machine->vmm, replay->vm, replay->nested};
+    unsigned count = 0;
+    for (unsigned i = 0; i < sizeof models / sizeof *models; i++)
+        if (models[i] && vx_model_is_path(models[i])) read[count++] = models[i];
     for (unsigned i = 0; i < replay->trace_count; i++)
-        if (stat(replay->traces[i], &trace) == 0 && trace.st_dev == report.st_dev && trace.st_ino == report.st_ino)
-            return vx_fail(msg, VX_ERR_INPUT, "%s: the report would replace the trace", path);
-    return VX_OK;
+        if (strncmp(replay->traces[i], "gen:", 4) != 0) read[count++] = replay->traces[i];
+    return count;
 }
 
-vx_status verb_output_check(const machine_options *machine, const vx_sim_options *replay, vx_msg *msg)
+vx_status verb_output_check(const machine_options *machine, const vx_sim_options *replay, const char *measured,
+                            vx_msg *msg)
 {
-    const char *const paths[] = {machine->json, machine->csv};
-    vx_status status = VX_OK;
-    for (unsigned i = 0; status == VX_OK && i < 2; i++) {
-        status = check_folder(paths[i], msg);
-        if (status == VX_OK) status = spare_traces(paths[i], replay, msg);
-    }
-    return status;
+    enum { MODELS_MAX = 4 };
+    const char *read[OPTIONS_TRACES_MAX + MODELS_MAX + 1];
+    unsigned count = files_read(machine, replay, read);
+    read[count++] = measured;
+    const output_files files = {{machine->json, machine->csv, machine->html}, read, count};
+    return output_files_check(&files, msg);
 }
 
 vx_status verb_output(const machine_options *machine, const json_t *document, vx_msg *msg)
 {
+    const struct {
+        const char *path;
+        vx_status (*write)(const json_t *document, FILE *out, vx_msg *msg);
+    } reports[] = {{machine->json, vx_report_write_json},
+                   {machine->csv, vx_report_write_csv},
+                   {machine->html, vx_report_write_html}};
     vx_status status = VX_OK;
     bool to_stdout = false;
-    if (machine->json) {
-        status = vx_report_save(document, machine->json, vx_report_write_json, msg);
-        to_stdout |= strcmp(machine->json, "-") == 0;
-    }
-    if (status == VX_OK && machine->csv) {
-        status = vx_report_save(document, machine->csv, vx_report_write_csv, msg);
-        to_stdout |= strcmp(machine->csv, "-") == 0;
+    for (unsigned i = 0; status == VX_OK && i < sizeof reports / sizeof *reports; i++) {
+        if (!reports[i].path) continue;
+        status = vx_report_save(document, reports[i].path, reports[i].write, msg);
+        to_stdout |= strcmp(reports[i].path, "-") == 0;
     }
     if (status != VX_OK || to_stdout) return status;
     return vx_report_write_text(document, stdout, msg);

@@ -51,7 +51,7 @@ typedef struct machine_options {
     unsigned set_count;
     char text[8][64]; /* assignments made of other options, such as --ram */
     unsigned texts;
-    const char *json, *csv;
+    const char *json, *csv, *html;
     vx_page_size guest_page, nested_page; /* as given; 4k */
 } machine_options;
 
@@ -71,8 +71,9 @@ void option_add_set(struct argp_state *state, machine_options *machine, const ch
 int verb_failed(const char *verb, vx_status status, const vx_msg *msg);
 
 /* Whether the files that were asked for can be written, before a long run finds out that they cannot, and are none of
- * the traces it reads. */
-vx_status verb_output_check(const machine_options *machine, const vx_sim_options *replay, vx_msg *msg);
+ * the traces, models and tables it reads; `measured` is compare's table, or NULL. */
+vx_status verb_output_check(const machine_options *machine, const vx_sim_options *replay, const char *measured,
+                            vx_msg *msg);
 
 /* Text to standard output, or the files that were asked for. */
 vx_status verb_output(const machine_options *machine, const json_t *document, vx_msg *msg);

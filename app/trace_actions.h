@@ -19,6 +19,7 @@ typedef struct trace_given {
     const char *svg;                     /* NULL: none */
     const char *json;                    /* NULL: none; "-": standard output, and no human text there */
     char arguments[TRACE_ARGUMENTS_MAX]; /* --set, joined by commas */
+    uint64_t options;                    /* which options are given, as bits of the command line's own */
     uint64_t skip, max, count, seed;
     uint32_t stream;
     int level;

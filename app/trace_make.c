@@ -4,14 +4,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "interrupt.h"
 #include "trace_actions.h"
 
 enum { NAMES_MAX = 32, WHAT_MAX = 2048, PACK_LEVEL = 19, SHOW_EVERY_MS = 200, PACK_FILTER_SETS = 16 };
 
-/* ---- progress, on a terminal only ---- */
+/* ---- progress, shown on a terminal only, and where a signal stops the work ---- */
 
 typedef struct progress {
-    bool any;
+    const volatile sig_atomic_t *stop;
+    bool terminal, any;
     struct timespec start, last;
 } progress;
 
@@ -24,6 +26,8 @@ static bool show_progress(void *context, const vx_trace_totals *written)
 {
     progress *self = context;
     struct timespec now;
+    if (*self->stop) return false;
+    if (!self->terminal) return true;
     clock_gettime(CLOCK_MONOTONIC, &now);
     if (milliseconds(&self->last, &now) < SHOW_EVERY_MS) return true;
     self->last = now;
@@ -42,10 +46,10 @@ static vx_trace_write_options writing(const trace_given *given, progress *shown)
     if (given->tier == VX_TIER_FILTERED && !given->filter_sets) options.filter_sets = PACK_FILTER_SETS;
     clock_gettime(CLOCK_MONOTONIC, &shown->start);
     shown->last = shown->start;
-    if (isatty(STDERR_FILENO)) {
-        options.progress = show_progress;
-        options.progress_context = shown;
-    }
+    shown->stop = interrupt_watch();
+    shown->terminal = isatty(STDERR_FILENO);
+    options.progress = show_progress;
+    options.progress_context = shown;
     return options;
 }
 

@@ -132,8 +132,6 @@ static vx_status check_options(const trace_given *given, vx_msg *msg)
 {
     if (given->with_gpa && given->tier == VX_TIER_EVENTS)
         return vx_fail(msg, VX_ERR_INPUT, "--with-gpa: tier E has no references");
-    if (given->filter_sets && given->tier != VX_TIER_FILTERED)
-        return vx_fail(msg, VX_ERR_INPUT, "--filter-sets is for --tier S");
     return VX_OK;
 }
 

@@ -1,10 +1,8 @@
 /* vexit trace view: records as text, one a line. */
-#include <ctype.h>
-#include <errno.h>
 #include <inttypes.h>
-#include <stdlib.h>
 
 #include "trace_actions.h"
+#include "vx_number.h"
 
 /* What the fields of a kind mean, as vx_record.h says; NULL where it has none. Kinds not listed have no operands. */
 typedef struct field_names {
@@ -105,16 +103,6 @@ static void print_record(FILE *out, const vx_record *record, const uint64_t *pay
     if (info->words_max) print_words(out, record, payload);
 }
 
-static bool first_record(const char *word, uint64_t *number)
-{
-    char *end;
-    *number = 0;
-    if (!word) return true;
-    errno = 0;
-    *number = strtoull(word, &end, 0);
-    return isdigit((unsigned char)*word) && !*end && !errno;
-}
-
 vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
 {
     const vx_trace_options options = {
@@ -122,8 +110,9 @@ vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
     vx_trace_totals totals = {0};
     vx_source *source;
     vx_batch batch = {0};
-    uint64_t shown = 0, from;
-    if (!first_record(given->from, &from)) return vx_fail(msg, VX_ERR_INPUT, "--from %s: not a number", given->from);
+    uint64_t shown = 0, from = 0;
+    if (given->from && !vx_number_whole(given->from, &from))
+        return vx_fail(msg, VX_ERR_INPUT, "--from %s: not a number", given->from);
     FILE *out = given->text ? given->text : stdout;
     vx_status status = vx_source_open(&source, given->operands[0], &options, given->seed, msg);
     if (status) return status;

@@ -18,7 +18,7 @@ typedef struct compare_options {
     unsigned scheme_count;
     unsigned seeds;
     unsigned jobs; /* 0: not said */
-    const char *html, *measured;
+    const char *measured;
 } compare_options;
 
 static const struct argp_option option_list[] = {
@@ -72,7 +72,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->measured = arg;
         return 0;
     case KEY_HTML:
-        o->html = arg;
+        o->replay.machine.html = arg;
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -217,10 +217,9 @@ static vx_status run_all(json_t **runs, const compare_options *o, vx_msg *msg)
 
 static vx_status write_reports(const compare_options *o, const json_t *document, vx_msg *msg)
 {
+    const char *html = o->replay.machine.html;
     vx_status status = verb_output(&o->replay.machine, document, msg);
-    if (status != VX_OK || !o->html) return status;
-    status = vx_report_save(document, o->html, vx_report_write_html, msg);
-    if (status == VX_OK && strcmp(o->html, "-") != 0) fprintf(stderr, "HTML report: %s\n", o->html);
+    if (status == VX_OK && html && strcmp(html, "-") != 0) fprintf(stderr, "HTML report: %s\n", html);
     return status;
 }
 
@@ -242,7 +241,7 @@ static vx_status compare(const compare_options *o, bool *interrupted, vx_msg *ms
 {
     vx_sim *first = NULL;
     json_t *runs = NULL, *measured = NULL, *document = NULL;
-    vx_status status = verb_output_check(&o->replay.machine, &o->replay.sim, msg);
+    vx_status status = verb_output_check(&o->replay.machine, &o->replay.sim, o->measured, msg);
     if (status == VX_OK && o->measured) status = vx_measured_read(&measured, o->measured, msg);
     if (status == VX_OK) status = open_all(o, &first, msg);
     if (status == VX_OK) status = run_all(&runs, o, msg);

@@ -7,7 +7,9 @@
 #include "interrupt.h"
 #include "io_text.h"
 #include "options.h"
+#include "output_files.h"
 #include "verbs.h"
+#include "vx_model.h"
 #include "vx_report.h"
 
 enum {
@@ -37,7 +39,10 @@ typedef struct io_options {
     vx_io_path_options guests;
     vx_io_path paths[VX_IO_PATHS];
     bool policy_given;
-    bool guests_given; /* an option of guests */
+    bool guests_given;  /* an option of guests */
+    bool sizes_given;   /* --request, --response */
+    bool batches_given; /* --batch, --batch-us */
+    bool trace_given;   /* any other option of traces alone */
 } io_options;
 
 static const struct argp_option option_list[] = {
@@ -170,12 +175,14 @@ static error_t parse_guests(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_REQUEST:
         o->guests.request = small_count(state, "request", arg);
+        o->sizes_given = true;
         return 0;
     case KEY_COPY_ENGINE:
         o->guests.copy_engine = option_on_off(state, "copy-engine", arg);
         return 0;
     case KEY_RESPONSE:
         o->guests.response = small_count(state, "response", arg);
+        o->sizes_given = true;
         return 0;
     case KEY_MS:
         o->guests.milliseconds = small_count(state, "ms", arg);
@@ -189,6 +196,28 @@ static error_t parse_guests(int key, char *arg, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+static bool defers(const io_options *o)
+{
+    for (unsigned i = 0; i < o->io.policy_count; i++)
+        if (o->policies[i] == VX_IOMMU_DEFERRED) return true;
+    return false;
+}
+
+/* An option that would do nothing beside the others is an error: the report would not be what was asked for. */
+static void check_together(struct argp_state *state, const io_options *o)
+{
+    bool nic = o->guests.nic != NULL;
+    if (o->io.trace && !o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
+    if (!o->io.trace == !nic) argp_error(state, "one of --trace and --nic is needed");
+    if (!nic && o->guests_given) argp_error(state, "options of guests need --nic");
+    if (nic && (o->batches_given || o->trace_given))
+        argp_error(state, "--batch, --batch-us, --leaf-hint and --whole-chunks need --trace");
+    if (nic && o->policy_given && o->io.policy_count != 1) argp_error(state, "--iommu: with --nic one policy");
+    if (o->batches_given && !defers(o)) argp_error(state, "--batch and --batch-us are policy deferred's");
+    if (o->sizes_given && o->guests.workload != VX_WORKLOAD_REQUEST_RESPONSE)
+        argp_error(state, "--request and --response need --workload request-response");
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -211,18 +240,22 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_BATCH:
         o->io.flush_unmaps = small_count(state, "batch", arg);
+        o->batches_given = true;
         return 0;
     case KEY_BATCH_US:
         o->io.flush_us = small_count(state, "batch-us", arg);
+        o->batches_given = true;
         return 0;
     case KEY_HINT:
         o->io.drop_upper = !option_on_off(state, "leaf-hint", arg);
+        o->trace_given = true;
         return 0;
     case KEY_SEED:
         o->io.seed = option_count(state, "seed", arg);
         return 0;
     case KEY_WHOLE_CHUNKS:
         o->io.whole_chunks = true;
+        o->trace_given = true;
         return 0;
     case KEY_SET:
         option_add_set(state, &o->machine, arg);
@@ -237,11 +270,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         argp_error(state, "unexpected argument '%s'", arg);
         return 0;
     case ARGP_KEY_END:
-        if (o->io.trace && !o->io.chipset) argp_error(state, "no chipset given: --chipset MODEL");
-        if (!o->io.trace == !o->guests.nic) argp_error(state, "one of --trace and --nic is needed");
-        if (!o->guests.nic && o->guests_given) argp_error(state, "options of guests need --nic");
-        if (o->guests.nic && o->policy_given && o->io.policy_count != 1)
-            argp_error(state, "--iommu: with --nic one policy");
+        check_together(state, o);
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -281,6 +310,9 @@ static void settle(io_options *o)
     o->guests.paths = o->paths;
 }
 
+/* A model that is a file, and not a name. */
+static const char *file_model(const char *model) { return model && vx_model_is_path(model) ? model : NULL; }
+
 int vx_verb_io(int argc, char **argv)
 {
     io_options o = {.io = {.seed = 1, .policy_count = 3},
@@ -292,10 +324,12 @@ int vx_verb_io(int argc, char **argv)
     argp_parse(&io_argp, argc, argv, 0, NULL, &o);
     settle(&o);
     bool paths = o.guests.nic != NULL;
-    const vx_sim_options reading = {.traces = &o.io.trace, .trace_count = paths ? 0 : 1};
+    const char *const read[] = {o.io.trace, file_model(o.io.chipset), file_model(o.guests.nic),
+                                file_model(o.guests.cpu)};
+    const output_files files = {{o.machine.json, o.machine.csv}, read, sizeof read / sizeof *read};
     vx_msg msg = {{0}};
     json_t *document = NULL;
-    vx_status status = verb_output_check(&o.machine, &reading, &msg);
+    vx_status status = output_files_check(&files, &msg);
     if (!paths) o.io.stop = interrupt_watch();
     if (!status)
         status = paths ? vx_io_paths_document(&document, &o.guests, &msg) : vx_io_document(&document, &o.io, &msg);

@@ -3,6 +3,7 @@
 #include <nettle/sha2.h>
 
 #include "options.h"
+#include "output_files.h"
 #include "verbs.h"
 
 enum { KEY_IMAGE = 1024, KEY_POLICY, KEY_MODULE, KEY_MAKE_POLICY };
@@ -94,7 +95,10 @@ int vx_verb_launch(int argc, char **argv)
     argv[0] = name;
     argp_parse(&launch_argp, argc, argv, 0, NULL, &o);
     vx_msg msg = {{0}};
-    vx_status status;
+    const char *const read[] = {o.launch.image, o.launch.policy, o.launch.module};
+    const output_files files = {{o.output.json, o.make_policy}, read, sizeof read / sizeof *read};
+    vx_status status = output_files_check(&files, &msg);
+    if (status != VX_OK) return verb_failed("launch", status, &msg);
     if (o.make_policy) {
         o.launch.policy = o.make_policy;
         status = vx_launch_make_policy(&o.launch, &msg);

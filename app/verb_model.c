@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output_files.h"
 #include "verbs.h"
 #include "vx_model.h"
 
@@ -13,7 +14,7 @@
 #error "the build says which version this is"
 #endif
 
-enum { EXIT_USAGE = 2, EXIT_IO = 3, OPERANDS_MAX = 64, OPTION_EFFECTIVE = 256, OPTION_SET, OPTION_JSON };
+enum { EXIT_USAGE = 2, OPERANDS_MAX = 64, OPTION_EFFECTIVE = 256, OPTION_SET, OPTION_JSON };
 
 typedef struct arguments {
     bool effective, has_kind;
@@ -421,7 +422,12 @@ static int do_keys(model_run *run)
 static const struct action {
     const char *name;
     int (*perform)(model_run *run);
-} actions[] = {{"list", do_list}, {"show", do_show}, {"check", do_check}, {"diff", do_diff}, {"keys", do_keys}};
+    bool set, effective; /* the options that it heeds, beside those that all do */
+} actions[] = {{"list", do_list, false, false},
+               {"show", do_show, true, true},
+               {"check", do_check, true, false},
+               {"diff", do_diff, true, false},
+               {"keys", do_keys, false, false}};
 
 enum { ACTIONS = sizeof actions / sizeof *actions };
 
@@ -438,16 +444,23 @@ static const struct action *find_action(const char *name)
     return NULL;
 }
 
-static int write_json(const arguments *given, json_t *document, int code)
+/* An option that the action would not heed is an error. */
+static bool heeds(const struct action *action, const arguments *given)
 {
-    bool to_output = strcmp(given->json, "-") == 0;
-    FILE *out = to_output ? stdout : fopen(given->json, "w");
-    bool written = out != NULL && json_dumpf(document, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) == 0;
-    if (out != NULL) written = fputc('\n', out) != EOF && written;
-    if (out != NULL) written = (to_output ? fflush(out) : fclose(out)) == 0 && written;
-    if (!written) fprintf(stderr, "vexit model: cannot write %s: %s\n", given->json, strerror(errno));
-    json_decref(document);
-    return written ? code : EXIT_IO;
+    const char *extra = NULL;
+    if (given->set_count && !action->set) extra = "set";
+    if (given->effective && !action->effective) extra = "effective";
+    if (extra) fprintf(stderr, "vexit model: %s takes no --%s\n", action->name, extra);
+    return !extra;
+}
+
+static vx_status check_output(const arguments *given, vx_msg *msg)
+{
+    const char *read[OPERANDS_MAX];
+    for (unsigned i = 0; i < given->operand_count; i++)
+        read[i] = vx_model_is_path(given->operands[i]) ? given->operands[i] : NULL;
+    const output_files files = {{given->json}, read, given->operand_count};
+    return output_files_check(&files, msg);
 }
 
 static json_t *new_document(void)
@@ -464,7 +477,10 @@ int vx_verb_model(int argc, char **argv)
     argv[0] = name;
     if (argp_parse(&argument_parser, argc, argv, 0, NULL, &given) != 0) return EXIT_USAGE;
     const struct action *action = find_action(given.operands[0]);
-    if (action == NULL) return EXIT_USAGE;
+    if (action == NULL || !heeds(action, &given)) return EXIT_USAGE;
+    vx_msg msg;
+    vx_status can_write = check_output(&given, &msg);
+    if (can_write != VX_OK) return complain(can_write, &msg);
     bool only_json = given.json != NULL && strcmp(given.json, "-") == 0;
     model_run run = {.given = &given, .text = only_json ? NULL : stdout};
     if (given.json != NULL) {
@@ -477,5 +493,7 @@ int vx_verb_model(int argc, char **argv)
         json_decref(run.document);
         return code;
     }
-    return write_json(&given, run.document, code);
+    vx_status status = output_json(run.document, given.json, &msg);
+    json_decref(run.document);
+    return status == VX_OK ? code : complain(status, &msg);
 }

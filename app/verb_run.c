@@ -45,7 +45,7 @@ static int run(replay_options *o)
     progress_meter meter;
     progress_begin(&meter, &o->sim);
     o->sim.stop = interrupt_watch();
-    vx_status status = verb_output_check(&o->machine, &o->sim, &msg);
+    vx_status status = verb_output_check(&o->machine, &o->sim, NULL, &msg);
     if (status == VX_OK) status = vx_sim_open(&sim, &o->sim, &msg);
     if (status != VX_OK) return verb_failed("run", status, &msg);
     status = vx_sim_run(sim, &msg);

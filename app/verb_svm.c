@@ -1,7 +1,6 @@
 /* vexit svm caps|fields|check: what an AMD processor's SVM has, how a VMCB is laid out, and whether VMRUN would enter
  * one. */
 #include <argp.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -9,9 +8,12 @@
 #include <string.h>
 
 #include "options.h"
+#include "output_files.h"
 #include "verbs.h"
 #include "vx_model.h"
+#include "vx_number.h"
 #include "vx_svm.h"
+#include "vx_text_file.h"
 
 enum { CHECKS_MAX = 64, OPERANDS_MAX = 3, KEY_HOST_CR0 = KEY_TICK + 1 };
 
@@ -20,6 +22,7 @@ typedef struct arguments {
     const char *sets[OPTIONS_SETS_MAX];
     unsigned set_count;
     uint64_t host_cr0;
+    bool host_cr0_given;
     const char *operands[OPERANDS_MAX]; /* [0] is the action */
     unsigned operand_count;
 } arguments;
@@ -42,7 +45,6 @@ static const struct argp_option option_list[] = {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     arguments *given = state->input;
-    char *end;
     switch (key) {
     case KEY_CPU:
         given->cpu = arg;
@@ -55,9 +57,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         given->json = arg;
         return 0;
     case KEY_HOST_CR0:
-        errno = 0;
-        given->host_cr0 = strtoull(arg, &end, 0);
-        if (end == arg || *end || errno || *arg == '-') argp_error(state, "--host-cr0: '%s' is no number", arg);
+        given->host_cr0_given = true;
+        if (!vx_number_whole(arg, &given->host_cr0)) argp_error(state, "--host-cr0: '%s' is no number", arg);
         return 0;
     case ARGP_KEY_ARG:
         if (given->operand_count == OPERANDS_MAX) argp_error(state, "unexpected argument '%s'", arg);
@@ -152,11 +153,7 @@ static bool number_of(const json_t *value, uint64_t *number)
         return json_integer_value(value) >= 0;
     }
     const char *text = json_string_value(value);
-    char *end;
-    if (!text || *text < '0' || *text > '9') return false;
-    errno = 0;
-    *number = strtoull(text, &end, 0);
-    return *end == '\0' && errno == 0;
+    return text && vx_number_whole(text, number);
 }
 
 static vx_status set_field(const char *path, const char *name, const json_t *value, vx_vmcb_image *image, vx_msg *msg)
@@ -193,8 +190,9 @@ static vx_status parse_image(const char *path, const char *text, size_t size, vx
 static vx_status read_image(const char *path, vx_vmcb_image *image, vx_msg *msg)
 {
     enum { TEXT_MAX = 1 << 16 };
-    FILE *file = fopen(path, "rb");
-    if (!file) return vx_fail(msg, VX_ERR_IO, "%s: %s", path, strerror(errno));
+    const char *why;
+    FILE *file = vx_text_file_open(path, &why);
+    if (!file) return vx_fail(msg, VX_ERR_IO, "%s: %s", path, why);
     char *text = malloc(TEXT_MAX);
     size_t size = text ? fread(text, 1, TEXT_MAX, file) : 0;
     bool failed = ferror(file) != 0;
@@ -273,18 +271,6 @@ static const struct action *find_action(const arguments *given)
     return NULL;
 }
 
-/* Writes the document, and drops it. */
-static vx_status write_document(const arguments *given, json_t *document, vx_msg *msg)
-{
-    bool to_output = strcmp(given->json, "-") == 0;
-    FILE *out = to_output ? stdout : fopen(given->json, "w");
-    bool written = out != NULL && json_dumpf(document, out, JSON_INDENT(1)) == 0;
-    if (out != NULL) written = fputc('\n', out) != EOF && written;
-    if (out != NULL) written = (to_output ? fflush(out) : fclose(out)) == 0 && written;
-    json_decref(document);
-    return written ? VX_OK : vx_fail(msg, VX_ERR_IO, "cannot write %s: %s", given->json, strerror(errno));
-}
-
 static vx_status perform(const arguments *given, const struct action *action, vx_model *model, vx_msg *msg)
 {
     vx_status status = VX_OK;
@@ -306,7 +292,8 @@ static vx_status perform(const arguments *given, const struct action *action, vx
         json_decref(run.document);
         return status;
     }
-    vx_status written = write_document(given, run.document, msg);
+    vx_status written = output_json(run.document, given->json, msg);
+    json_decref(run.document);
     return written != VX_OK ? written : status;
 }
 
@@ -318,9 +305,17 @@ int vx_verb_svm(int argc, char **argv)
     if (argp_parse(&svm_argp, argc, argv, 0, NULL, &given) != 0) return 2;
     const struct action *action = find_action(&given);
     if (!action) return 2;
+    if (given.host_cr0_given && action->perform != check) {
+        fprintf(stderr, "vexit svm: %s takes no --host-cr0\n", action->name);
+        return 2;
+    }
     vx_model *model;
     vx_msg msg = {""};
-    vx_status status = vx_model_open(&model, VX_MODEL_CPU, given.cpu, &msg);
+    const char *const read[] = {vx_model_is_path(given.cpu) ? given.cpu : NULL,
+                                given.operand_count == 2 ? given.operands[1] : NULL};
+    const output_files files = {{given.json}, read, sizeof read / sizeof *read};
+    vx_status status = output_files_check(&files, &msg);
+    if (status == VX_OK) status = vx_model_open(&model, VX_MODEL_CPU, given.cpu, &msg);
     if (status == VX_OK) {
         status = perform(&given, action, model, &msg);
         vx_model_close(model);

@@ -2,12 +2,13 @@
 #include "verb_trace.h"
 
 #include <argp.h>
-#include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "interrupt.h"
+#include "output_files.h"
 #include "trace_actions.h"
+#include "vx_number.h"
 
 #ifndef VEXIT_VERSION
 #error "the build says which version this is"
@@ -16,7 +17,8 @@
 enum {
     EXIT_USAGE = 2,
     EXIT_IO = 3,
-    OPTION_JSON = 256,
+    OPTION_FIRST = 256,
+    OPTION_JSON = OPTION_FIRST,
     OPTION_SET,
     OPTION_SKIP,
     OPTION_MAX,
@@ -31,25 +33,35 @@ enum {
     OPTION_WITH_GPA,
     OPTION_REGION,
     OPTION_TRANSLATIONS,
-    OPTION_SVG
+    OPTION_SVG,
+    OPTION_LAST = OPTION_SVG
 };
+
+/* Options as bits, so that an action can say which it takes. */
+#define BIT(key) (1ULL << ((key) == 'o' ? 0 : (key)-OPTION_FIRST + 1))
+#define READS (BIT(OPTION_STREAM) | BIT(OPTION_WHOLE_CHUNKS))
+#define WRITES (BIT('o') | BIT(OPTION_LEVEL) | BIT(OPTION_TIER) | BIT(OPTION_FILTER_SETS))
 
 static const struct action {
     const char *name;
     unsigned operands_min, operands_max;
-    bool writes; /* needs --output */
+    uint64_t options; /* those that it heeds: with 'o' it needs that one */
     const char *operands;
     vx_status (*perform)(trace_given *given, vx_msg *msg);
 } actions[] = {
-    {"info", 1, 1, false, "FILE", vx_trace_action_info},
-    {"view", 1, 1, false, "FILE|gen:NAME", vx_trace_action_view},
-    {"check", 1, TRACE_OPERANDS_MAX, false, "FILE...", vx_trace_action_check},
-    {"cut", 1, 1, true, "FILE", vx_trace_action_cut},
-    {"gen", 1, 1, true, "NAME[:ARGUMENTS]", vx_trace_action_gen},
-    {"import", 1, 1, true, "FILE", vx_trace_action_import},
-    {"pack", 1, 1, true, "FILE", vx_trace_action_pack},
-    {"reach", 1, 1, false, "FILE|gen:NAME", vx_trace_action_reach},
-    {"record", 1, TRACE_OPERANDS_MAX, true, "-- QEMU's options", vx_trace_action_record},
+    {"info", 1, 1, READS | BIT(OPTION_JSON), "FILE", vx_trace_action_info},
+    {"view", 1, 1, READS | BIT(OPTION_SKIP) | BIT(OPTION_FROM) | BIT(OPTION_COUNT) | BIT(OPTION_SEED), "FILE|gen:NAME",
+     vx_trace_action_view},
+    {"check", 1, TRACE_OPERANDS_MAX, BIT(OPTION_TRANSLATIONS) | BIT(OPTION_JSON), "FILE...", vx_trace_action_check},
+    {"cut", 1, 1, WRITES | BIT(OPTION_SKIP) | BIT(OPTION_MAX) | BIT(OPTION_WHOLE_CHUNKS), "FILE", vx_trace_action_cut},
+    {"gen", 1, 1, WRITES | BIT(OPTION_SKIP) | BIT(OPTION_MAX) | BIT(OPTION_SET) | BIT(OPTION_SEED), "NAME[:ARGUMENTS]",
+     vx_trace_action_gen},
+    {"import", 1, 1, WRITES | BIT(OPTION_SKIP) | BIT(OPTION_MAX) | BIT(OPTION_FROM), "FILE", vx_trace_action_import},
+    {"pack", 1, 1, WRITES | BIT(OPTION_WHOLE_CHUNKS), "FILE", vx_trace_action_pack},
+    {"reach", 1, 1, READS | BIT(OPTION_SKIP) | BIT(OPTION_SEED) | BIT(OPTION_JSON) | BIT(OPTION_SVG), "FILE|gen:NAME",
+     vx_trace_action_reach},
+    {"record", 1, TRACE_OPERANDS_MAX, WRITES | BIT(OPTION_MAX) | BIT(OPTION_WITH_GPA) | BIT(OPTION_REGION),
+     "-- QEMU's options", vx_trace_action_record},
 };
 
 enum { ACTIONS = sizeof actions / sizeof *actions };
@@ -57,16 +69,9 @@ enum { ACTIONS = sizeof actions / sizeof *actions };
 /* Digits, and k, m or g for thousands, millions, milliards. */
 static uint64_t parse_number(const char *option, const char *word, struct argp_state *state)
 {
-    char *end;
-    errno = 0;
-    uint64_t number = strtoull(word, &end, 0), unit = 1;
-    if (tolower((unsigned char)*end) == 'k') unit = 1000;
-    if (tolower((unsigned char)*end) == 'm') unit = 1000000;
-    if (tolower((unsigned char)*end) == 'g') unit = 1000000000;
-    if (unit > 1) end++;
-    if (!isdigit((unsigned char)*word) || errno || *end || number > UINT64_MAX / unit)
-        argp_error(state, "%s %s: not a number", option, word);
-    return number * unit;
+    uint64_t number = 0;
+    if (!vx_number_scaled(word, 1000, &number)) argp_error(state, "%s %s: not a number", option, word);
+    return number;
 }
 
 static uint64_t parse_bounded(const char *option, const char *word, uint64_t max, struct argp_state *state)
@@ -105,6 +110,7 @@ static void take_region(trace_given *given, char *argument, struct argp_state *s
 static error_t parse_option(int key, char *argument, struct argp_state *state)
 {
     trace_given *given = state->input;
+    if (key == 'o' || (key >= OPTION_FIRST && key <= OPTION_LAST)) given->options |= BIT(key);
     switch (key) {
     case 'o':
         given->output = argument;
@@ -136,6 +142,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_LEVEL:
         given->level = (int)parse_bounded("--level", argument, 22, state);
+        if (given->level == 0) argp_error(state, "--level: 1 to 22");
         return 0;
     case OPTION_WHOLE_CHUNKS:
         given->whole_chunks = true;
@@ -145,6 +152,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
         return 0;
     case OPTION_FILTER_SETS:
         given->filter_sets = (uint32_t)parse_bounded("--filter-sets", argument, UINT32_MAX, state);
+        if (given->filter_sets == 0) argp_error(state, "--filter-sets: at least 1");
         return 0;
     case OPTION_WITH_GPA:
         given->with_gpa = true;
@@ -172,7 +180,7 @@ static error_t parse_option(int key, char *argument, struct argp_state *state)
 
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "cut, gen, import, pack, record: the .vxt file to write", 0},
-    {"skip", OPTION_SKIP, "N", 0, "view, cut, reach: leave out the first N instructions", 0},
+    {"skip", OPTION_SKIP, "N", 0, "view, cut, gen, import, reach: leave out the first N instructions", 0},
     {"max", OPTION_MAX, "N", 0, "cut, gen, import, record: N instructions at most", 0},
     {"from", OPTION_FROM, "WHAT", 0, "import: the format; view: the number of the first record to show", 0},
     {"count", OPTION_COUNT, "N", 0, "view: records to show (40)", 0},
@@ -181,8 +189,8 @@ static const struct argp_option options[] = {
     {"stream", OPTION_STREAM, "N", 0, "info, view, reach: the vCPU whose stream to read (0)", 0},
     {"level", OPTION_LEVEL, "N", 0, "what is written: zstd level, 1 to 22 (9; pack: 19; record: 1)", 0},
     {"whole-chunks", OPTION_WHOLE_CHUNKS, NULL, 0, "read a cut or damaged file up to its last whole chunk", 0},
-    {"tier", OPTION_TIER, "F|S|E", 0, "record, pack: all references, those that miss a filter, or events only", 0},
-    {"filter-sets", OPTION_FILTER_SETS, "N", 0, "record, pack: sets of tier S's filter (16)", 0},
+    {"tier", OPTION_TIER, "F|S|E", 0, "what is written: all references, those that miss a filter, or events only", 0},
+    {"filter-sets", OPTION_FILTER_SETS, "N", 0, "what is written: sets of tier S's filter (16)", 0},
     {"with-gpa", OPTION_WITH_GPA, NULL, 0, "record: each reference's guest-physical address too, for check", 0},
     {"region", OPTION_REGION, "K[-L]", 0, "record: from the guest's mark K to its next mark, or to mark L, alone", 0},
     {"translations", OPTION_TRANSLATIONS, NULL, 0, "check: walk each reference and compare with its recorded address",
@@ -222,6 +230,21 @@ static const struct action *find_action(const char *name)
     return NULL;
 }
 
+/* An option that the action would not heed is an error. */
+static bool heeds(const struct action *action, const trace_given *given)
+{
+    for (const struct argp_option *option = options; option->name; option++) {
+        if (!(given->options & ~action->options & BIT(option->key))) continue;
+        fprintf(stderr, "vexit trace: %s takes no --%s\n", action->name, option->name);
+        return false;
+    }
+    if ((given->options & BIT(OPTION_FILTER_SETS)) && given->tier != VX_TIER_FILTERED) {
+        fprintf(stderr, "vexit trace: --filter-sets is for --tier S\n");
+        return false;
+    }
+    return true;
+}
+
 /* The first operand is the action itself. */
 static bool fits(const struct action *action, trace_given *given)
 {
@@ -230,35 +253,40 @@ static bool fits(const struct action *action, trace_given *given)
         fprintf(stderr, "vexit trace: %s takes %s\n", action->name, action->operands);
         return false;
     }
-    if (action->writes && !given->output) {
+    if ((action->options & BIT('o')) && !given->output) {
         fprintf(stderr, "vexit trace: %s needs -o FILE\n", action->name);
         return false;
     }
     return true;
 }
 
-static int write_json(const trace_given *given, int code)
+/* What is read is not written over, and what is written can be: known before anything is done. */
+static vx_status check_outputs(const trace_given *given, vx_msg *msg)
 {
-    bool to_output = strcmp(given->json, "-") == 0;
-    FILE *out = to_output ? stdout : fopen(given->json, "w");
-    bool written = out && json_dumpf(given->document, out, JSON_INDENT(1) | JSON_REAL_PRECISION(12)) == 0;
-    if (out) written = fputc('\n', out) != EOF && written;
-    if (out) written = (to_output ? fflush(out) : fclose(out)) == 0 && written;
-    if (!written) fprintf(stderr, "vexit trace: cannot write %s: %s\n", given->json, strerror(errno));
-    return written ? code : EXIT_IO;
+    bool packs = given->output && given->operand_count == 1; /* an old file may be packed under its own name */
+    const output_files reports = {
+        {given->json, given->svg, packs ? NULL : given->output}, given->operands, given->operand_count};
+    const output_files trace = {{given->output}, NULL, 0};
+    vx_status status = output_files_check(&reports, msg);
+    return status ? status : output_files_check(&trace, msg);
 }
 
 static int perform(const struct action *action, trace_given *given)
 {
     vx_msg msg = {""};
-    vx_status status = action->perform(given, &msg);
+    vx_status status = check_outputs(given, &msg);
+    if (status) return complain(status, &msg);
+    status = action->perform(given, &msg);
+    if (status == VX_ERR_INTERRUPTED) return interrupt_exit_code();
     int code = status ? complain(status, &msg) : 0;
     if (given->text && fflush(given->text) != 0 && !status) {
         fprintf(stderr, "vexit trace: cannot write: %s\n", strerror(errno));
         code = EXIT_IO;
     }
     bool told = json_object_size(given->document) > 0;
-    return told && (!status || status == VX_ERR_CHECK) ? write_json(given, code) : code;
+    if (!told || (status && status != VX_ERR_CHECK)) return code;
+    status = output_json(given->document, given->json, &msg);
+    return status ? complain(status, &msg) : code;
 }
 
 int vx_verb_trace(int argc, char **argv)
@@ -269,7 +297,7 @@ int vx_verb_trace(int argc, char **argv)
     argv[0] = name;
     if (argp_parse(&argument_parser, argc, argv, 0, NULL, &given) != 0) return EXIT_USAGE;
     const struct action *action = find_action(given.operands[0]);
-    if (!action || !fits(action, &given)) return EXIT_USAGE;
+    if (!action || !fits(action, &given) || !heeds(action, &given)) return EXIT_USAGE;
     if (given.json) {
         if (strcmp(given.json, "-") == 0) given.text = NULL;
         given.document = json_pack("{s:s,s:s,s:b,s:{s:s}}", "schema", "vexit/1", "verb", "trace", "complete", 1, "tool",

@@ -1,17 +1,17 @@
 /* vexit vmx check|caps: would VMLAUNCH succeed with this VMCS; what do a processor's capability MSRs say. */
 #include <argp.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "output_files.h"
 #include "verbs.h"
 #include "vmx_caps_text.h"
 #include "vmx_check_file.h"
 #include "vx_model.h"
 
-enum { EXIT_USAGE = 2, EXIT_IO = 3, SETS_MAX = 64, OPTION_CPU = 256, OPTION_SET, OPTION_JSON };
+enum { EXIT_USAGE = 2, SETS_MAX = 64, OPTION_CPU = 256, OPTION_SET, OPTION_JSON };
 
 typedef struct arguments {
     const char *action, *file, *cpu;
@@ -96,18 +96,6 @@ static vx_status open_cpu(const arguments *given, const char *name, vx_model **m
     return status;
 }
 
-static int write_json(const arguments *given, json_t *document, int code)
-{
-    bool to_output = strcmp(given->json, "-") == 0;
-    FILE *out = to_output ? stdout : fopen(given->json, "w");
-    bool written = out && json_dumpf(document, out, JSON_INDENT(1)) == 0;
-    if (out) written = fputc('\n', out) != EOF && written;
-    if (out) written = (to_output ? fflush(out) : fclose(out)) == 0 && written;
-    if (!written) fprintf(stderr, "vexit vmx: cannot write %s: %s\n", given->json, strerror(errno));
-    json_decref(document);
-    return written ? code : EXIT_IO;
-}
-
 static json_t *new_document(const char *action, const char *cpu)
 {
     return json_pack("{s:s,s:s,s:b,s:{s:s},s:s,s:s}", "schema", "vexit/1", "verb", "vmx", "complete", 1, "tool",
@@ -119,7 +107,10 @@ static int finish(const arguments *given, json_t *document, int code)
 {
     if (!given->json) return code;
     if (!document) return complain(VX_ERR_NOMEM, &(vx_msg){"out of memory"});
-    return write_json(given, document, code);
+    vx_msg msg;
+    vx_status status = output_json(document, given->json, &msg);
+    json_decref(document);
+    return status == VX_OK ? code : complain(status, &msg);
 }
 
 static FILE *text_output(const arguments *given)
@@ -185,6 +176,11 @@ int vx_verb_vmx(int argc, char **argv)
     char name[] = "vexit vmx";
     argv[0] = name;
     if (argp_parse(&argument_parser, argc, argv, 0, NULL, &given) != 0) return EXIT_USAGE;
+    const char *const read[] = {given.file, given.cpu && vx_model_is_path(given.cpu) ? given.cpu : NULL};
+    const output_files files = {{given.json}, read, sizeof read / sizeof *read};
+    vx_msg msg;
+    vx_status status = output_files_check(&files, &msg);
+    if (status != VX_OK) return complain(status, &msg);
     if (strcmp(given.action, "check") == 0) return do_check(&given);
     if (strcmp(given.action, "caps") == 0) return do_caps(&given);
     static const char *const actions[] = {"check", "caps"};

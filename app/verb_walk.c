@@ -1,11 +1,11 @@
 /* vexit walk: one page walk, access by access. */
-#include <errno.h>
+#include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "options.h"
 #include "verbs.h"
+#include "vx_number.h"
 
 typedef struct walk_options {
     machine_options machine;
@@ -25,18 +25,15 @@ static const struct argp_option option_list[] = {
 
 static void take_levels(struct argp_state *state, walk_options *o, const char *text)
 {
-    unsigned guest, nested;
-    int end = 0;
-    if (sscanf(text, "%1ux%1u%n", &guest, &nested, &end) != 2 || text[end] != '\0')
-        argp_error(state, "--levels: '%s' is not GxN, as in 4x4", text);
-    o->walk.guest_levels = guest;
-    o->walk.nested_levels = nested;
+    bool digits = strlen(text) == 3 && isdigit((unsigned char)text[0]) && isdigit((unsigned char)text[2]);
+    if (!digits || text[1] != 'x') argp_error(state, "--levels: '%s' is not GxN, as in 4x4", text);
+    o->walk.guest_levels = (unsigned)(text[0] - '0');
+    o->walk.nested_levels = (unsigned)(text[2] - '0');
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     walk_options *o = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->machine;
@@ -45,9 +42,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->walk.scheme = arg;
         return 0;
     case KEY_GVA:
-        errno = 0;
-        o->walk.gva = strtoull(arg, &end, 0);
-        if (end == arg || *end || errno || *arg == '-') argp_error(state, "--gva: '%s' is no address", arg);
+        if (!vx_number_whole(arg, &o->walk.gva)) argp_error(state, "--gva: '%s' is no address", arg);
         o->has_gva = true;
         return 0;
     case KEY_LEVELS:
@@ -90,7 +85,8 @@ int vx_verb_walk(int argc, char **argv)
     o.walk.set_count = o.machine.set_count;
     vx_msg msg = {{0}};
     json_t *document = NULL;
-    vx_status status = vx_walk_document(&document, &o.walk, &msg);
+    vx_status status = verb_output_check(&o.machine, &(vx_sim_options){0}, NULL, &msg);
+    if (status == VX_OK) status = vx_walk_document(&document, &o.walk, &msg);
     if (status != VX_OK) return verb_failed("walk", status, &msg);
     status = verb_output(&o.machine, document, &msg);
     json_decref(document);

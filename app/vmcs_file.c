@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vx_number.h"
+#include "vx_text_file.h"
 #include "vx_vmcs_xml.h"
 
 enum { FILE_BYTES_MAX = 1 << 24, MSRS_MAX = 512 };
@@ -30,18 +32,9 @@ static void *grown(void *array, size_t count, size_t bytes)
     return (count & (count - 1)) ? array : realloc(array, (count ? 2 * count : 1) * bytes);
 }
 
-static bool number(const char *text, uint64_t *value)
-{
-    char *end;
-    if (!isdigit((unsigned char)text[0])) return false;
-    errno = 0;
-    *value = strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
-    return errno == 0 && *end == '\0';
-}
-
 static vx_status take_number(const place *at, const char *text, int line, uint64_t *value, vx_msg *msg)
 {
-    if (number(text, value)) return VX_OK;
+    if (vx_number_whole(text, value)) return VX_OK;
     return vx_fail(msg, VX_ERR_INPUT, "%s:%d: '%.80s' is not a number of 64 bits", at->label, line, text);
 }
 
@@ -199,12 +192,11 @@ static vx_status json_field(const json_reader *r, const char *name, const json_t
     return take_field(&r->at, name, text, line, r->msg);
 }
 
-/* One member of "msrs" or "memory": two members, of which the first is a number. */
-static vx_status json_pair(const json_reader *r, const char *list, const char *key, const char *value_key,
+/* One member of "msrs" or "memory", which stands at `line`: two members, of which the first is a number. */
+static vx_status json_pair(const json_reader *r, const char *list, int line, const char *key, const char *value_key,
                            const json_t *entry)
 {
     char index[32], value[32];
-    int line = line_of(r, list);
     const json_t *second = json_object_get(entry, value_key);
     if (json_object_size(entry) != 2 || !number_text(json_object_get(entry, key), index) || !second)
         return vx_fail(r->msg, VX_ERR_INPUT, "%s:%d: an entry of \"%s\" has \"%s\" and \"%s\"", r->at.label, line, list,
@@ -224,10 +216,12 @@ static vx_status json_list(const json_reader *r, const char *list, const json_t 
 {
     bool memory = strcmp(list, "memory") == 0;
     vx_status status = VX_OK;
+    int line = line_of(r, list); /* once: the text may be long, and the list too */
     if (!json_is_array(value))
-        return vx_fail(r->msg, VX_ERR_INPUT, "%s:%d: \"%s\" is not an array", r->at.label, line_of(r, list), list);
+        return vx_fail(r->msg, VX_ERR_INPUT, "%s:%d: \"%s\" is not an array", r->at.label, line, list);
     for (size_t i = 0; i < json_array_size(value) && status == VX_OK; i++)
-        status = json_pair(r, list, memory ? "address" : "index", memory ? "bytes" : "value", json_array_get(value, i));
+        status = json_pair(r, list, line, memory ? "address" : "index", memory ? "bytes" : "value",
+                           json_array_get(value, i));
     return status;
 }
 
@@ -291,8 +285,9 @@ vx_status vmcs_file_parse(vmcs_file *file, const char *text, size_t bytes, const
 vx_status vmcs_file_open(vmcs_file *file, const char *path, vx_msg *msg)
 {
     *file = (vmcs_file){.ia32e = true};
-    FILE *in = fopen(path, "rb");
-    if (!in) return vx_fail(msg, VX_ERR_IO, "%s: %s", path, strerror(errno));
+    const char *why;
+    FILE *in = vx_text_file_open(path, &why);
+    if (!in) return vx_fail(msg, VX_ERR_IO, "%s: %s", path, why);
     char *text = malloc(FILE_BYTES_MAX);
     vx_status status = VX_OK;
     size_t bytes = text ? fread(text, 1, FILE_BYTES_MAX, in) : 0;

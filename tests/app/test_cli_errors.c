@@ -242,6 +242,7 @@ static void walks_that_cannot_be(void **state)
 {
     static const error_row rows[] = {
         {WALK "--levels nonsense", 2, "vexit walk: --levels: 'nonsense' is not GxN, as in 4x4\n" USAGE("walk")},
+        {WALK "--levels +4x4", 2, "vexit walk: --levels: '+4x4' is not GxN, as in 4x4\n" USAGE("walk")},
         {WALK "--levels 4x4x4", 2, "vexit walk: --levels: '4x4x4' is not GxN, as in 4x4\n" USAGE("walk")},
         {WALK "--levels 9x9", 2, "vexit walk: --levels 9: a guest has 0, 2, 3, 4 or 5\n"},
         {WALK "--levels 4x3", 2, "vexit walk: --levels 4x3: nested tables have 4 or 5\n"},
@@ -257,6 +258,7 @@ static void walks_that_cannot_be(void **state)
         {"walk --cpu nehalem --scheme ept --gva 0x1ffffffffffffffff", 2,
          "vexit walk: --gva: '0x1ffffffffffffffff' is no address\n" USAGE("walk")},
         {"walk --cpu nehalem --scheme ept --gva -1", 2, "vexit walk: --gva: '-1' is no address\n" USAGE("walk")},
+        {"walk --cpu nehalem --scheme ept --gva +1", 2, "vexit walk: --gva: '+1' is no address\n" USAGE("walk")},
         {"walk --cpu nehalem --scheme ept", 2, "vexit walk: no address given: --gva ADDRESS\n" USAGE("walk")},
         {WALK "--caches maybe", 2, "vexit walk: --caches: 'maybe' is neither on nor off\n" USAGE("walk")},
     };
@@ -300,9 +302,9 @@ static void a_report_never_replaces_its_trace(void **state)
     size_t before, after;
     free(cli_slurp("own.vxt", &before));
     static const error_row rows[] = {
-        {RUN "own.vxt --json own.vxt", 2, "vexit run: own.vxt: the report would replace the trace\n"},
+        {RUN "own.vxt --json own.vxt", 2, "vexit run: own.vxt: is read, and would be written over\n"},
         {"compare --cpu nehalem --trace own.vxt --csv ./own.vxt", 2,
-         "vexit compare: ./own.vxt: the report would replace the trace\n"},
+         "vexit compare: ./own.vxt: is read, and would be written over\n"},
     };
     CHECK(rows, "own.vxt");
     free(cli_slurp("own.vxt", &after));
