@@ -52,9 +52,9 @@ void step_runs_frame(step_runs *self, const uint64_t *steps, uint32_t step_count
                      uint32_t event_count, uint64_t *payload, uint32_t words)
 {
     self->step = steps;
-    self->steps_end = steps + step_count;
+    self->steps_end = step_count ? steps + step_count : steps; /* none: may be NULL */
     self->event = events;
-    self->events_end = events + event_count;
+    self->events_end = event_count ? events + event_count : events;
     self->spare = payload ? payload + words : NULL;
     self->words = words;
 }
