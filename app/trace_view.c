@@ -63,14 +63,23 @@ static const field_names fields[VX_REC_KINDS] = {
     [VX_REC_SIGNAL] = {"operand", "signal", {0}},
 };
 
+enum { ENTRIES_SHOWN = 8 };
+
+/* A new table's present entries, pairs of index and value: the first few, or all where it is the only record shown. */
+static void print_entries(FILE *out, const vx_record *record, const uint64_t *payload, bool whole)
+{
+    unsigned entries = record->count / 2U, shown = whole || entries < ENTRIES_SHOWN ? entries : ENTRIES_SHOWN;
+    for (unsigned i = 0; i < shown; i++)
+        fprintf(out, " [%" PRIu64 "]=0x%" PRIx64, payload[record->arg + 2 * i], payload[record->arg + 2 * i + 1]);
+    if (shown < entries) fprintf(out, " and %u more", entries - shown);
+}
+
 static void print_words(FILE *out, const vx_record *record, const uint64_t *payload)
 {
     const char *const *names = fields[record->kind].words;
     for (unsigned i = 0; i < record->count; i++) {
         uint64_t word = payload[record->arg + i];
-        if (record->kind == VX_REC_PT_PAGE_NEW) /* pairs of index and value */
-            fprintf(out, i % 2 ? "=0x%" PRIx64 : " [%" PRIu64 "]", word);
-        else if (record->kind == VX_REC_SKIPPED)
+        if (record->kind == VX_REC_SKIPPED)
             fprintf(out, " %s=%" PRIu64, names[i], word);
         else
             fprintf(out, " %s=0x%" PRIx64, names[i], word);
@@ -84,7 +93,7 @@ static const char *word_of_size(const vx_record *record)
     return record->kind == VX_REC_SIGNAL ? vx_signal_name(record->size) : NULL;
 }
 
-static void print_record(FILE *out, const vx_record *record, const uint64_t *payload)
+static void print_record(FILE *out, const vx_record *record, const uint64_t *payload, bool whole)
 {
     const field_names *names = &fields[record->kind];
     const vx_record_info *info = vx_record_describe(record->kind);
@@ -100,7 +109,10 @@ static void print_record(FILE *out, const vx_record *record, const uint64_t *pay
         fprintf(out, " %s=%s", names->size, word);
     else if (names->size)
         fprintf(out, " %s=%u", names->size, record->size);
-    if (info->words_max) print_words(out, record, payload);
+    if (record->kind == VX_REC_PT_PAGE_NEW)
+        print_entries(out, record, payload, whole);
+    else if (info->words_max)
+        print_words(out, record, payload);
 }
 
 vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
@@ -124,7 +136,7 @@ vx_status vx_trace_action_view(trace_given *given, vx_msg *msg)
             vx_trace_totals_add(&totals, record, 1, batch.payload);
             if (totals.records <= from) continue;
             fprintf(out, "%12" PRIu64 " %14" PRIu64 "  ", totals.records - 1, totals.instructions);
-            print_record(out, record, batch.payload);
+            print_record(out, record, batch.payload, given->count == 1);
             fputc('\n', out);
             shown++;
         }

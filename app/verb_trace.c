@@ -183,7 +183,7 @@ static const struct argp_option options[] = {
     {"skip", OPTION_SKIP, "N", 0, "view, cut, gen, import, reach: leave out the first N instructions", 0},
     {"max", OPTION_MAX, "N", 0, "cut, gen, import, record: N instructions at most", 0},
     {"from", OPTION_FROM, "WHAT", 0, "import: the format; view: the number of the first record to show", 0},
-    {"count", OPTION_COUNT, "N", 0, "view: records to show (40)", 0},
+    {"count", OPTION_COUNT, "N", 0, "view: records to show (40); 1: all entries of a new table", 0},
     {"set", OPTION_SET, "NAME=VALUE", 0, "gen: a parameter of the generator", 0},
     {"seed", OPTION_SEED, "N", 0, "gen, view, reach: seed of a generator (1)", 0},
     {"stream", OPTION_STREAM, "N", 0, "info, view, reach: the vCPU whose stream to read (0)", 0},

@@ -87,6 +87,31 @@ static void view_names_the_operands_of_events(void **state)
               "           4             10  hlt\n");
 }
 
+/* A full table is half a page of text: of several records each line stays one that can be read; alone it is whole. */
+static void view_shows_the_first_entries_of_a_table(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 10 };
+    uint64_t payload[2 * ENTRIES];
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        payload[2 * i] = i;
+        payload[2 * i + 1] = 0x1067 + 0x1000 * i;
+    }
+    vx_record records[] = {
+        {.addr = 0x3000, .count = 2 * ENTRIES, .size = 1, .kind = VX_REC_PT_PAGE_NEW},
+        {.addr = 0x4000, .count = 16, .size = 1, .kind = VX_REC_PT_PAGE_NEW},
+    };
+    vx_sample sample = {.records = records, .count = 2, .payload = payload, .words = 2 * ENTRIES};
+    vx_sample_write(trace, &sample, 1, 0);
+    const char *text;
+    assert_int_equal(run(&text, "view", trace, NULL), 0);
+    assert_non_null(strstr(text, "gpa=0x3000 level=1 [0]=0x1067 [1]=0x2067 "));
+    assert_non_null(strstr(text, " [7]=0x8067 and 2 more\n"));
+    assert_non_null(strstr(text, " [7]=0x8067\n")); /* of 8 none is left out */
+    assert_int_equal(run(&text, "view", trace, "--count", "1", NULL), 0);
+    assert_non_null(strstr(text, " [8]=0x9067 [9]=0xa067\n"));
+}
+
 static void info_and_check_tell_what_is_there(void **state)
 {
     (void)state;
@@ -170,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(view_shows_records),
         cmocka_unit_test(view_names_the_operands_of_events),
+        cmocka_unit_test(view_shows_the_first_entries_of_a_table),
         cmocka_unit_test(info_and_check_tell_what_is_there),
         cmocka_unit_test(cut_and_pack_write_new_files),
         cmocka_unit_test(reach_prints_curves),
