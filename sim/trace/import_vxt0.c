@@ -6,11 +6,6 @@
  * Instruction counts. The recorder counts a block of code when it begins, so an event stands at the end of its block
  * in tiers E and S. In tier F the blocks are there, and an event stands at its instruction.
  *
- * Page tables. A store narrower than an entry, or not aligned to one, becomes the store of the whole entry (of each
- * entry it touches), from the page's known contents. A store belongs to the reference that follows it in tier F; in
- * tier S that cannot be told (the reference may have been filtered) and its gva is VX_GVA_UNKNOWN. When the paging
- * mode changes the recorder begins anew without saying so: all pages are put as gone.
- *
  * An interrupt that INT n delivers, which the recorder also saw arrive, is left out; so are the further rounds of a REP
  * INS or OUTS, whose record counts them all. IRET is followed by the privilege level it returns to. */
 #include "import_vxt0.h"
@@ -21,18 +16,10 @@
 #include <string.h>
 
 enum {
-    TAG_RECORDS_MAX = 512, /* records of one tag: fetches of a block of 4096 instructions, stores of 64 bytes */
-    TAG_WORDS_MAX = 2 * VXT0_ENTRIES_MAX + 64,
-    STATE_WORDS = 13,
-    PAGE_NUMBER_BITS = 40, /* MAXPHYADDR of at most 52 (SDM Vol. 3A, 4.1.4) */
-    MARK_RECORD_ON = 1,    /* low byte of the guest's mark: recorder, references on and off */
+    MARK_RECORD_ON = 1, /* low byte of the guest's mark: recorder, references on and off */
     MARK_RECORD_OFF = 2,
 };
 #define CR0_PE 0x1u
-#define CR0_PG 0x80000000u
-#define CR4_PAE 0x20u
-#define CR4_LA57 0x1000u
-#define EFER_LMA 0x400u
 #define EFER_NXE 0x800u
 
 vx_status vxt0_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg)
@@ -40,127 +27,13 @@ vx_status vxt0_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg)
     return vx_fail(msg, VX_ERR_INPUT, "%s: byte %" PRIu64 ": %s", vxt0->input->name, vxt0->tag.offset, what);
 }
 
-static vx_status event_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg)
+vx_status vxt0_event_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg)
 {
     return vx_fail(msg, VX_ERR_INPUT, "%s: byte %" PRIu64 ": event %s: %s", vxt0->input->name, vxt0->tag.offset,
                    vxt0_event_name(vxt0->tag.event), what);
 }
 
-static vx_paging_mode paging_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
-{
-    if (!(cr0 & CR0_PG)) return VX_PAGING_NONE;
-    if (efer & EFER_LMA) return cr4 & CR4_LA57 ? VX_PAGING_5LEVEL : VX_PAGING_4LEVEL;
-    return cr4 & CR4_PAE ? VX_PAGING_PAE : VX_PAGING_32BIT;
-}
-
-static unsigned entry_bytes(const vxt0_source *vxt0)
-{
-    return paging_mode(vxt0->cr0, vxt0->cr4, vxt0->efer) == VX_PAGING_32BIT ? 4 : 8;
-}
-
-/* Where records go: aside while they wait for their reference. */
-static vx_import_batch *target(vxt0_source *vxt0)
-{
-    return vxt0->waiting == VXT0_WAITS_NOT ? &vxt0->batch : &vxt0->held;
-}
-
-/* ---- page tables ---- */
-
-static vx_status page_new(vxt0_source *vxt0, vx_msg *msg)
-{
-    const vxt0_tag *tag = &vxt0->tag;
-    uint64_t ppn = tag->arg[0], level = tag->arg[1];
-    unsigned bytes = entry_bytes(vxt0);
-    if (ppn >> PAGE_NUMBER_BITS || level < 1 || level > 5) return event_fault(vxt0, "impossible operands", msg);
-    if (vxt0->pages.live == VXT0_PAGES_MAX) return event_fault(vxt0, "more than 65536 live page-table pages", msg);
-    uint8_t *page = vxt0_pages_new(&vxt0->pages, ppn);
-    if (!page) return vx_fail_nomem(msg);
-    for (size_t i = 0; i < tag->pairs; i++) {
-        uint64_t index = tag->pair[2 * i];
-        if (index >= VX_PAGE_BYTES / bytes) return event_fault(vxt0, "an entry outside the page", msg);
-        memcpy(page + index * bytes, &tag->pair[2 * i + 1], bytes);
-    }
-    vx_import_event(target(vxt0), VX_REC_PT_PAGE_NEW, ppn << VX_PAGE_SHIFT, (uint8_t)level, tag->pair, 2 * tag->pairs);
-    return VX_OK;
-}
-
-static vx_status page_gone(vxt0_source *vxt0, vx_msg *msg)
-{
-    uint64_t ppn = vxt0->tag.arg[0];
-    if (ppn >> PAGE_NUMBER_BITS) return event_fault(vxt0, "impossible operands", msg);
-    vxt0_pages_drop(&vxt0->pages, ppn);
-    vx_import_event(target(vxt0), VX_REC_PT_PAGE_GONE, ppn << VX_PAGE_SHIFT, 0, NULL, 0);
-    return VX_OK;
-}
-
-static void put_pt_store(vx_import_batch *batch, uint64_t gpa, unsigned bytes, uint64_t value)
-{
-    const uint64_t words[] = {gpa, value};
-    vx_import_event(batch, VX_REC_PT_STORE, VX_GVA_UNKNOWN, (uint8_t)bytes, words, 2);
-}
-
-/* A store that is not one whole entry: every entry it touches, as it is afterwards. */
-static void put_entries(vxt0_source *vxt0, const uint8_t *page, uint64_t gpa, unsigned bytes)
-{
-    unsigned entry = entry_bytes(vxt0);
-    for (uint64_t at = gpa - gpa % entry; at < gpa + bytes; at += entry) {
-        uint64_t value = 0;
-        memcpy(&value, page + at % VX_PAGE_BYTES, entry);
-        put_pt_store(target(vxt0), at, entry, value);
-    }
-}
-
-static vx_status pt_store(vxt0_source *vxt0, vx_msg *msg)
-{
-    uint64_t gpa = vxt0->tag.arg[0], bytes = vxt0->tag.arg[1], value = vxt0->tag.arg[2];
-    if (gpa >> (PAGE_NUMBER_BITS + VX_PAGE_SHIFT) || bytes < 1 || bytes > VX_IMPORT_REFERENCE_BYTES ||
-        gpa % VX_PAGE_BYTES + bytes > VX_PAGE_BYTES)
-        return event_fault(vxt0, "impossible operands", msg);
-    uint8_t *page = vxt0_pages_find(&vxt0->pages, gpa >> VX_PAGE_SHIFT);
-    if (!page) return event_fault(vxt0, "a store to a page that is no page table", msg);
-    const uint64_t stored[VX_IMPORT_REFERENCE_BYTES / 8] = {value}; /* wider ones were kept as 0 */
-    memcpy(page + gpa % VX_PAGE_BYTES, stored, bytes);
-    if (vxt0->source.header.tier == VX_TIER_FULL) {
-        vxt0->waiting = VXT0_WAITS_FOR_STORE;
-        vxt0->waiting_address = gpa;
-        vxt0->waiting_bytes = bytes;
-        vxt0->waiting_store = true;
-    }
-    if ((bytes == 4 || bytes == 8) && gpa % bytes == 0) {
-        put_pt_store(target(vxt0), gpa, (unsigned)bytes, bytes == 4 ? value & UINT32_MAX : value);
-        return VX_OK;
-    }
-    put_entries(vxt0, page, gpa, (unsigned)bytes);
-    return VX_OK;
-}
-
-/* ---- state ---- */
-
-static vx_status all_pages_gone(vxt0_source *vxt0, vx_msg *msg)
-{
-    for (uint64_t ppn; vxt0->pages.live > 0 && vxt0_pages_take(&vxt0->pages, &ppn);) {
-        vx_status status = vx_import_batch_reserve(&vxt0->batch, 1, 0, msg);
-        if (status) return status;
-        vx_import_event(&vxt0->batch, VX_REC_PT_PAGE_GONE, ppn << VX_PAGE_SHIFT, 0, NULL, 0);
-    }
-    return vx_import_batch_reserve(&vxt0->batch, TAG_RECORDS_MAX, TAG_WORDS_MAX, msg);
-}
-
-static vx_status put_state(vxt0_source *vxt0, vx_msg *msg)
-{
-    const uint64_t *arg = vxt0->tag.arg; /* CR0, CR3, CR4, EFER */
-    if (paging_mode(vxt0->cr0, vxt0->cr4, vxt0->efer) != paging_mode(arg[0], arg[2], arg[3])) {
-        vx_status status = all_pages_gone(vxt0, msg);
-        if (status) return status;
-    }
-    vxt0->cr0 = arg[0];
-    vxt0->cr4 = arg[2];
-    vxt0->efer = arg[3];
-    const uint64_t *pdpte = vxt0->pdpte;
-    const uint64_t words[STATE_WORDS] = {arg[0], 0, arg[1], arg[2], arg[3], pdpte[0], pdpte[1], pdpte[2], pdpte[3]};
-    vx_import_event(&vxt0->batch, VX_REC_STATE, 0, 0, words, STATE_WORDS);
-    return VX_OK;
-}
+vx_import_batch *vxt0_target(vxt0_source *vxt0) { return vxt0->waiting == VXT0_WAITS_NOT ? &vxt0->batch : &vxt0->held; }
 
 /* ---- faults and interrupts ---- */
 
@@ -171,7 +44,7 @@ static vx_status put_delivery(vxt0_source *vxt0, vx_msg *msg)
     bool by_int_n =
         vxt0->has_before && vxt0->before == VXT0_SWINT && vxt0->before_arg[0] == vector && tag->instructions == 0;
     if (by_int_n) return VX_OK;
-    if (vector > (tag->event == VXT0_EXC ? 31 : UINT8_MAX)) return event_fault(vxt0, "impossible vector", msg);
+    if (vector > (tag->event == VXT0_EXC ? 31 : UINT8_MAX)) return vxt0_event_fault(vxt0, "impossible vector", msg);
     if (tag->event == VXT0_IRQ) {
         vx_import_event(&vxt0->batch, VX_REC_INTERRUPT, 0, (uint8_t)vector, NULL, 0);
         return VX_OK;
@@ -256,7 +129,7 @@ static vx_status put_plain_event(vxt0_source *vxt0, vx_msg *msg)
         await_device_reference(vxt0);
     }
     if (tag->event == VXT0_INVLPG && vxt0->guest32) tag->arg[0] &= UINT32_MAX;
-    if (!vxt0_put_event(target(vxt0), tag)) return event_fault(vxt0, "impossible operands", msg);
+    if (!vxt0_put_event(vxt0_target(vxt0), tag)) return vxt0_event_fault(vxt0, "impossible operands", msg);
     if (tag->event == VXT0_IRET && vxt0->cr0 & CR0_PE)
         vx_import_event(&vxt0->batch, VX_REC_CPL, 0, tag->arg[0] & 3, NULL, 0);
     if (tag->event == VXT0_MARK) recording_mark(vxt0, tag->arg[0] & 0xFF);
@@ -267,17 +140,11 @@ static vx_status put_event(vxt0_source *vxt0, vx_msg *msg)
 {
     switch (vxt0->tag.event) {
     case VXT0_PTPAGE:
-        return page_new(vxt0, msg);
     case VXT0_PTDROP:
-        return page_gone(vxt0, msg);
     case VXT0_PTW:
-        return pt_store(vxt0, msg);
     case VXT0_PDPTE:
-        memcpy(vxt0->pdpte, vxt0->tag.arg, sizeof vxt0->pdpte);
-        vx_import_event(&vxt0->batch, VX_REC_PDPTE_LOAD, 0, 0, vxt0->tag.arg, 4);
-        return VX_OK;
     case VXT0_STATE:
-        return put_state(vxt0, msg);
+        return vxt0_put_paging(vxt0, msg);
     case VXT0_EXC:
     case VXT0_IRQ:
         return put_delivery(vxt0, msg);
@@ -297,7 +164,8 @@ static bool waits_with_store(const vxt0_source *vxt0)
 static vx_status read_event(vxt0_source *vxt0, vx_msg *msg)
 {
     const vxt0_tag *tag = &vxt0->tag;
-    if (vxt0->event_clock + tag->instructions < vxt0->event_clock) return event_fault(vxt0, "impossible count", msg);
+    if (vxt0->event_clock + tag->instructions < vxt0->event_clock)
+        return vxt0_event_fault(vxt0, "impossible count", msg);
     vxt0->event_clock += tag->instructions;
     if (vxt0->source.header.tier == VX_TIER_FULL) {
         vx_status status = VX_OK;
@@ -305,7 +173,7 @@ static vx_status read_event(vxt0_source *vxt0, vx_msg *msg)
             status = vxt0_full_release(vxt0, msg);
             if (!status) status = vxt0_full_before_event(vxt0, msg);
         }
-        if (!status) status = vx_import_batch_reserve(&vxt0->held, TAG_RECORDS_MAX, TAG_WORDS_MAX, msg);
+        if (!status) status = vx_import_batch_reserve(&vxt0->held, VXT0_TAG_RECORDS_MAX, VXT0_TAG_WORDS_MAX, msg);
         if (status) return status;
     } else {
         skip_to(vxt0, vxt0->event_clock);
@@ -352,7 +220,7 @@ static vx_status read_filtered(vxt0_source *vxt0, vx_msg *msg)
 
 static vx_status read_tag(vxt0_source *vxt0, vx_msg *msg)
 {
-    vx_status status = vx_import_batch_reserve(&vxt0->batch, TAG_RECORDS_MAX, TAG_WORDS_MAX, msg);
+    vx_status status = vx_import_batch_reserve(&vxt0->batch, VXT0_TAG_RECORDS_MAX, VXT0_TAG_WORDS_MAX, msg);
     if (status) return status;
     status = vxt0_read_tag(vxt0->input, vxt0->has_ppn, &vxt0->tag, msg);
     if (status) return status;
@@ -409,7 +277,7 @@ typedef struct first_pass {
 static void note_state(vx_trace_header *header, first_pass *pass, const uint64_t *arg)
 {
     uint64_t cr0 = arg[0], cr4 = arg[2], efer = arg[3];
-    if (!pass->has_state) header->paging = paging_mode(cr0, cr4, efer);
+    if (!pass->has_state) header->paging = vxt0_paging_mode(cr0, cr4, efer);
     pass->has_state = true;
     static const struct {
         uint32_t cr4, feature;

@@ -6,9 +6,11 @@
 
 enum {
     VXT0_ARGS_MAX = 8,
-    VXT0_ENTRIES_MAX = 1024,  /* entries of a page-table page, 4 bytes each */
-    VXT0_BLOCK_MAX = 4096,    /* instructions in a block; QEMU ends one at 512 */
-    VXT0_PAGES_MAX = 1 << 16, /* live page-table pages: 256 MiB, which map 128 GiB */
+    VXT0_ENTRIES_MAX = 1024,    /* entries of a page-table page, 4 bytes each */
+    VXT0_BLOCK_MAX = 4096,      /* instructions in a block; QEMU ends one at 512 */
+    VXT0_PAGES_MAX = 1 << 16,   /* live page-table pages: 256 MiB, which map 128 GiB */
+    VXT0_TAG_RECORDS_MAX = 512, /* records of one tag: fetches of a block of 4096 instructions, stores of 64 bytes */
+    VXT0_TAG_WORDS_MAX = 2 * VXT0_ENTRIES_MAX + 64
 };
 
 /* The recorder's event numbers. */
@@ -209,6 +211,17 @@ typedef struct vxt0_source {
 
 /* The error "name: byte N: what", N being where the current tag starts. */
 vx_status vxt0_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg);
+/* The same, which names the current tag's event. */
+vx_status vxt0_event_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg);
+
+/* Where records go: aside while they wait for their reference. */
+vx_import_batch *vxt0_target(vxt0_source *vxt0);
+
+/* The mode that CR0, CR4 and EFER select (SDM Vol. 3A, 4.1.1). */
+vx_paging_mode vxt0_paging_mode(uint64_t cr0, uint64_t cr4, uint64_t efer);
+
+/* Puts the current tag's event: a page-table page new or gone, a store to one, PDPTEs or the state. */
+vx_status vxt0_put_paging(vxt0_source *vxt0, vx_msg *msg);
 
 /* Tier F. */
 vx_status vxt0_full_block(vxt0_source *vxt0, vx_msg *msg);
