@@ -9,19 +9,11 @@
  * OSXSAVE, PKE, CET: taken as present). Bits of intercept words that name nothing are ignored, as on hardware. */
 #include "svm_private.h"
 
-#define CR4_PKE_CET (1ULL << 22 | 1ULL << 23)
-#define CR4_UMIP (1ULL << 11)
-#define CR4_FSGSBASE (1ULL << 16)
-#define CR4_OSXSAVE (1ULL << 18)
 #define CR4_LOW 0x7FFULL /* VME to OSXMMEXCPT */
-#define EFER_SCE (1ULL << 0)
-#define EFER_LMSLE (1ULL << 13)
-#define EFER_FFXSR (1ULL << 14)
-#define EFER_TCE (1ULL << 15)
 
 static uint64_t cr4_reserved(const vx_cfg_cpu *cpu)
 {
-    uint64_t known = CR4_LOW | CR4_UMIP | CR4_FSGSBASE | CR4_OSXSAVE | CR4_PKE_CET;
+    uint64_t known = CR4_LOW | VX_CR4_UMIP | VX_CR4_FSGSBASE | VX_CR4_OSXSAVE | VX_CR4_PKE | VX_CR4_CET;
     if (cpu->paging.virtual_bits >= 57) known |= VX_CR4_LA57;
     if (cpu->paging.pcid) known |= VX_CR4_PCIDE;
     if (cpu->paging.smep) known |= VX_CR4_SMEP;
@@ -31,7 +23,8 @@ static uint64_t cr4_reserved(const vx_cfg_cpu *cpu)
 
 uint64_t svm_efer_reserved(const vx_cfg_cpu *cpu)
 {
-    uint64_t known = EFER_SCE | VX_EFER_LME | VX_EFER_LMA | SVM_EFER_SVME | EFER_LMSLE | EFER_FFXSR | EFER_TCE;
+    uint64_t known =
+        VX_EFER_SCE | VX_EFER_LME | VX_EFER_LMA | VX_EFER_SVME | VX_EFER_LMSLE | VX_EFER_FFXSR | VX_EFER_TCE;
     return ~(cpu->paging.nx ? known | VX_EFER_NXE : known);
 }
 
@@ -133,7 +126,7 @@ static bool event_reserved_bits(const vx_svm_entry *e)
 
 /* ---- guest state ---- */
 
-static bool svme_clear(const vx_svm_entry *e) { return !(get(e, VX_VMCB_EFER) & SVM_EFER_SVME); }
+static bool svme_clear(const vx_svm_entry *e) { return !(get(e, VX_VMCB_EFER) & VX_EFER_SVME); }
 
 static bool efer_reserved(const vx_svm_entry *e) { return get(e, VX_VMCB_EFER) & svm_efer_reserved(e->cpu); }
 
@@ -154,7 +147,7 @@ static bool cs_l_and_d(const vx_svm_entry *e)
 
 static bool nw_without_cd(const vx_svm_entry *e)
 {
-    return (get(e, VX_VMCB_CR0) & (VX_CR0_CD | SVM_CR0_NW)) == SVM_CR0_NW;
+    return (get(e, VX_VMCB_CR0) & (VX_CR0_CD | VX_CR0_NW)) == VX_CR0_NW;
 }
 
 static bool cr0_upper(const vx_svm_entry *e) { return get(e, VX_VMCB_CR0) >> 32; }

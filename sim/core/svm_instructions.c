@@ -32,7 +32,7 @@ bool svm_may_execute(vx_svm *svm, uint32_t code, uint64_t info1, const vx_svm_by
 {
     if (svm->shutdown)
         *outcome = (vx_svm_outcome){.result = VX_SVM_SHUTDOWN};
-    else if (!protected_mode(svm) || !(svm_get(svm, VX_VMCB_EFER) & SVM_EFER_SVME))
+    else if (!protected_mode(svm) || !(svm_get(svm, VX_VMCB_EFER) & VX_EFER_SVME))
         *outcome = svm_raise(svm, SVM_UD, false, 0, 0, bytes);
     else if (svm_get(svm, VX_VMCB_CPL) != 0)
         *outcome = svm_raise(svm, SVM_GP, true, 0, 0, bytes);

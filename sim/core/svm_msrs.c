@@ -20,8 +20,8 @@ enum {
 static bool write_efer(vx_svm *svm, uint64_t value)
 {
     const uint64_t now = svm_get(svm, VX_VMCB_EFER);
-    uint64_t reserved = svm_efer_reserved(svm->cpu) | (svm->vm_cr & VM_CR_SVMDIS ? SVM_EFER_SVME : 0);
-    if (!svm->cpu->svm.svm) reserved |= SVM_EFER_SVME;
+    uint64_t reserved = svm_efer_reserved(svm->cpu) | (svm->vm_cr & VM_CR_SVMDIS ? VX_EFER_SVME : 0);
+    if (!svm->cpu->svm.svm) reserved |= VX_EFER_SVME;
     if (value & reserved) return false;
     bool paging = svm_get(svm, VX_VMCB_CR0) & VX_CR0_PG;
     if (paging && ((now ^ value) & VX_EFER_LME)) return false;
@@ -33,7 +33,7 @@ static bool write_efer(vx_svm *svm, uint64_t value)
 static bool write_vm_cr(vx_svm *svm, uint64_t value)
 {
     if (value & ~(uint64_t)VM_CR_BITS) return false;
-    if ((value & VM_CR_SVMDIS) && (svm_get(svm, VX_VMCB_EFER) & SVM_EFER_SVME)) return false;
+    if ((value & VM_CR_SVMDIS) && (svm_get(svm, VX_VMCB_EFER) & VX_EFER_SVME)) return false;
     const uint64_t locked = VM_CR_LOCK | VM_CR_SVMDIS;
     if (svm->vm_cr & VM_CR_LOCK) value = (value & ~locked) | (svm->vm_cr & locked);
     if (!svm->cpu->svm.svm_lock) value &= ~(uint64_t)VM_CR_LOCK;

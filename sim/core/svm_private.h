@@ -6,8 +6,6 @@
 
 #define SVM_RFLAGS_IF (1ULL << 9)
 #define SVM_RFLAGS_VM (1ULL << 17)
-#define SVM_EFER_SVME (1ULL << 12)
-#define SVM_CR0_NW (1ULL << 29)
 #define SVM_ATTRIBUTE_L (1U << 9) /* of CS, VMCB format */
 #define SVM_ATTRIBUTE_D (1U << 10)
 #define SVM_SHADOW 1U /* INTERRUPT_SHADOW */

@@ -3,16 +3,11 @@
 
 #include <string.h>
 
-#define CR0_PE (1ULL << 0)
-#define CR0_NE (1ULL << 5)
-#define CR0_NW (1ULL << 29)
-#define CR0_CD (1ULL << 30)
-
 vx_txt_processor vx_txt_processor_ready(void)
 {
     return (vx_txt_processor){.smx = true,
                               .senter = true,
-                              .cr0 = CR0_PE | CR0_NE,
+                              .cr0 = VX_CR0_PE | VX_CR0_NE,
                               .cr4 = VX_CR4_SMXE,
                               .bsp = true,
                               .txt_chipset = true,
@@ -27,9 +22,9 @@ vx_txt_processor vx_txt_processor_ready(void)
 static bool smx_off(const vx_txt_processor *p) { return !p->smx || !(p->cr4 & VX_CR4_SMXE); }
 static bool no_leaf(const vx_txt_processor *p) { return !p->senter; }
 static bool in_vmx(const vx_txt_processor *p) { return p->vmx_root; }
-static bool unprotected(const vx_txt_processor *p) { return !(p->cr0 & CR0_PE); }
-static bool uncached(const vx_txt_processor *p) { return (p->cr0 & (CR0_CD | CR0_NW)) != 0; }
-static bool no_numeric(const vx_txt_processor *p) { return !(p->cr0 & CR0_NE); }
+static bool unprotected(const vx_txt_processor *p) { return !(p->cr0 & VX_CR0_PE); }
+static bool uncached(const vx_txt_processor *p) { return (p->cr0 & (VX_CR0_CD | VX_CR0_NW)) != 0; }
+static bool no_numeric(const vx_txt_processor *p) { return !(p->cr0 & VX_CR0_NE); }
 static bool unprivileged(const vx_txt_processor *p) { return p->cpl > 0; }
 static bool in_v86(const vx_txt_processor *p) { return p->virtual_8086; }
 static bool not_bsp(const vx_txt_processor *p) { return !p->bsp; }

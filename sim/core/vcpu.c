@@ -23,13 +23,7 @@ vx_status vx_vcpu_init(vx_vcpu **vcpu, vx_arena *arena, const vx_vcpu_setup *set
     return VX_OK;
 }
 
-vx_paging_mode vx_registers_paging(const vx_registers *r)
-{
-    if (!(r->cr0 & VX_CR0_PG)) return VX_PAGING_NONE;
-    if (!(r->cr4 & VX_CR4_PAE)) return VX_PAGING_32BIT;
-    if (!(r->efer & (VX_EFER_LMA | VX_EFER_LME))) return VX_PAGING_PAE;
-    return r->cr4 & VX_CR4_LA57 ? VX_PAGING_5LEVEL : VX_PAGING_4LEVEL;
-}
+vx_paging_mode vx_registers_paging(const vx_registers *r) { return vx_paging_mode_of(r->cr0, r->cr4, r->efer); }
 
 /* CR3's address bits: SDM Vol. 3A tables 4-3 (32-bit), 4-7 (PAE: 31:5) and 4-12 (IA-32e: 51:12). */
 static uint64_t root_of(const vx_registers *r, vx_paging_mode paging)

@@ -11,6 +11,7 @@
  * general-purpose register of MOV CR and MOV DR, the address-size and segment bits of IOIO (svm_instructions.c adds
  * what its caller knows), EXITINFO of a task switch. The pause filter is svm_pause.c's. AVIC, FERR, ICEBP, RDPRU,
  * INVLPGB. */
+#include "vx_control_registers.h"
 #include "vx_vmcs.h"
 
 typedef struct vmcb_rule vmcb_rule;
@@ -52,8 +53,6 @@ enum {
     CODE_MWAIT_ARMED = 0x8C,
     CODE_WORD3 = 0xA0, /* 014h */
     CODE_END = 0xC0,
-    CR0_TS = 8,
-    CR0_TS_MP = 8 | 2,
 };
 #define DECODE_MOV_CR (1ULL << 63) /* EXITINFO1: MOV CRn, not CLTS, LMSW or SMSW */
 #define MSR_EFER 0xC0000080U
@@ -123,7 +122,7 @@ static bool cr_read(const question *q, vx_exit *exit)
 static bool selective_write(const question *q, uint64_t changed, vx_exit *exit)
 {
     exit->reason = CODE_CR0_SEL_WRITE;
-    return intercepted(q->vmcb, CODE_CR0_SEL_WRITE) && (changed & ~(uint64_t)CR0_TS_MP) != 0;
+    return intercepted(q->vmcb, CODE_CR0_SEL_WRITE) && (changed & ~(uint64_t)(VX_CR0_TS | VX_CR0_MP)) != 0;
 }
 
 /* A trap: the write has been done, and EXITINFO1 is the new value (KVM svm.c, cr_trap and efer_trap). */
@@ -144,7 +143,7 @@ static bool cr_write(const question *q, vx_exit *exit)
 
 static bool clts(const question *q, vx_exit *exit)
 {
-    return by_code(q, exit) || write_trap(q, CODE_CR_WRITE_TRAP, q->context->cr0 & ~(uint64_t)CR0_TS, exit);
+    return by_code(q, exit) || write_trap(q, CODE_CR_WRITE_TRAP, q->context->cr0 & ~VX_CR0_TS, exit);
 }
 
 /* To LMSW the selective intercept is not selective: it exits whatever is written. PE stays set. */

@@ -4,18 +4,9 @@
  * unconditionally, 25.1.3 conditionally, 25.2 other causes. (Chapter numbers: see vx_vmcs.h.) The faults are those that
  * an instruction's page in Vol. 2 (VMX instructions: Vol. 3C, chapter 30) puts before its exit. */
 #include "vmcs_rules.h"
+#include "vx_control_registers.h"
 
-enum {
-    VECTOR_UD = 6,
-    VECTOR_GP = 13,
-    CR0_PE = 1,
-    CR4_TSD = 1U << 2,
-    CR4_PCE = 1U << 8,
-    CR4_UMIP = 1U << 11,
-    CR4_SMXE = 1U << 14,
-    CR4_OSXSAVE = 1U << 18,
-    CR4_KL = 1U << 19
-};
+enum { VECTOR_UD = 6, VECTOR_GP = 13 };
 
 #define VMX_GUARDS (GUARD_PROTECTED | GUARD_VMX)
 
@@ -126,7 +117,7 @@ int vx_guest_event_reason(vx_guest_event_kind kind)
 
 static unsigned guards_of_form(const vx_exit_context *context, unsigned form)
 {
-    bool user = context->cpl > 0, umip = (context->cr4 & CR4_UMIP) != 0;
+    bool user = context->cpl > 0, umip = (context->cr4 & VX_CR4_UMIP) != 0;
     switch (form) {
     case VX_DESC_LGDT:
     case VX_DESC_LIDT:
@@ -145,22 +136,23 @@ static unsigned guards_of_form(const vx_exit_context *context, unsigned form)
 static bool is_undefined(const vmcs_question *q, unsigned guards)
 {
     const vx_exit_context *c = q->context;
-    bool real = !(c->cr0 & CR0_PE) || c->virtual_8086;
+    bool real = !(c->cr0 & VX_CR0_PE) || c->virtual_8086;
     if (q->rule->enable && !(q->cpu2 & q->rule->enable)) return true;
     if (q->event->kind == VX_EVENT_VMFUNC && (q->event->selector & 0xFFFFFFFF) > 63) return true;
     return ((guards & GUARD_CPL0_UD) && c->cpl > 0) || ((guards & GUARD_PROTECTED) && real) ||
            ((guards & GUARD_VMX) && c->long_mode && c->narrow) ||
            ((guards & GUARD_64BIT) && (!c->long_mode || c->narrow)) ||
-           ((guards & GUARD_SMXE) && !(c->cr4 & CR4_SMXE)) || ((guards & GUARD_OSXSAVE) && !(c->cr4 & CR4_OSXSAVE)) ||
-           ((guards & GUARD_KL) && !(c->cr4 & CR4_KL)) || ((guards & GUARD_SMM) && !c->smm);
+           ((guards & GUARD_SMXE) && !(c->cr4 & VX_CR4_SMXE)) ||
+           ((guards & GUARD_OSXSAVE) && !(c->cr4 & VX_CR4_OSXSAVE)) || ((guards & GUARD_KL) && !(c->cr4 & VX_CR4_KL)) ||
+           ((guards & GUARD_SMM) && !c->smm);
 }
 
 static bool is_protected(const vmcs_question *q, unsigned guards)
 {
     const vx_exit_context *c = q->context;
     bool user = c->cpl > 0;
-    return ((guards & GUARD_CPL0) && user) || ((guards & GUARD_TSD) && user && (c->cr4 & CR4_TSD)) ||
-           ((guards & GUARD_PCE) && user && !(c->cr4 & CR4_PCE)) ||
+    return ((guards & GUARD_CPL0) && user) || ((guards & GUARD_TSD) && user && (c->cr4 & VX_CR4_TSD)) ||
+           ((guards & GUARD_PCE) && user && !(c->cr4 & VX_CR4_PCE)) ||
            ((guards & GUARD_IO) && (c->cpl > c->iopl || c->virtual_8086) && q->event->io_denied);
 }
 

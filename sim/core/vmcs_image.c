@@ -4,12 +4,10 @@
  * with flat segments, the guest in 64-bit mode at CPL 0. */
 #include "vx_vmx_check.h"
 
+#include "vx_control_registers.h"
 #include "vx_vmcs.h"
 
 enum {
-    CR4_PAE = 1 << 5,
-    CR4_VMXE = 1 << 13,
-    EFER_LME_LMA = 1 << 8 | 1 << 10,
     RIGHTS_CODE_64 = 0xA09B, /* present, code, accessed, L, G */
     RIGHTS_DATA = 0xC093,
     RIGHTS_TSS = 0x008B,
@@ -22,7 +20,7 @@ enum {
     GUEST_PAGE_TABLES = 0x2000,
     DR7_INITIAL = 0x400
 };
-#define CR0_PAGED 0x80000031ULL /* PG, NE, ET, PE */
+#define CR0_PAGED (VX_CR0_PG | VX_CR0_NE | VX_CR0_ET | VX_CR0_PE)
 #define PAT_INITIAL 0x0007040600070406ULL
 
 typedef struct setting {
@@ -38,7 +36,7 @@ static const setting settings[] = {
 
     {VX_VMCS_HOST_CR0, CR0_PAGED},
     {VX_VMCS_HOST_CR3, HOST_PAGE_TABLES},
-    {VX_VMCS_HOST_CR4, CR4_PAE | CR4_VMXE},
+    {VX_VMCS_HOST_CR4, VX_CR4_PAE | VX_CR4_VMXE},
     {VX_VMCS_HOST_CS_SELECTOR, SELECTOR_CODE},
     {VX_VMCS_HOST_SS_SELECTOR, SELECTOR_DATA},
     {VX_VMCS_HOST_DS_SELECTOR, SELECTOR_DATA},
@@ -47,13 +45,13 @@ static const setting settings[] = {
     {VX_VMCS_HOST_GS_SELECTOR, SELECTOR_DATA},
     {VX_VMCS_HOST_TR_SELECTOR, SELECTOR_TSS},
     {VX_VMCS_HOST_PAT, PAT_INITIAL},
-    {VX_VMCS_HOST_EFER, EFER_LME_LMA},
+    {VX_VMCS_HOST_EFER, VX_EFER_LME | VX_EFER_LMA},
     {VX_VMCS_HOST_RSP, 0x8000},
     {VX_VMCS_HOST_RIP, 0x100000},
 
     {VX_VMCS_GUEST_CR0, CR0_PAGED},
     {VX_VMCS_GUEST_CR3, GUEST_PAGE_TABLES},
-    {VX_VMCS_GUEST_CR4, CR4_PAE | CR4_VMXE},
+    {VX_VMCS_GUEST_CR4, VX_CR4_PAE | VX_CR4_VMXE},
     {VX_VMCS_GUEST_CS_SELECTOR, SELECTOR_CODE},
     {VX_VMCS_GUEST_SS_SELECTOR, SELECTOR_DATA},
     {VX_VMCS_GUEST_DS_SELECTOR, SELECTOR_DATA},
@@ -79,7 +77,7 @@ static const setting settings[] = {
     {VX_VMCS_GUEST_GDTR_LIMIT, 0xFFFF},
     {VX_VMCS_GUEST_IDTR_LIMIT, 0xFFFF},
     {VX_VMCS_GUEST_PAT, PAT_INITIAL},
-    {VX_VMCS_GUEST_EFER, EFER_LME_LMA},
+    {VX_VMCS_GUEST_EFER, VX_EFER_LME | VX_EFER_LMA},
     {VX_VMCS_GUEST_DR7, DR7_INITIAL},
     {VX_VMCS_GUEST_RSP, 0x9000},
     {VX_VMCS_GUEST_RIP, 0x200000},

@@ -3,8 +3,9 @@
 #include "vx_nested_exit.h"
 
 #include "vmcs_rules.h"
+#include "vx_control_registers.h"
 
-enum { CR0_PE = 1, VECTOR_VE = 20, VE_REASON = 0, VE_BUSY = 4, VE_QUALIFICATION = 8, VE_LINEAR = 16, VE_PHYSICAL = 24 };
+enum { VECTOR_VE = 20, VE_REASON = 0, VE_BUSY = 4, VE_QUALIFICATION = 8, VE_LINEAR = 16, VE_PHYSICAL = 24 };
 enum { VE_EPTP_INDEX = 32, QUALIFICATION_LINEAR = 1 << 7, QUALIFICATION_NMI = 1 << 12 };
 
 static vx_exit exit_of(const vx_vmcs *vmcs, const vx_exit_context *context, vx_mmu_result result,
@@ -31,7 +32,7 @@ static bool becomes_ve(const vx_vmcs *vmcs, const vx_exit_context *context, cons
                        vx_mmu_result result, const vx_mmu_fault *fault)
 {
     bool converts = (vx_vmcs_cpu2(vmcs) & VX_CPU2_EPT_VIOLATION_VE) && result == VX_MMU_NESTED_FAULT &&
-                    fault->convertible && (context->cr0 & CR0_PE) && !(context->delivering & VX_INTERRUPTION_VALID);
+                    fault->convertible && (context->cr0 & VX_CR0_PE) && !(context->delivering & VX_INTERRUPTION_VALID);
     return converts && vx_physmem_read32(memory, (vx_hpa){vmcs->ve_information_address + VE_BUSY}) == 0;
 }
 

@@ -5,8 +5,9 @@
  *
  * NOT MODELLED: the checks of a task switch that come before its exit (25.4.2) are the caller's. */
 #include "vmcs_rules.h"
+#include "vx_control_registers.h"
 
-enum { CR0_PE = 1, VECTOR_DEBUG = 1, VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14 };
+enum { VECTOR_DEBUG = 1, VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14 };
 
 /* ---- exceptions ---- */
 
@@ -44,7 +45,7 @@ bool vmcs_exception(const vmcs_question *q, vx_exit *exit)
     uint32_t type = type_of(q->event);
     exit->interruption = VX_INTERRUPTION_VALID | type | vector;
     exit->qualification = exception_qualification(q);
-    if (type == VX_INTERRUPTION_HARDWARE && vmcs_pushes_error_code(vector) && (q->context->cr0 & CR0_PE)) {
+    if (type == VX_INTERRUPTION_HARDWARE && vmcs_pushes_error_code(vector) && (q->context->cr0 & VX_CR0_PE)) {
         exit->interruption |= VX_INTERRUPTION_ERROR_CODE;
         exit->error_code = q->event->error_code;
     }

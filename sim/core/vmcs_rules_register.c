@@ -6,10 +6,9 @@
  * NOT MODELLED: MOV to CR0, CR3 or CR4 that would load faulty PDPTEs. */
 #include "vmcs_apic_exits.h"
 #include "vmcs_rules.h"
+#include "vx_control_registers.h"
 
 enum {
-    CR0_PE = 1,
-    CR0_TS = 8,
     CR_TO = 0U << 4, /* Table 27-3, access type */
     CR_FROM = 1U << 4,
     CR_CLTS = 2U << 4,
@@ -85,7 +84,7 @@ bool vmcs_cr_read(const vmcs_question *q, vx_exit *exit)
 bool vmcs_clts(const vmcs_question *q, vx_exit *exit)
 {
     exit->qualification = CR_CLTS;
-    return (q->vmcs->cr0_mask & q->vmcs->cr0_shadow & CR0_TS) != 0;
+    return (q->vmcs->cr0_mask & q->vmcs->cr0_shadow & VX_CR0_TS) != 0;
 }
 
 /* LMSW writes CR0[3:0] but never clears PE: of the host's bits, PE exits when it would be set, the others when they
@@ -98,7 +97,7 @@ bool vmcs_lmsw(const vmcs_question *q, vx_exit *exit)
         exit->qualification |= CR_LMSW_MEMORY;
         exit->linear.v = vmcs_linear(q->context, q->event->linear.v);
     }
-    return (mask & source & ~shadow & CR0_PE) != 0 || (mask & (source ^ shadow) & 0xE) != 0;
+    return (mask & source & ~shadow & VX_CR0_PE) != 0 || (mask & (source ^ shadow) & 0xE) != 0;
 }
 
 /* ---- debug registers ---- */

@@ -3,6 +3,7 @@
 #define VMX_CHECK_H
 
 #include "vx_addr.h"
+#include "vx_control_registers.h"
 #include "vx_vmcs.h"
 #include "vx_vmx_check.h"
 

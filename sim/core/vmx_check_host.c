@@ -6,15 +6,7 @@
  * NOT MODELLED: processors without Intel 64 architecture. */
 #include "vmx_check.h"
 
-enum {
-    CR0_WP = 1 << 16,
-    CR4_PAE = 1 << 5,
-    CR4_PCIDE = 1 << 17,
-    CR4_CET = 1 << 23,
-    EFER_LME = 1 << 8,
-    EFER_LMA = 1 << 10
-};
-#define CR0_NW_CD (3ULL << 29)
+#define CR0_NW_CD (VX_CR0_NW | VX_CR0_CD)
 
 static bool cr0_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
@@ -31,13 +23,13 @@ static bool cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
 static bool cet_needs_wp(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return !(field(e, VX_VMCS_HOST_CR4) & CR4_CET) || (field(e, VX_VMCS_HOST_CR0) & CR0_WP);
+    return !(field(e, VX_VMCS_HOST_CR4) & VX_CR4_CET) || (field(e, VX_VMCS_HOST_CR0) & VX_CR0_WP);
 }
 
 static bool efer_mode(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
-    uint64_t mode = field(e, check->field) & (EFER_LME | EFER_LMA);
-    return mode == (host_64(e) ? EFER_LME | EFER_LMA : 0U);
+    uint64_t mode = field(e, check->field) & (VX_EFER_LME | VX_EFER_LMA);
+    return mode == (host_64(e) ? VX_EFER_LME | VX_EFER_LMA : 0U);
 }
 
 static bool selector_plain(const vx_vmx_entry *e, const vx_vmx_check *check)
@@ -70,7 +62,7 @@ static bool guest_needs_host_64(const vx_vmx_entry *e, const vx_vmx_check *check
 static bool pcide_needs_64(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return host_64(e) || !(field(e, VX_VMCS_HOST_CR4) & CR4_PCIDE);
+    return host_64(e) || !(field(e, VX_VMCS_HOST_CR4) & VX_CR4_PCIDE);
 }
 static bool short_in_32(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
@@ -79,7 +71,7 @@ static bool short_in_32(const vx_vmx_entry *e, const vx_vmx_check *check)
 static bool pae_in_64(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return !host_64(e) || (field(e, VX_VMCS_HOST_CR4) & CR4_PAE);
+    return !host_64(e) || (field(e, VX_VMCS_HOST_CR4) & VX_CR4_PAE);
 }
 static bool canonical_in_64(const vx_vmx_entry *e, const vx_vmx_check *check)
 {

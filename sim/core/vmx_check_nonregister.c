@@ -9,8 +9,7 @@
 
 enum { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI };
 enum { BLOCKING_STI = 1, BLOCKING_MOV_SS = 2, BLOCKING_SMI = 4, BLOCKING_NMI = 8, ENCLAVE = 16 };
-enum { VECTOR_DB = 1, VECTOR_MC = 18, PENDING_BS = 1 << 14, PENDING_RTM = 1 << 16, DEBUGCTL_BTF = 2, CR4_PAE = 1 << 5 };
-#define CR0_PG (1ULL << 31)
+enum { VECTOR_DB = 1, VECTOR_MC = 18, PENDING_BS = 1 << 14, PENDING_RTM = 1 << 16, DEBUGCTL_BTF = 2 };
 
 static uint64_t activity(const vx_vmx_entry *e) { return field(e, VX_VMCS_GUEST_ACTIVITY); }
 static uint64_t interruptibility(const vx_vmx_entry *e) { return field(e, VX_VMCS_GUEST_INTERRUPTIBILITY); }
@@ -164,7 +163,8 @@ static bool link_not_current(const vx_vmx_entry *e, const vx_vmx_check *check)
 static bool pdptes(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    bool pae = (field(e, VX_VMCS_GUEST_CR0) & CR0_PG) && (field(e, VX_VMCS_GUEST_CR4) & CR4_PAE) && !guest_ia32e(e);
+    bool pae =
+        (field(e, VX_VMCS_GUEST_CR0) & VX_CR0_PG) && (field(e, VX_VMCS_GUEST_CR4) & VX_CR4_PAE) && !guest_ia32e(e);
     if (!pae) return true;
     uint64_t entry[4];
     if (has(e, VX_WORD_CPU2, VX_CPU2_EPT))

@@ -7,30 +7,20 @@
  * IA32_LBR_CTL are those that no processor to 2023 defines. */
 #include "vmx_check.h"
 
-enum {
-    CR0_PE = 1 << 0,
-    CR0_WP = 1 << 16,
-    CR4_PAE = 1 << 5,
-    CR4_PCIDE = 1 << 17,
-    CR4_CET = 1 << 23,
-    EFER_LME = 1 << 8,
-    EFER_LMA = 1 << 10,
-    RIGHTS_L = 1 << 13
-};
-#define CR0_PG (1ULL << 31)
-#define CR0_NW_CD (3ULL << 29)
+enum { RIGHTS_L = 1 << 13 };
+#define CR0_NW_CD (VX_CR0_NW | VX_CR0_CD)
 
 static bool cr0_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     uint64_t cr0 = field(e, check->field);
-    uint64_t must = e->caps->cr0_fixed0 & ~CR0_NW_CD & ~(unrestricted(e) ? CR0_PE | CR0_PG : 0);
+    uint64_t must = e->caps->cr0_fixed0 & ~CR0_NW_CD & ~(unrestricted(e) ? VX_CR0_PE | VX_CR0_PG : 0);
     return (cr0 & must) == must && (cr0 & ~e->caps->cr0_fixed1 & ~CR0_NW_CD) == 0;
 }
 
 static bool paging_needs_protection(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     uint64_t cr0 = field(e, check->field);
-    return !(cr0 & CR0_PG) || (cr0 & CR0_PE);
+    return !(cr0 & VX_CR0_PG) || (cr0 & VX_CR0_PE);
 }
 
 static bool cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
@@ -42,7 +32,7 @@ static bool cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
 static bool cet_needs_wp(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return !(field(e, VX_VMCS_GUEST_CR4) & CR4_CET) || (field(e, VX_VMCS_GUEST_CR0) & CR0_WP);
+    return !(field(e, VX_VMCS_GUEST_CR4) & VX_CR4_CET) || (field(e, VX_VMCS_GUEST_CR0) & VX_CR0_WP);
 }
 
 /* Vol. 4, IA32_DEBUGCTL: LBR, BTF, BLD, then TR to freeze-while-SMM, and RTM debug. */
@@ -55,27 +45,27 @@ static bool debugctl_reserved(const vx_vmx_entry *e, const vx_vmx_check *check)
 static bool ia32e_paged(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return !guest_ia32e(e) || (field(e, VX_VMCS_GUEST_CR0) & CR0_PG);
+    return !guest_ia32e(e) || (field(e, VX_VMCS_GUEST_CR0) & VX_CR0_PG);
 }
 static bool ia32e_pae(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return !guest_ia32e(e) || (field(e, VX_VMCS_GUEST_CR4) & CR4_PAE);
+    return !guest_ia32e(e) || (field(e, VX_VMCS_GUEST_CR4) & VX_CR4_PAE);
 }
 static bool pcide_needs_ia32e(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
-    return guest_ia32e(e) || !(field(e, VX_VMCS_GUEST_CR4) & CR4_PCIDE);
+    return guest_ia32e(e) || !(field(e, VX_VMCS_GUEST_CR4) & VX_CR4_PCIDE);
 }
 
 static bool efer_lma(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
-    return ((field(e, check->field) & EFER_LMA) != 0) == guest_ia32e(e);
+    return ((field(e, check->field) & VX_EFER_LMA) != 0) == guest_ia32e(e);
 }
 static bool efer_lme(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     uint64_t efer = field(e, check->field);
-    return !(field(e, VX_VMCS_GUEST_CR0) & CR0_PG) || ((efer & EFER_LMA) != 0) == ((efer & EFER_LME) != 0);
+    return !(field(e, VX_VMCS_GUEST_CR0) & VX_CR0_PG) || ((efer & VX_EFER_LMA) != 0) == ((efer & VX_EFER_LME) != 0);
 }
 
 /* Vol. 1, 13 (MPX): enable, preserve, and the linear address from bit 12 on. */
@@ -123,7 +113,7 @@ static bool rflags_reserved(const vx_vmx_entry *e, const vx_vmx_check *check)
 }
 static bool rflags_vm(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
-    bool forbidden = guest_ia32e(e) || !(field(e, VX_VMCS_GUEST_CR0) & CR0_PE);
+    bool forbidden = guest_ia32e(e) || !(field(e, VX_VMCS_GUEST_CR0) & VX_CR0_PE);
     return !forbidden || !(field(e, check->field) & CHECK_RFLAGS_VM);
 }
 static bool rflags_if(const vx_vmx_entry *e, const vx_vmx_check *check)

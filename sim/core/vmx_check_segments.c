@@ -9,7 +9,7 @@
 
 enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
 enum { TI = 1 << 2, RIGHTS_S = 1 << 4, RIGHTS_P = 1 << 7, RIGHTS_L = 1 << 13, RIGHTS_DB = 1 << 14, RIGHTS_G = 1 << 15 };
-enum { RIGHTS_UNUSABLE = 1 << 16, RIGHTS_V86 = 0xF3, LIMIT_V86 = 0xFFFF, TYPE_DATA_RW = 3, TYPE_CODE = 8, CR0_PE = 1 };
+enum { RIGHTS_UNUSABLE = 1 << 16, RIGHTS_V86 = 0xF3, LIMIT_V86 = 0xFFFF, TYPE_DATA_RW = 3, TYPE_CODE = 8 };
 
 static uint64_t selector(const vx_vmx_entry *e, uint32_t s) { return field(e, VX_VMCS_GUEST_ES_SELECTOR + 2 * s); }
 static uint64_t base(const vx_vmx_entry *e, uint32_t s) { return field(e, VX_VMCS_GUEST_ES_BASE + 2 * s); }
@@ -115,7 +115,7 @@ static bool ss_dpl_real(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
     if (v86(e)) return true;
-    bool must_be_0 = type(e, CS) == TYPE_DATA_RW || !(field(e, VX_VMCS_GUEST_CR0) & CR0_PE);
+    bool must_be_0 = type(e, CS) == TYPE_DATA_RW || !(field(e, VX_VMCS_GUEST_CR0) & VX_CR0_PE);
     return !must_be_0 || dpl(e, SS) == 0;
 }
 static bool data_dpl(const vx_vmx_entry *e, const vx_vmx_check *check)

@@ -26,7 +26,7 @@ static vx_vmx_result fail_entry(vx_vmx *vmx, uint32_t reason, uint64_t qualifica
     vmcs_put(vmx, VX_VMCS_EXIT_QUALIFICATION, qualification);
     vmx->last = (vx_exit){.reason = reason, .reason_flags = 1U << 31, .qualification = qualification};
     uint32_t nmi = vmx->state.interruptibility & VX_BLOCKING_NMI; /* as before the entry */
-    vx_vmx_result host = vmx_enter_host(vmx, (vmx->state.efer & EFER_LMA) != 0);
+    vx_vmx_result host = vmx_enter_host(vmx, (vmx->state.efer & VX_EFER_LMA) != 0);
     if (host.kind == VX_VMX_ABORT) return host;
     vmx->state.interruptibility = nmi;
     result.kind = VX_VMX_ENTRY_FAILED;
@@ -116,7 +116,7 @@ static vx_vmx_result check_and_enter(vx_vmx *vmx)
                                 .caps = &vmx->caps,
                                 .memory = vmx->memory,
                                 .current = vmx->current,
-                                .ia32e = (vmx->state.efer & EFER_LMA) != 0,
+                                .ia32e = (vmx->state.efer & VX_EFER_LMA) != 0,
                                 .tracing = (vmx->state.rtit_ctl & 1) != 0};
     vx_vmx_entry_init(&vmx->entry);
     const vx_vmx_check *failed = vx_vmx_check_first(&vmx->entry, VX_CHECK_CONTROL, VX_CHECK_HOST);

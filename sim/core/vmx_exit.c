@@ -174,7 +174,7 @@ vx_vmx_result vx_vmx_exit(vx_vmx *vmx, const vx_exit *exit)
     uint32_t entry = vmx_msr_area_store(vmx, vmcs_field(vmx, VX_VMCS_EXIT_MSR_STORE_ADDRESS),
                                         (uint32_t)vmcs_field(vmx, VX_VMCS_EXIT_MSR_STORE_COUNT));
     if (entry) return shut_down(vmx, ABORT_SAVE_MSR, entry);
-    vx_vmx_result result = vmx_enter_host(vmx, (vmx->state.efer & EFER_LMA) != 0);
+    vx_vmx_result result = vmx_enter_host(vmx, (vmx->state.efer & VX_EFER_LMA) != 0);
     if (result.kind == VX_VMX_ABORT) return result;
     if (is_interruption(exit, VX_INTERRUPTION_NMI)) vmx->state.interruptibility |= VX_BLOCKING_NMI;
     result.number = exit->reason;

@@ -14,9 +14,9 @@ void vx_vmx_init(vx_vmx *vmx, const vx_cfg_cpu *cpu, vx_physmem *memory)
     *vmx = (vx_vmx){.cpu = *cpu, .memory = memory, .vmxon = VX_VMX_NO_POINTER, .current = VX_VMX_NO_POINTER};
     vx_vmx_caps_init(&vmx->caps, cpu);
     vx_vmx_state *s = &vmx->state;
-    s->cr0 = CR0_PG | 1 << 5 | 1 << 4 | CR0_PE; /* PG, NE, ET, PE */
-    s->cr4 = CR4_PAE | CR4_VMXE;
-    s->efer = EFER_LME | EFER_LMA;
+    s->cr0 = VX_CR0_PG | VX_CR0_NE | VX_CR0_ET | VX_CR0_PE;
+    s->cr4 = VX_CR4_PAE | VX_CR4_VMXE;
+    s->efer = VX_EFER_LME | VX_EFER_LMA;
     s->rflags = 2;
     s->dr7 = 0x400;
     s->pat = 0x0007040600070406;
@@ -51,7 +51,7 @@ static vx_exit_context context_of(const vx_vmx *vmx)
                              .virtual_8086 = (s->rflags & RFLAGS_VM) != 0,
                              .interrupts_on = (s->rflags & RFLAGS_IF) != 0,
                              .iopl = s->rflags >> 12 & 3,
-                             .long_mode = (s->efer & EFER_LMA) != 0,
+                             .long_mode = (s->efer & VX_EFER_LMA) != 0,
                              .narrow = !state_64bit(s),
                              .activity = s->activity,
                              .interruptibility = blocking,

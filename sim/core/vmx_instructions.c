@@ -38,8 +38,8 @@ vx_vmx_result vmx_fault(uint32_t vector) { return (vx_vmx_result){.kind = VX_VMX
 /* Real-address, virtual-8086 and compatibility mode: the instructions are not recognized. */
 static bool recognized(const vx_vmx_state *s)
 {
-    return (s->cr0 & CR0_PE) && !(s->rflags & RFLAGS_VM) &&
-           (!(s->efer & EFER_LMA) || (s->segment[VX_CS].rights & RIGHTS_L));
+    return (s->cr0 & VX_CR0_PE) && !(s->rflags & RFLAGS_VM) &&
+           (!(s->efer & VX_EFER_LMA) || (s->segment[VX_CS].rights & RIGHTS_L));
 }
 
 bool vmx_may_execute(vx_vmx *vmx, vx_guest_event_kind kind, uint64_t selector, vx_vmx_result *result)
@@ -90,7 +90,7 @@ vx_vmx_result vx_vmx_vmxon(vx_vmx *vmx, uint64_t region)
     vx_vmx_result result;
     if (vmx->mode == VX_VMX_OFF) {
         const vx_vmx_state *s = &vmx->state;
-        if (!vmx->caps.vmx || !(s->cr4 & CR4_VMXE) || !recognized(s)) return vmx_fault(VECTOR_UD);
+        if (!vmx->caps.vmx || !(s->cr4 & VX_CR4_VMXE) || !recognized(s)) return vmx_fault(VECTOR_UD);
         const uint64_t enabled = FEATURE_LOCK | FEATURE_VMX;
         if (state_cpl(s) > 0 || s->a20m || !registers_supported(vmx) || (s->feature_control & enabled) != enabled)
             return vmx_fault(VECTOR_GP);

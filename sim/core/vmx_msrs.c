@@ -73,7 +73,7 @@ static bool allowed(const vx_vmx *vmx, msr_rule rule, uint64_t old, uint64_t val
         return vx_canonical(value, vmx->caps.virtual_bits);
     case EFER: /* LME cannot change while paging is on */
         if (value & ~vmx->caps.efer_bits) return false;
-        return !(vmx->state.cr0 & CR0_PG) || ((old ^ value) & EFER_LME) == 0;
+        return !(vmx->state.cr0 & VX_CR0_PG) || ((old ^ value) & VX_EFER_LME) == 0;
     case PAT:
         return vmx_pat_legal(value);
     case PERF_GLOBAL:
@@ -100,7 +100,7 @@ bool vx_vmx_wrmsr(vx_vmx *vmx, uint32_t index, uint64_t value)
     char *place = (char *)&vmx->state + msrs[at].offset;
     memcpy(&old, place, sizeof old);
     if (!exists(vmx, msrs[at].rule) || !allowed(vmx, msrs[at].rule, old, value)) return false;
-    if (msrs[at].rule == EFER) value = (value & ~(uint64_t)EFER_LMA) | (old & EFER_LMA); /* LMA is not written */
+    if (msrs[at].rule == EFER) value = (value & ~VX_EFER_LMA) | (old & VX_EFER_LMA); /* LMA is not written */
     memcpy(place, &value, sizeof value);
     return true;
 }

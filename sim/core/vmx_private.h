@@ -2,15 +2,10 @@
 #ifndef VMX_PRIVATE_H
 #define VMX_PRIVATE_H
 
+#include "vx_control_registers.h"
 #include "vx_vmx.h"
 
 enum {
-    CR0_PE = 1 << 0,
-    CR4_PAE = 1 << 5,
-    CR4_VMXE = 1 << 13,
-    CR4_PCIDE = 1 << 17,
-    EFER_LME = 1 << 8,
-    EFER_LMA = 1 << 10,
     RFLAGS_ZF = 1 << 6,
     RFLAGS_CF = 1 << 0,
     RFLAGS_ARITHMETIC = 0x8D5, /* CF, PF, AF, ZF, SF, OF */
@@ -25,7 +20,6 @@ enum {
     VECTOR_GP = 13,
     DEBUGCTL_BTF = 2
 };
-#define CR0_PG (1ULL << 31)
 
 static inline uint64_t vmcs_field(const vx_vmx *vmx, uint32_t encoding) { return vx_vmcs_get(&vmx->vmcs, encoding); }
 static inline void vmcs_put(vx_vmx *vmx, uint32_t encoding, uint64_t value)
@@ -38,12 +32,12 @@ static inline bool vmx_effective(const vx_vmx *vmx, vx_vmx_word word, uint64_t b
 }
 static inline bool state_pae(const vx_vmx_state *s)
 {
-    return (s->cr0 & CR0_PG) && (s->cr4 & CR4_PAE) && !(s->efer & EFER_LMA);
+    return (s->cr0 & VX_CR0_PG) && (s->cr4 & VX_CR4_PAE) && !(s->efer & VX_EFER_LMA);
 }
 static inline unsigned state_cpl(const vx_vmx_state *s) { return s->segment[VX_SS].rights >> 5 & 3; }
 static inline bool state_64bit(const vx_vmx_state *s)
 {
-    return (s->efer & EFER_LMA) && (s->segment[VX_CS].rights & RIGHTS_L);
+    return (s->efer & VX_EFER_LMA) && (s->segment[VX_CS].rights & RIGHTS_L);
 }
 
 /* vmx_region.c: the data of a VMCS in memory. */

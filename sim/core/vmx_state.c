@@ -100,7 +100,7 @@ static void load_efer_mode(vx_vmx *vmx)
 {
     if (vmx_effective(vmx, VX_WORD_ENTRY, VX_ENTRY_CONTROL_LOAD_EFER)) return;
     vx_vmx_state *s = &vmx->state;
-    uint64_t mode = s->cr0 & CR0_PG ? EFER_LME | EFER_LMA : EFER_LMA; /* LME stays while paging is off */
+    uint64_t mode = s->cr0 & VX_CR0_PG ? VX_EFER_LME | VX_EFER_LMA : VX_EFER_LMA; /* LME stays while paging is off */
     s->efer &= ~mode;
     if (vmx_effective(vmx, VX_WORD_ENTRY, VX_ENTRY_CONTROL_IA32E)) s->efer |= mode;
 }
@@ -170,7 +170,7 @@ void vmx_save_guest(vx_vmx *vmx)
     save_nonregister(vmx);
     if (vmx->caps.misc & VX_VMX_MISC_STORE_LMA) {
         uint64_t controls = vmcs_field(vmx, VX_VMCS_ENTRY_CONTROLS) & ~(uint64_t)VX_ENTRY_CONTROL_IA32E;
-        vmcs_put(vmx, VX_VMCS_ENTRY_CONTROLS, controls | (s->efer & EFER_LMA ? VX_ENTRY_CONTROL_IA32E : 0));
+        vmcs_put(vmx, VX_VMCS_ENTRY_CONTROLS, controls | (s->efer & VX_EFER_LMA ? VX_ENTRY_CONTROL_IA32E : 0));
     }
 }
 
@@ -221,8 +221,8 @@ void vmx_load_host(vx_vmx *vmx)
     s->cr0 = with_fixed(old, (old & CR0_KEPT) | (cr0 & ~CR0_KEPT), vmx->caps.cr0_fixed0, vmx->caps.cr0_fixed1);
     s->cr3 &= (1ULL << vmx->caps.physical_bits) - 1;
     s->cr4 = with_fixed(s->cr4, vmcs_field(vmx, VX_VMCS_HOST_CR4), vmx->caps.cr4_fixed0, vmx->caps.cr4_fixed1);
-    s->cr4 = wide ? s->cr4 | CR4_PAE : s->cr4 & ~(uint64_t)CR4_PCIDE;
-    s->efer = wide ? s->efer | EFER_LME | EFER_LMA : s->efer & ~(uint64_t)(EFER_LME | EFER_LMA);
+    s->cr4 = wide ? s->cr4 | VX_CR4_PAE : s->cr4 & ~(uint64_t)VX_CR4_PCIDE;
+    s->efer = wide ? s->efer | VX_EFER_LME | VX_EFER_LMA : s->efer & ~(uint64_t)(VX_EFER_LME | VX_EFER_LMA);
     s->dr7 = 0x400;
     s->rflags = 2;
     s->gdtr_limit = s->idtr_limit = 0xFFFF;

@@ -5,17 +5,11 @@
 #include <string.h>
 
 #include "vx_addr.h"
+#include "vx_control_registers.h"
 #include "vx_random.h"
 
 enum { SPACE_BITS = 40 }; /* guest-physical addresses beyond have no tables here: such a walk ends at an empty entry */
 enum { FIRST_SLOTS = 1024 };
-#define CR0_TS 8ULL
-#define CR0_PG 0x80000000ULL
-#define CR3_NO_FLUSH (1ULL << 63)
-#define CR4_PAE 0x20ULL
-#define CR4_LA57 0x1000ULL
-#define EFER_LME 0x100ULL
-#define EFER_LMA 0x400ULL
 
 vx_status guest_image_init(guest_image *image, vx_msg *msg)
 {
@@ -38,10 +32,8 @@ void guest_image_fini(guest_image *image)
 
 vx_paging_mode guest_image_paging(const guest_image *image)
 {
-    uint64_t cr4 = image->state[IMAGE_CR4];
-    if (!(image->state[IMAGE_CR0] & CR0_PG)) return VX_PAGING_NONE;
-    if (image->state[IMAGE_EFER] & (EFER_LMA | EFER_LME)) return cr4 & CR4_LA57 ? VX_PAGING_5LEVEL : VX_PAGING_4LEVEL;
-    return cr4 & CR4_PAE ? VX_PAGING_PAE : VX_PAGING_32BIT;
+    const uint64_t *state = image->state;
+    return vx_paging_mode_of(state[IMAGE_CR0], state[IMAGE_CR4], state[IMAGE_EFER]);
 }
 
 const vx_radix *guest_image_format(const guest_image *image)
@@ -58,17 +50,17 @@ static void write_cr0(guest_image *image, uint64_t value)
 {
     uint64_t *efer = &image->state[IMAGE_EFER];
     image->state[IMAGE_CR0] = value;
-    if (!(value & CR0_PG))
-        *efer &= ~EFER_LMA;
-    else if (*efer & EFER_LME)
-        *efer |= EFER_LMA;
+    if (!(value & VX_CR0_PG))
+        *efer &= ~VX_EFER_LMA;
+    else if (*efer & VX_EFER_LME)
+        *efer |= VX_EFER_LMA;
 }
 
 static void write_control(guest_image *image, unsigned number, uint64_t value)
 {
     if (number == 0) write_cr0(image, value);
     if (number == 2) image->state[IMAGE_CR2] = value;
-    if (number == 3) image->state[IMAGE_CR3] = value & ~CR3_NO_FLUSH;
+    if (number == 3) image->state[IMAGE_CR3] = value & ~VX_CR3_NO_FLUSH;
     if (number == 4) image->state[IMAGE_CR4] = value;
 }
 
@@ -166,7 +158,7 @@ vx_status guest_image_take(guest_image *image, const vx_record *record, const ui
         write_control(image, record->size, record->addr);
         break;
     case VX_REC_CLTS:
-        image->state[IMAGE_CR0] &= ~CR0_TS;
+        image->state[IMAGE_CR0] &= ~VX_CR0_TS;
         break;
     case VX_REC_LMSW: /* PE, MP, EM, TS; PE cannot be cleared (SDM Vol. 2, LMSW) */
         write_cr0(image, (image->state[IMAGE_CR0] & ~0xEULL) | (record->addr & 0xF));

@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "header_features.h"
+
 enum {
     MARK_RECORD_ON = 1, /* low byte of the guest's mark: recorder, references on and off */
     MARK_RECORD_OFF = 2,
 };
-#define CR0_PE 0x1u
-#define EFER_NXE 0x800u
 
 vx_status vxt0_fault(const vxt0_source *vxt0, const char *what, vx_msg *msg)
 {
@@ -130,7 +130,7 @@ static vx_status put_plain_event(vxt0_source *vxt0, vx_msg *msg)
     }
     if (tag->event == VXT0_INVLPG && vxt0->guest32) tag->arg[0] &= UINT32_MAX;
     if (!vxt0_put_event(vxt0_target(vxt0), tag)) return vxt0_event_fault(vxt0, "impossible operands", msg);
-    if (tag->event == VXT0_IRET && vxt0->cr0 & CR0_PE)
+    if (tag->event == VXT0_IRET && vxt0->cr0 & VX_CR0_PE)
         vx_import_event(&vxt0->batch, VX_REC_CPL, 0, tag->arg[0] & 3, NULL, 0);
     if (tag->event == VXT0_MARK) recording_mark(vxt0, tag->arg[0] & 0xFF);
     return VX_OK;
@@ -277,15 +277,9 @@ typedef struct first_pass {
 static void note_state(vx_trace_header *header, first_pass *pass, const uint64_t *arg)
 {
     uint64_t cr0 = arg[0], cr4 = arg[2], efer = arg[3];
-    if (!pass->has_state) header->paging = vxt0_paging_mode(cr0, cr4, efer);
+    if (!pass->has_state) header->paging = vx_paging_mode_of(cr0, cr4, efer);
     pass->has_state = true;
-    static const struct {
-        uint32_t cr4, feature;
-    } bits[] = {{1u << 7, 1}, {1u << 17, 2}, {1u << 20, 4}, {1u << 21, 8}}; /* PGE, PCIDE, SMEP, SMAP */
-    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++) {
-        if (cr4 & bits[i].cr4) header->features |= bits[i].feature;
-    }
-    if (efer & EFER_NXE) header->features |= 16;
+    header->features |= header_features(cr4, efer);
 }
 
 static vx_status scan(vxt0_source *vxt0, first_pass *pass, vx_msg *msg)

@@ -217,9 +217,6 @@ vx_status vxt0_event_fault(const vxt0_source *vxt0, const char *what, vx_msg *ms
 /* Where records go: aside while they wait for their reference. */
 vx_import_batch *vxt0_target(vxt0_source *vxt0);
 
-/* The mode that CR0, CR4 and EFER select (SDM Vol. 3A, 4.1.1). */
-vx_paging_mode vxt0_paging_mode(uint64_t cr0, uint64_t cr4, uint64_t efer);
-
 /* Puts the current tag's event: a page-table page new or gone, a store to one, PDPTEs or the state. */
 vx_status vxt0_put_paging(vxt0_source *vxt0, vx_msg *msg);
 

@@ -8,25 +8,16 @@
 
 #include <string.h>
 
+#include "vx_control_registers.h"
+
 enum {
     STATE_WORDS = 13,
     PAGE_NUMBER_BITS = 40 /* MAXPHYADDR of at most 52 (SDM Vol. 3A, 4.1.4) */
 };
-#define CR0_PG 0x80000000u
-#define CR4_PAE 0x20u
-#define CR4_LA57 0x1000u
-#define EFER_LMA 0x400u
-
-vx_paging_mode vxt0_paging_mode(uint64_t cr0, uint64_t cr4, uint64_t efer)
-{
-    if (!(cr0 & CR0_PG)) return VX_PAGING_NONE;
-    if (efer & EFER_LMA) return cr4 & CR4_LA57 ? VX_PAGING_5LEVEL : VX_PAGING_4LEVEL;
-    return cr4 & CR4_PAE ? VX_PAGING_PAE : VX_PAGING_32BIT;
-}
 
 static unsigned entry_bytes(const vxt0_source *vxt0)
 {
-    return vxt0_paging_mode(vxt0->cr0, vxt0->cr4, vxt0->efer) == VX_PAGING_32BIT ? 4 : 8;
+    return vx_paging_mode_of(vxt0->cr0, vxt0->cr4, vxt0->efer) == VX_PAGING_32BIT ? 4 : 8;
 }
 
 /* ---- page tables ---- */
@@ -115,7 +106,7 @@ static vx_status all_pages_gone(vxt0_source *vxt0, vx_msg *msg)
 static vx_status put_state(vxt0_source *vxt0, vx_msg *msg)
 {
     const uint64_t *arg = vxt0->tag.arg; /* CR0, CR3, CR4, EFER */
-    if (vxt0_paging_mode(vxt0->cr0, vxt0->cr4, vxt0->efer) != vxt0_paging_mode(arg[0], arg[2], arg[3])) {
+    if (vx_paging_mode_of(vxt0->cr0, vxt0->cr4, vxt0->efer) != vx_paging_mode_of(arg[0], arg[2], arg[3])) {
         vx_status status = all_pages_gone(vxt0, msg);
         if (status) return status;
     }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "header_features.h"
 #include "step_runs.h"
 #include "vx_trace.h"
 
@@ -21,11 +22,6 @@ enum {
     STATE_EFER = 4
 };
 #define FRAME_MAGIC 0x32525856u /* "VXR2" */
-#define CR0_PG 0x80000000u
-#define CR4_PAE 0x20u
-#define CR4_LA57 0x1000u
-#define EFER_LMA 0x400u
-#define EFER_NXE 0x800u
 
 typedef struct frame_header {
     uint32_t magic, flags, steps, records, words;
@@ -193,22 +189,6 @@ static const vx_source_ops pipe_ops = {pipe_next, pipe_close};
 
 bool vxt_source_has_runs(const vx_source *source) { return source->ops == &pipe_ops; }
 
-static void take_state(vx_trace_header *header, const uint64_t *state)
-{
-    static const struct {
-        uint32_t cr4, feature;
-    } bits[] = {{1u << 7, 1}, {1u << 17, 2}, {1u << 20, 4}, {1u << 21, 8}}; /* PGE, PCIDE, SMEP, SMAP */
-    uint64_t cr4 = state[STATE_CR4], efer = state[STATE_EFER];
-    header->paging = VX_PAGING_NONE;
-    if (state[STATE_CR0] & CR0_PG) {
-        header->paging = cr4 & CR4_PAE ? VX_PAGING_PAE : VX_PAGING_32BIT;
-        if (efer & EFER_LMA) header->paging = cr4 & CR4_LA57 ? VX_PAGING_5LEVEL : VX_PAGING_4LEVEL;
-    }
-    for (size_t i = 0; i < sizeof bits / sizeof *bits; i++)
-        if (cr4 & bits[i].cr4) header->features |= bits[i].feature;
-    if (efer & EFER_NXE) header->features |= 16;
-}
-
 bool vx_trace_pipe_complete(const vx_source *source) { return ((const pipe_source *)source)->complete; }
 
 vx_status vx_trace_pipe_open(vx_source **source, const vx_trace_pipe *pipe, const vx_trace_header *header, vx_msg *msg)
@@ -233,7 +213,9 @@ vx_status vx_trace_pipe_open(vx_source **source, const vx_trace_pipe *pipe, cons
         pipe_close(&self->source);
         return status;
     }
-    take_state(&self->source.header, self->payload + first->arg);
+    const uint64_t *state = self->payload + first->arg;
+    self->source.header.paging = vx_paging_mode_of(state[STATE_CR0], state[STATE_CR4], state[STATE_EFER]);
+    self->source.header.features |= header_features(state[STATE_CR4], state[STATE_EFER]);
     *source = &self->source;
     return VX_OK;
 }

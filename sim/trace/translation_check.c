@@ -3,8 +3,7 @@
 #include "guest_image.h"
 #include "source_skip.h"
 #include "vx_addr.h"
-
-#define CR4_PSE 0x10u
+#include "vx_control_registers.h"
 
 typedef struct checker {
     guest_image image;
@@ -39,7 +38,7 @@ static bool walk(const guest_image *image, uint64_t gva, uint64_t *gpa)
         uint64_t entry = vx_radix_read(format, &image->memory, at);
         if (!(entry & format->present)) return false;
         bool leaf = vx_radix_is_leaf(format, level, entry);
-        if (format == &vx_radix_2level && level == 2 && !(image->state[IMAGE_CR4] & CR4_PSE)) leaf = false;
+        if (format == &vx_radix_2level && level == 2 && !(image->state[IMAGE_CR4] & VX_CR4_PSE)) leaf = false;
         table = vx_radix_frame(format, entry, level, leaf);
         if (!leaf) continue;
         *gpa = table | offset_in(gva, format->shift[level]);

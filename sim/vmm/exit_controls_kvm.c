@@ -20,8 +20,7 @@ enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_AC = 17, VECTOR_MC = 18 };
 
 /* CR4 bits of the guest: PVI, TSD, DE, PCE, OSFXSR, OSXMMEXCPT, FSGSBASE; PGE only where nothing shadows. */
 #define CR4_GUEST_OWNED (1ULL << 1 | 1ULL << 2 | 1ULL << 3 | 1ULL << 8 | 1ULL << 9 | 1ULL << 10 | 1ULL << 16)
-#define CR0_NW (1ULL << 29)
-#define CR0_KEPT (VX_CR0_CD | CR0_NW)
+#define CR0_KEPT (VX_CR0_CD | VX_CR0_NW)
 
 enum {
     MSR_TSC = 0x10,

@@ -13,6 +13,7 @@
 #ifndef VX_TXT_H
 #define VX_TXT_H
 
+#include "vx_control_registers.h"
 #include "vx_status.h"
 #include "vx_tpm.h"
 
@@ -35,7 +36,6 @@ typedef struct vx_txt_processor {
     uint32_t functions;           /* EDX: 0 asks for all */
 } vx_txt_processor;
 
-#define VX_CR4_SMXE (1ULL << 14)
 #define VX_TXT_LOCK (1ULL << 0) /* of IA32_FEATURE_CONTROL */
 #define VX_TXT_SENTER_LOCAL (0x7FULL << 8)
 #define VX_TXT_SENTER_GLOBAL (1ULL << 15)

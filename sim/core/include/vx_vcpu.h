@@ -17,10 +17,10 @@
 #include "vx_apic.h"
 #include "vx_arena.h"
 #include "vx_config.h"
+#include "vx_control_registers.h"
 #include "vx_exit.h"
 #include "vx_ledger.h"
 #include "vx_mmu.h"
-#include "vx_paging.h"
 #include "vx_physmem.h"
 #include "vx_queue.h"
 #include "vx_record.h"
@@ -39,26 +39,6 @@ typedef struct vx_registers {
     bool ac; /* EFLAGS.AC */
 } vx_registers;
 
-#define VX_CR0_PE (1ULL << 0)
-#define VX_CR0_MP (1ULL << 1)
-#define VX_CR0_EM (1ULL << 2)
-#define VX_CR0_TS (1ULL << 3)
-#define VX_CR0_NE (1ULL << 5)
-#define VX_CR0_WP (1ULL << 16)
-#define VX_CR0_CD (1ULL << 30)
-#define VX_CR0_PG (1ULL << 31)
-#define VX_CR3_NO_FLUSH (1ULL << 63) /* MOV to CR3 with CR4.PCIDE: keep cached translations */
-#define VX_CR4_PSE (1ULL << 4)
-#define VX_CR4_PAE (1ULL << 5)
-#define VX_CR4_PGE (1ULL << 7)
-#define VX_CR4_LA57 (1ULL << 12)
-#define VX_CR4_VMXE (1ULL << 13)
-#define VX_CR4_PCIDE (1ULL << 17)
-#define VX_CR4_SMEP (1ULL << 20)
-#define VX_CR4_SMAP (1ULL << 21)
-#define VX_EFER_LME (1ULL << 8)
-#define VX_EFER_LMA (1ULL << 10)
-#define VX_EFER_NXE (1ULL << 11)
 #define VX_MSR_EFER 0xC0000080U
 
 /* The paging mode that these registers select (SDM Vol. 3A, 4.1.1). */
