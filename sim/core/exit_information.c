@@ -4,6 +4,7 @@
  * SDM Vol. 3C 27.2.1 (displacement), 27.2.3 (NMI unblocking due to IRET), 27.2.4, 27.2.5, Tables 27-8 to 27-16.
  * (Chapter numbers: see vx_vmcs.h.) Bits that the tables leave undefined are 0. */
 #include "vmcs_rules.h"
+#include "vx_exception.h"
 
 uint64_t vmcs_linear(const vx_exit_context *context, uint64_t address)
 {
@@ -117,10 +118,8 @@ void vmcs_describe_delivery(const vx_exit_context *context, vx_exit *exit)
  * of the event whose delivery caused it. */
 static bool met_in_delivery(const vx_guest_event *event)
 {
-    enum { VECTOR_DOUBLE_FAULT = 8 };
-    return (event->kind == VX_EVENT_EXCEPTION && event->which != VECTOR_DOUBLE_FAULT) ||
-           event->kind == VX_EVENT_TASK_SWITCH || event->kind == VX_EVENT_APIC_READ ||
-           event->kind == VX_EVENT_APIC_WRITE;
+    return (event->kind == VX_EVENT_EXCEPTION && event->which != VX_VECTOR_DF) || event->kind == VX_EVENT_TASK_SWITCH ||
+           event->kind == VX_EVENT_APIC_READ || event->kind == VX_EVENT_APIC_WRITE;
 }
 
 void vmcs_describe_exit(const vmcs_question *q, vx_exit *exit)

@@ -8,9 +8,8 @@
  * NOT MODELLED: whether reserved bits or protection keys explain a fault that names them; SMAP's override by EFLAGS.AC,
  * whose fault counts as explained. */
 #include "vcpu_private.h"
+#include "vx_exception.h"
 #include "vx_radix.h"
-
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16, PF_PK = 32 };
 
 static const vx_radix *view_format(const vx_registers *view)
 {
@@ -71,13 +70,13 @@ static void differ(vx_vcpu *v, const vx_fault_difference *difference)
 static bool explained(const vx_vcpu *v, vx_gva gva, uint32_t code)
 {
     vx_guest_mapping mapping = vx_vcpu_guest_mapping(v, gva);
-    bool user = (code & PF_U) != 0, fetch = (code & PF_I) != 0;
+    bool user = (code & VX_PF_U) != 0, fetch = (code & VX_PF_I) != 0;
     if (!view_format(&v->view)) return false;
-    if (code & (PF_RSVD | PF_PK)) return true;
-    if (!(code & PF_P)) return !mapping.present;
+    if (code & (VX_PF_RSVD | VX_PF_PK)) return true;
+    if (!(code & VX_PF_P)) return !mapping.present;
     if (!mapping.present) return false;
     bool wrong = user && !mapping.user;
-    wrong |= (code & PF_W) && !mapping.write && (user || (v->view.cr0 & VX_CR0_WP));
+    wrong |= (code & VX_PF_W) && !mapping.write && (user || (v->view.cr0 & VX_CR0_WP));
     wrong |= fetch && !mapping.execute;
     wrong |= fetch && !user && mapping.user && (v->view.cr4 & VX_CR4_SMEP);
     wrong |= !fetch && !user && mapping.user && (v->view.cr4 & VX_CR4_SMAP);

@@ -16,12 +16,12 @@
 #include "vcpu_private.h"
 #include "vmcs_apic_exits.h"
 #include "vx_boundary.h"
+#include "vx_exception.h"
 
 #define SVM1_VINTR (1U << 4)
 enum {
     SVM_EXIT_INTR = 0x60,
     SVM_EXIT_VINTR = 0x64,
-    VECTOR_NMI = 2,
     INFO_TYPE_EXTERNAL = 0U << 8,
 };
 #define INFO_VALID (1U << 31)
@@ -145,7 +145,7 @@ static uint8_t take(vx_vcpu *v)
 {
     uint8_t vector = v->injected_vector;
     v->injected_vector = 0;
-    if (!vector && vcpu_take_nmi(v)) return VECTOR_NMI;
+    if (!vector && vcpu_take_nmi(v)) return VX_VECTOR_NMI;
     if (vector || v->interrupts_off) return vector;
     if (v->vmcs) return vx_virtual_apic_deliver(&v->virtual_apic);
     if (vcpu_avic(v)) return vx_avic_deliver(v->vmcb->avic);
@@ -156,7 +156,7 @@ static uint8_t take(vx_vcpu *v)
 
 static vx_status deliver(vx_vcpu *v, uint8_t vector, vx_msg *msg)
 {
-    if (vector != VECTOR_NMI) v->counts.interrupts++; /* vectors below 16 are no interrupts */
+    if (vector != VX_VECTOR_NMI) v->counts.interrupts++; /* vectors below 16 are no interrupts */
     v->interrupts_off = true;
     vx_ledger_charge(v->ledger, VX_CAUSE_INTERRUPT, v->cpu->cost.interrupt_ticks);
     vcpu_enter_kernel(v);

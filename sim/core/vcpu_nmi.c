@@ -9,10 +9,11 @@
  *
  * NOT MODELLED: IRETs that fault; NMIs within what a modelled OS does at one time (they are taken behind it). */
 #include "vcpu_private.h"
+#include "vx_exception.h"
 
 #define SVM1_NMI (1U << 1)
 #define SVM_EXCEPTION_DEBUG (1U << 1)
-enum { VECTOR_NMI = 2, SVM_EXIT_NMI = 0x61, SVM_EXIT_DEBUG = 0x41 };
+enum { SVM_EXIT_NMI = 0x61, SVM_EXIT_DEBUG = 0x41 };
 
 /* ---- arrival ---- */
 
@@ -31,7 +32,7 @@ static void arrive(vx_vcpu *v)
     }
     bool amd = v->cpu->vendor == VX_VENDOR_AMD;
     vx_exit exit = {.reason = amd ? (uint32_t)SVM_EXIT_NMI : (uint32_t)VX_EXIT_EXCEPTION_NMI,
-                    .interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_NMI | VECTOR_NMI};
+                    .interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_NMI | VX_VECTOR_NMI};
     vx_vcpu_exit(v, &exit);
 }
 

@@ -3,8 +3,7 @@
  * Order as in hardware: the fault is found by the walk; if the VMCS makes it exit the hypervisor mends it, emulates
  * the access or injects the fault; only then does the guest see it, and the reference is made again. */
 #include "vcpu_private.h"
-
-enum { PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4 };
+#include "vx_exception.h"
 
 static bool page_fault_exits(const vx_vcpu *v, uint32_t error_code)
 {
@@ -179,7 +178,7 @@ static vcpu_settled physical_store(vx_vcpu *v, const vx_record *record, const ui
     vx_gpa gpa = {payload[0]};
     if (!vcpu_virtualized(v)) return VCPU_TRANSLATED;
     if (v->hooks.write_protected && v->hooks.write_protected(v->hooks.hypervisor, v, gpa)) {
-        vx_exit exit = page_fault_exit(v, (vx_gva){VX_GVA_UNKNOWN}, PF_PRESENT | PF_WRITE);
+        vx_exit exit = page_fault_exit(v, (vx_gva){VX_GVA_UNKNOWN}, VX_PF_P | VX_PF_W);
         return vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT ? VCPU_EMULATED : VCPU_TRANSLATED;
     }
     for (unsigned tries = 0; tries < VX_VCPU_RETRIES_MAX; tries++) {
@@ -236,8 +235,8 @@ static vcpu_settled attempt_device(vx_vcpu *v, vx_gpa gpa, bool write, const vx_
                                    vx_status *status, vx_msg *msg)
 {
     if (v->shadow_tables) {
-        uint32_t user = v->registers.cpl == 3 ? PF_USER : 0;
-        vx_exit exit = page_fault_exit(v, (vx_gva){payload[1]}, (write ? PF_WRITE : 0U) | user);
+        uint32_t user = v->registers.cpl == 3 ? VX_PF_U : 0;
+        vx_exit exit = page_fault_exit(v, (vx_gva){payload[1]}, (write ? VX_PF_W : 0U) | user);
         if (!page_fault_exits(v, exit.error_code)) return VCPU_EMULATED;
         return vcpu_take_exit(v, &exit, record, payload) == VX_RESUME_NEXT ? VCPU_EMULATED : VCPU_TRANSLATED;
     }

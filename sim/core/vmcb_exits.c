@@ -12,6 +12,7 @@
  * what its caller knows), EXITINFO of a task switch. The pause filter is svm_pause.c's. AVIC, FERR, ICEBP, RDPRU,
  * INVLPGB. */
 #include "vx_control_registers.h"
+#include "vx_exception.h"
 #include "vx_vmcs.h"
 
 typedef struct vmcb_rule vmcb_rule;
@@ -33,8 +34,6 @@ struct vmcb_rule {
 };
 
 enum {
-    VECTOR_NMI = 2,
-    VECTOR_PAGE_FAULT = 14,
     CODE_CR_READ = 0x00,
     CODE_CR_WRITE = 0x10,
     CODE_DR_READ = 0x20,
@@ -226,9 +225,9 @@ static bool exception(const question *q, vx_exit *exit)
 {
     unsigned vector = q->record->size;
     if (vector > 31) return false;
-    exit->reason = vector == VECTOR_NMI ? CODE_NMI : q->rule->code + vector;
+    exit->reason = vector == VX_VECTOR_NMI ? CODE_NMI : q->rule->code + vector;
     exit->qualification = pushes_error_code(vector) ? word(q, 0) : 0;
-    exit->information2 = vector == VECTOR_PAGE_FAULT ? q->record->addr : 0;
+    exit->information2 = vector == VX_VECTOR_PF ? q->record->addr : 0;
     return intercepted(q->vmcb, exit->reason);
 }
 

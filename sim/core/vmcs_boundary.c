@@ -3,6 +3,7 @@
  * Manual sections, choices and what is not modelled: vx_boundary.h. Whether an event that is delivered exits instead is
  * asked of the exit table (vmcs_decide.c). */
 #include "vx_boundary.h"
+#include "vx_exception.h"
 #include "vx_guest_event.h"
 
 typedef struct boundary_question {
@@ -124,11 +125,10 @@ static bool debug_trap_ready(const boundary_question *q)
 }
 static vx_boundary_action debug_trap(const boundary_question *q, vx_exit *exit)
 {
-    enum { VECTOR_DEBUG = 1 };
     /* The qualification has no "enabled breakpoint" (Table 27-1). */
     vx_guest_event event = {
-        .kind = VX_EVENT_EXCEPTION, .which = VECTOR_DEBUG, .value = q->pending->debug_exceptions & ~(1ULL << 12)};
-    return decide(q, &event, VX_INTERRUPTION_HARDWARE, VECTOR_DEBUG, exit);
+        .kind = VX_EVENT_EXCEPTION, .which = VX_VECTOR_DB, .value = q->pending->debug_exceptions & ~(1ULL << 12)};
+    return decide(q, &event, VX_INTERRUPTION_HARDWARE, VX_VECTOR_DB, exit);
 }
 
 static bool preemption_timer_ready(const boundary_question *q)
@@ -162,8 +162,7 @@ static bool nmi_ready(const boundary_question *q)
 }
 static vx_boundary_action nmi(const boundary_question *q, vx_exit *exit)
 {
-    enum { VECTOR_NMI = 2 };
-    return decide(q, &(vx_guest_event){.kind = VX_EVENT_NMI}, VX_INTERRUPTION_NMI, VECTOR_NMI, exit);
+    return decide(q, &(vx_guest_event){.kind = VX_EVENT_NMI}, VX_INTERRUPTION_NMI, VX_VECTOR_NMI, exit);
 }
 
 /* ---- maskable interrupts ---- */

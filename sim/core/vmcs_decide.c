@@ -5,8 +5,7 @@
  * an instruction's page in Vol. 2 (VMX instructions: Vol. 3C, chapter 30) puts before its exit. */
 #include "vmcs_rules.h"
 #include "vx_control_registers.h"
-
-enum { VECTOR_UD = 6, VECTOR_GP = 13 };
+#include "vx_exception.h"
 
 #define VMX_GUARDS (GUARD_PROTECTED | GUARD_VMX)
 
@@ -162,15 +161,15 @@ static int fault_first(const vmcs_question *q)
     unsigned guards = q->rule->guards;
     if (q->event->retired) return -1;
     if (guards & GUARD_FORM) guards = guards_of_form(q->context, q->event->which);
-    if (is_undefined(q, guards)) return VECTOR_UD;
-    return is_protected(q, guards) ? VECTOR_GP : -1;
+    if (is_undefined(q, guards)) return VX_VECTOR_UD;
+    return is_protected(q, guards) ? VX_VECTOR_GP : -1;
 }
 
 /* ---- the decision ---- */
 
 static vx_exit fault_of(int vector)
 {
-    uint32_t code = vector == VECTOR_GP ? VX_INTERRUPTION_ERROR_CODE : 0;
+    uint32_t code = vector == VX_VECTOR_GP ? VX_INTERRUPTION_ERROR_CODE : 0;
     return (vx_exit){.interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_HARDWARE | code | (uint32_t)vector};
 }
 

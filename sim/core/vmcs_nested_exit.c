@@ -4,8 +4,9 @@
 
 #include "vmcs_rules.h"
 #include "vx_control_registers.h"
+#include "vx_exception.h"
 
-enum { VECTOR_VE = 20, VE_REASON = 0, VE_BUSY = 4, VE_QUALIFICATION = 8, VE_LINEAR = 16, VE_PHYSICAL = 24 };
+enum { VE_REASON = 0, VE_BUSY = 4, VE_QUALIFICATION = 8, VE_LINEAR = 16, VE_PHYSICAL = 24 };
 enum { VE_EPTP_INDEX = 32, QUALIFICATION_LINEAR = 1 << 7, QUALIFICATION_NMI = 1 << 12 };
 
 static vx_exit exit_of(const vx_vmcs *vmcs, const vx_exit_context *context, vx_mmu_result result,
@@ -58,8 +59,8 @@ vx_outcome vx_vmcs_nested_exit(const vx_vmcs *vmcs, const vx_exit_context *conte
         return VX_OUTCOME_EXIT;
     }
     write_area(vmcs, memory, &found);
-    const vx_guest_event event = {.kind = VX_EVENT_EXCEPTION, .which = VECTOR_VE};
+    const vx_guest_event event = {.kind = VX_EVENT_EXCEPTION, .which = VX_VECTOR_VE};
     if (vx_vmcs_decide(vmcs, context, &event, exit) == VX_OUTCOME_EXIT) return VX_OUTCOME_EXIT;
-    *exit = (vx_exit){.interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_HARDWARE | VECTOR_VE};
+    *exit = (vx_exit){.interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_HARDWARE | VX_VECTOR_VE};
     return VX_OUTCOME_FAULT;
 }

@@ -6,20 +6,19 @@
  * NOT MODELLED: the checks of a task switch that come before its exit (25.4.2) are the caller's. */
 #include "vmcs_rules.h"
 #include "vx_control_registers.h"
-
-enum { VECTOR_DEBUG = 1, VECTOR_NMI = 2, VECTOR_DOUBLE_FAULT = 8, VECTOR_PAGE_FAULT = 14 };
+#include "vx_exception.h"
 
 /* ---- exceptions ---- */
 
 bool vx_vmcs_page_fault_exits(const vx_vmcs *vmcs, uint32_t error_code)
 {
     bool equal = (error_code & vmcs->page_fault_mask) == vmcs->page_fault_match;
-    return equal == ((vmcs->exception_bitmap >> VECTOR_PAGE_FAULT & 1) != 0);
+    return equal == ((vmcs->exception_bitmap >> VX_VECTOR_PF & 1) != 0);
 }
 
 static bool exception_exits(const vx_vmcs *vmcs, unsigned vector, uint32_t error_code)
 {
-    if (vector == VECTOR_PAGE_FAULT) return vx_vmcs_page_fault_exits(vmcs, error_code);
+    if (vector == VX_VECTOR_PF) return vx_vmcs_page_fault_exits(vmcs, error_code);
     return vmcs->exception_bitmap >> vector & 1;
 }
 
@@ -33,14 +32,14 @@ static uint32_t type_of(const vx_guest_event *event)
 /* What a debug exception found, and the address of a page fault. */
 static uint64_t exception_qualification(const vmcs_question *q)
 {
-    if (q->event->which == VECTOR_DEBUG) return q->event->value;
-    return q->event->which == VECTOR_PAGE_FAULT ? vmcs_linear(q->context, q->event->linear.v) : 0;
+    if (q->event->which == VX_VECTOR_DB) return q->event->value;
+    return q->event->which == VX_VECTOR_PF ? vmcs_linear(q->context, q->event->linear.v) : 0;
 }
 
 bool vmcs_exception(const vmcs_question *q, vx_exit *exit)
 {
     unsigned vector = q->event->which;
-    if (vector == VECTOR_NMI) return vmcs_nmi(q, exit);
+    if (vector == VX_VECTOR_NMI) return vmcs_nmi(q, exit);
     if (vector > 31 || !exception_exits(q->vmcs, vector, q->event->error_code)) return false;
     uint32_t type = type_of(q->event);
     exit->interruption = VX_INTERRUPTION_VALID | type | vector;
@@ -49,7 +48,7 @@ bool vmcs_exception(const vmcs_question *q, vx_exit *exit)
         exit->interruption |= VX_INTERRUPTION_ERROR_CODE;
         exit->error_code = q->event->error_code;
     }
-    if (vector != VECTOR_DOUBLE_FAULT && vmcs_nmi_unblocking(q->vmcs, q->context))
+    if (vector != VX_VECTOR_DF && vmcs_nmi_unblocking(q->vmcs, q->context))
         exit->interruption |= VX_INTERRUPTION_NMI_UNBLOCKING;
     return true;
 }
@@ -59,7 +58,7 @@ bool vmcs_exception(const vmcs_question *q, vx_exit *exit)
 bool vmcs_nmi(const vmcs_question *q, vx_exit *exit)
 {
     if (q->context->activity == VX_ACTIVITY_WAIT_FOR_SIPI || !(q->vmcs->pin & VX_PIN_NMI_EXITING)) return false;
-    exit->interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_NMI | VECTOR_NMI;
+    exit->interruption = VX_INTERRUPTION_VALID | VX_INTERRUPTION_NMI | VX_VECTOR_NMI;
     return true;
 }
 

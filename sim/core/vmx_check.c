@@ -71,6 +71,25 @@ bool vmx_s_cet_tracker(const vx_vmx_entry *e, const vx_vmx_check *check)
     return (field(e, check->field) >> 10 & 3) != 3;
 }
 
+/* NW and CD are never fixed (26.3.1.1). */
+bool vmx_cr0_allowed(const vx_vmx_entry *e, uint64_t cr0, uint64_t free)
+{
+    free |= VX_CR0_NW | VX_CR0_CD;
+    uint64_t must = e->caps->cr0_fixed0 & ~free;
+    return (cr0 & must) == must && (cr0 & ~e->caps->cr0_fixed1 & ~(VX_CR0_NW | VX_CR0_CD)) == 0;
+}
+
+bool vmx_cr0_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
+{
+    return vmx_cr0_allowed(e, field(e, check->field), 0);
+}
+
+bool vmx_cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
+{
+    uint64_t cr4 = field(e, check->field);
+    return (cr4 & e->caps->cr4_fixed0) == e->caps->cr4_fixed0 && (cr4 & ~e->caps->cr4_fixed1) == 0;
+}
+
 bool vmx_efer_reserved(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     return (field(e, check->field) & ~e->caps->efer_bits) == 0;

@@ -44,6 +44,10 @@ bool vmx_perf_global_valid(const vx_vmx_entry *e, const vx_vmx_check *check);
 bool vmx_s_cet_reserved(const vx_vmx_entry *e, const vx_vmx_check *check);
 bool vmx_s_cet_tracker(const vx_vmx_entry *e, const vx_vmx_check *check);
 bool vmx_efer_reserved(const vx_vmx_entry *e, const vx_vmx_check *check);
+bool vmx_cr0_fixed(const vx_vmx_entry *e, const vx_vmx_check *check); /* bits fixed in VMX operation (A.7) */
+bool vmx_cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check); /* A.8 */
+/* CR0 has the bits that are fixed in VMX operation, those of `free` or not. */
+bool vmx_cr0_allowed(const vx_vmx_entry *e, uint64_t cr0, uint64_t free);
 
 /* Values that WRMSR would accept. */
 bool vmx_pat_legal(uint64_t pat);

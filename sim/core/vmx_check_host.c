@@ -6,20 +6,6 @@
  * NOT MODELLED: processors without Intel 64 architecture. */
 #include "vmx_check.h"
 
-#define CR0_NW_CD (VX_CR0_NW | VX_CR0_CD)
-
-static bool cr0_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
-{
-    uint64_t cr0 = field(e, check->field), must = e->caps->cr0_fixed0 & ~CR0_NW_CD;
-    return (cr0 & must) == must && (cr0 & ~e->caps->cr0_fixed1 & ~CR0_NW_CD) == 0;
-}
-
-static bool cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
-{
-    uint64_t cr4 = field(e, check->field);
-    return (cr4 & e->caps->cr4_fixed0) == e->caps->cr4_fixed0 && (cr4 & ~e->caps->cr4_fixed1) == 0;
-}
-
 static bool cet_needs_wp(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     (void)check;
@@ -93,9 +79,9 @@ static bool canonical_in_64(const vx_vmx_entry *e, const vx_vmx_check *check)
     }
 
 const vx_vmx_check vmx_host_checks[] = {
-    {HOST("26.2.2", "host-cr0"), ALWAYS, .holds = cr0_fixed, .field = VX_VMCS_HOST_CR0,
+    {HOST("26.2.2", "host-cr0"), ALWAYS, .holds = vmx_cr0_fixed, .field = VX_VMCS_HOST_CR0,
      .text = "host CR0 sets no bit to a value not supported in VMX operation (NW and CD apart)"},
-    {HOST("26.2.2", "host-cr4"), ALWAYS, .holds = cr4_fixed, .field = VX_VMCS_HOST_CR4,
+    {HOST("26.2.2", "host-cr4"), ALWAYS, .holds = vmx_cr4_fixed, .field = VX_VMCS_HOST_CR4,
      .text = "host CR4 sets no bit to a value not supported in VMX operation"},
     {HOST("26.2.2", "host-cet-wp"), ALWAYS, .holds = cet_needs_wp, .text = "host CR0.WP is 1 where CR4.CET is 1"},
     {HOST("26.2.2", "host-cr3"), ALWAYS, .holds = vmx_within_width, .field = VX_VMCS_HOST_CR3,

@@ -6,10 +6,11 @@
  *
  * NOT MODELLED: entries in SMM, so that blocking by SMI must be 0. */
 #include "vmx_check.h"
+#include "vx_exception.h"
 
 enum { ACTIVE, HLT, SHUTDOWN, WAIT_FOR_SIPI };
 enum { BLOCKING_STI = 1, BLOCKING_MOV_SS = 2, BLOCKING_SMI = 4, BLOCKING_NMI = 8, ENCLAVE = 16 };
-enum { VECTOR_DB = 1, VECTOR_MC = 18, PENDING_BS = 1 << 14, PENDING_RTM = 1 << 16, DEBUGCTL_BTF = 2 };
+enum { PENDING_BS = 1 << 14, PENDING_RTM = 1 << 16, DEBUGCTL_BTF = 2 };
 
 static uint64_t activity(const vx_vmx_entry *e) { return field(e, VX_VMCS_GUEST_ACTIVITY); }
 static uint64_t interruptibility(const vx_vmx_entry *e) { return field(e, VX_VMCS_GUEST_INTERRUPTIBILITY); }
@@ -38,9 +39,9 @@ static bool injectable(const vx_vmx_entry *e, const vx_vmx_check *check)
     switch (activity(e)) {
     case HLT:
         return type == TYPE_EXTERNAL || type == TYPE_NMI ||
-               (exception && (vector == VECTOR_DB || vector == VECTOR_MC)) || (type == TYPE_OTHER && vector == 0);
+               (exception && (vector == VX_VECTOR_DB || vector == VX_VECTOR_MC)) || (type == TYPE_OTHER && vector == 0);
     case SHUTDOWN:
-        return type == TYPE_NMI || (exception && vector == VECTOR_MC);
+        return type == TYPE_NMI || (exception && vector == VX_VECTOR_MC);
     case WAIT_FOR_SIPI:
         return false;
     default:

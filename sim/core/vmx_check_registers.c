@@ -8,25 +8,17 @@
 #include "vmx_check.h"
 
 enum { RIGHTS_L = 1 << 13 };
-#define CR0_NW_CD (VX_CR0_NW | VX_CR0_CD)
 
+/* Of an unrestricted guest PE and PG are free. */
 static bool cr0_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
-    uint64_t cr0 = field(e, check->field);
-    uint64_t must = e->caps->cr0_fixed0 & ~CR0_NW_CD & ~(unrestricted(e) ? VX_CR0_PE | VX_CR0_PG : 0);
-    return (cr0 & must) == must && (cr0 & ~e->caps->cr0_fixed1 & ~CR0_NW_CD) == 0;
+    return vmx_cr0_allowed(e, field(e, check->field), unrestricted(e) ? VX_CR0_PE | VX_CR0_PG : 0);
 }
 
 static bool paging_needs_protection(const vx_vmx_entry *e, const vx_vmx_check *check)
 {
     uint64_t cr0 = field(e, check->field);
     return !(cr0 & VX_CR0_PG) || (cr0 & VX_CR0_PE);
-}
-
-static bool cr4_fixed(const vx_vmx_entry *e, const vx_vmx_check *check)
-{
-    uint64_t cr4 = field(e, check->field);
-    return (cr4 & e->caps->cr4_fixed0) == e->caps->cr4_fixed0 && (cr4 & ~e->caps->cr4_fixed1) == 0;
 }
 
 static bool cet_needs_wp(const vx_vmx_entry *e, const vx_vmx_check *check)
@@ -136,7 +128,7 @@ const vx_vmx_check vmx_register_checks[] = {
          "is unrestricted)"},
     {GUEST("26.3.1.1", "guest-cr0-pg"), ALWAYS, .holds = paging_needs_protection, .field = VX_VMCS_GUEST_CR0,
      .text = "guest CR0.PE is 1 where CR0.PG is 1"},
-    {GUEST("26.3.1.1", "guest-cr4"), ALWAYS, .holds = cr4_fixed, .field = VX_VMCS_GUEST_CR4,
+    {GUEST("26.3.1.1", "guest-cr4"), ALWAYS, .holds = vmx_cr4_fixed, .field = VX_VMCS_GUEST_CR4,
      .text = "guest CR4 sets no bit to a value not supported in VMX operation"},
     {GUEST("26.3.1.1", "guest-cet-wp"), ALWAYS, .holds = cet_needs_wp, .text = "guest CR0.WP is 1 where CR4.CET is 1"},
     {GUEST("26.3.1.1", "guest-debugctl"), ENTRY(VX_ENTRY_CONTROL_LOAD_DEBUG), .holds = debugctl_reserved,

@@ -83,7 +83,7 @@ static void set_rf(vx_vmx *vmx, const vx_exit *exit)
 {
     uint64_t *rflags = &vmx->state.rflags;
     unsigned vector = exit->interruption & 0xFF;
-    bool fault = is_interruption(exit, VX_INTERRUPTION_HARDWARE) && vector != VECTOR_DB;
+    bool fault = is_interruption(exit, VX_INTERRUPTION_HARDWARE) && vector != VX_VECTOR_DB;
     if (fault || (restarts(exit->reason) && !(exit->idt_vectoring & VX_INTERRUPTION_VALID)))
         *rflags |= RFLAGS_RF;
     else if (!restarts(exit->reason) && by_instruction(exit->reason))
@@ -94,7 +94,6 @@ static void set_rf(vx_vmx *vmx, const vx_exit *exit)
 
 static bool keeps_pending_debug(const vx_vmx *vmx, const vx_exit *exit)
 {
-    enum { VECTOR_MC = 18 };
     bool exception = is_interruption(exit, VX_INTERRUPTION_HARDWARE);
     switch (exit->reason) {
     case VX_EXIT_INIT_SIGNAL:
@@ -107,8 +106,8 @@ static bool keeps_pending_debug(const vx_vmx *vmx, const vx_exit *exit)
     case VX_EXIT_BUS_LOCK:
         return true;
     default:
-        if (exception && (exit->interruption & 0xFF) == VECTOR_MC) return true;
-        if (exception && (exit->interruption & 0xFF) == VECTOR_DB) return false;
+        if (exception && (exit->interruption & 0xFF) == VX_VECTOR_MC) return true;
+        if (exception && (exit->interruption & 0xFF) == VX_VECTOR_DB) return false;
         return (vmx->state.interruptibility & VX_BLOCKING_MOV_SS) != 0;
     }
 }

@@ -152,7 +152,7 @@ bool vx_vmx_eptp_valid(const vx_vmx_caps *caps, uint64_t eptp)
 vx_vmx_result vx_vmx_vmfunc(vx_vmx *vmx, uint32_t eax, uint32_t ecx)
 {
     if (vmx->mode == VX_VMX_SHUTDOWN) return (vx_vmx_result){.kind = VX_VMX_DEAD};
-    if (vmx->mode != VX_VMX_NON_ROOT) return vmx_fault(VECTOR_UD);
+    if (vmx->mode != VX_VMX_NON_ROOT) return vmx_fault(VX_VECTOR_UD);
     enum { LENGTH = 3 };
     vx_guest_event event = {.kind = VX_EVENT_VMFUNC, .selector = eax, .value = ecx, .length = LENGTH};
     vx_vmx_result result = vx_vmx_guest_event(vmx, &event);

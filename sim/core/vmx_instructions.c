@@ -54,9 +54,9 @@ bool vmx_may_execute(vx_vmx *vmx, vx_guest_event_kind kind, uint64_t selector, v
     }
     bool known = vmx->mode == VX_VMX_ROOT && recognized(&vmx->state);
     if (!known)
-        *result = vmx_fault(VECTOR_UD);
+        *result = vmx_fault(VX_VECTOR_UD);
     else if (state_cpl(&vmx->state) > 0)
-        *result = vmx_fault(VECTOR_GP);
+        *result = vmx_fault(VX_VECTOR_GP);
     else
         return true;
     return false;
@@ -90,10 +90,10 @@ vx_vmx_result vx_vmx_vmxon(vx_vmx *vmx, uint64_t region)
     vx_vmx_result result;
     if (vmx->mode == VX_VMX_OFF) {
         const vx_vmx_state *s = &vmx->state;
-        if (!vmx->caps.vmx || !(s->cr4 & VX_CR4_VMXE) || !recognized(s)) return vmx_fault(VECTOR_UD);
+        if (!vmx->caps.vmx || !(s->cr4 & VX_CR4_VMXE) || !recognized(s)) return vmx_fault(VX_VECTOR_UD);
         const uint64_t enabled = FEATURE_LOCK | FEATURE_VMX;
         if (state_cpl(s) > 0 || s->a20m || !registers_supported(vmx) || (s->feature_control & enabled) != enabled)
-            return vmx_fault(VECTOR_GP);
+            return vmx_fault(VX_VECTOR_GP);
         if (!region_valid(vmx, region) || revision_at(vmx, region) != VX_VMCS_REVISION) return vmx_fail_invalid(vmx);
         vmx->mode = VX_VMX_ROOT;
         vmx->vmxon = region;
@@ -246,7 +246,7 @@ vx_vmx_result vx_vmx_invept(vx_vmx *vmx, uint64_t type, const uint64_t descripto
 {
     vx_vmx_result result;
     type = operand(vmx, type);
-    if (vmx->mode != VX_VMX_SHUTDOWN && !supports(vmx, VX_CPU2_EPT, VX_EPT_CAP_INVEPT)) return vmx_fault(VECTOR_UD);
+    if (vmx->mode != VX_VMX_SHUTDOWN && !supports(vmx, VX_CPU2_EPT, VX_EPT_CAP_INVEPT)) return vmx_fault(VX_VECTOR_UD);
     if (!vmx_may_execute(vmx, VX_EVENT_INVEPT, 0, &result)) return result;
     bool single = type == 1 && (vmx->caps.ept_vpid & VX_EPT_CAP_INVEPT_SINGLE);
     bool all = type == 2 && (vmx->caps.ept_vpid & VX_EPT_CAP_INVEPT_ALL);
@@ -265,7 +265,8 @@ vx_vmx_result vx_vmx_invvpid(vx_vmx *vmx, uint64_t type, const uint64_t descript
                                      VX_OP_INVVPID_KEEP_GLOBAL};
     vx_vmx_result result;
     type = operand(vmx, type);
-    if (vmx->mode != VX_VMX_SHUTDOWN && !supports(vmx, VX_CPU2_VPID, VX_VPID_CAP_INVVPID)) return vmx_fault(VECTOR_UD);
+    if (vmx->mode != VX_VMX_SHUTDOWN && !supports(vmx, VX_CPU2_VPID, VX_VPID_CAP_INVVPID))
+        return vmx_fault(VX_VECTOR_UD);
     if (!vmx_may_execute(vmx, VX_EVENT_INVVPID, 0, &result)) return result;
     bool known = type < 4 && (vmx->caps.ept_vpid & VX_VPID_CAP_TYPE(type));
     uint16_t vpid = (uint16_t)descriptor[0];

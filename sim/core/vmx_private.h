@@ -3,6 +3,7 @@
 #define VMX_PRIVATE_H
 
 #include "vx_control_registers.h"
+#include "vx_exception.h"
 #include "vx_vmx.h"
 
 enum {
@@ -15,9 +16,6 @@ enum {
     RIGHTS_L = 1 << 13,
     RIGHTS_DB = 1 << 14,
     RIGHTS_UNUSABLE = 1 << 16,
-    VECTOR_DB = 1,
-    VECTOR_UD = 6,
-    VECTOR_GP = 13,
     DEBUGCTL_BTF = 2
 };
 

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vx_exception.h"
 #include "vx_mmu.h"
 #include "vx_radix.h"
 
@@ -34,7 +35,6 @@ uint64_t vx_use_of(vx_access access);
 void vx_rights_masks(const vx_mmu_control *control, uint64_t want[VX_ACCESSES], uint64_t need[VX_ACCESSES]);
 
 /* Page-fault error codes. */
-enum { VX_PF_P = 1, VX_PF_W = 2, VX_PF_U = 4, VX_PF_RSVD = 8, VX_PF_I = 16, VX_PF_SS = 64 };
 uint32_t vx_page_fault_code(const vx_mmu_control *control, vx_access access, uint32_t cause);
 
 /* Reserved bits of the tables, by format, level and kind of entry; they depend on the CPU and on the control state. */

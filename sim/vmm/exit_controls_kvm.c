@@ -11,12 +11,12 @@
  * NOT MODELLED: UMIP emulation, guests that KVM is told to let execute HLT,
  * MWAIT or PAUSE. */
 #include "vmm_private.h"
+#include "vx_exception.h"
 #include "vx_svm.h"
 
 #include <string.h>
 
-enum { VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_AC = 17, VECTOR_MC = 18 };
-#define EXCEPTIONS (1U << VECTOR_DB | 1U << VECTOR_UD | 1U << VECTOR_AC | 1U << VECTOR_MC)
+#define EXCEPTIONS (1U << VX_VECTOR_DB | 1U << VX_VECTOR_UD | 1U << VX_VECTOR_AC | 1U << VX_VECTOR_MC)
 
 /* CR4 bits of the guest: PVI, TSD, DE, PCE, OSFXSR, OSXMMEXCPT, FSGSBASE; PGE only where nothing shadows. */
 #define CR4_GUEST_OWNED (1ULL << 1 | 1ULL << 2 | 1ULL << 3 | 1ULL << 8 | 1ULL << 9 | 1ULL << 10 | 1ULL << 16)

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { PF_P = 1, PF_W = 2, PF_U = 4, PF_RSVD = 8, PF_I = 16 };
+#include "vx_exception.h"
 
 const vx_radix *guest_format(const vx_registers *guest)
 {
@@ -86,8 +86,8 @@ static uint32_t fault_code(const vmm_vm *vm, vx_access access)
     const vx_registers *guest = &vm->guest;
     bool nx = (guest->efer & VX_EFER_NXE) && vx_registers_paging(guest) != VX_PAGING_32BIT;
     bool tells = nx || (guest->cr4 & VX_CR4_SMEP);
-    return (access == VX_ACCESS_STORE ? PF_W : 0U) | (vx_vcpu_registers(vm->vcpu)->cpl == 3 ? PF_U : 0U) |
-           (access == VX_ACCESS_FETCH && tells ? PF_I : 0U);
+    return (access == VX_ACCESS_STORE ? VX_PF_W : 0U) | (vx_vcpu_registers(vm->vcpu)->cpl == 3 ? VX_PF_U : 0U) |
+           (access == VX_ACCESS_FETCH && tells ? VX_PF_I : 0U);
 }
 
 static void judge(const vmm_vm *vm, guest_walk *walk, vx_access access)
@@ -96,7 +96,7 @@ static void judge(const vmm_vm *vm, guest_walk *walk, vx_access access)
     const vx_registers *now = vx_vcpu_registers(vm->vcpu);
     bool user = now->cpl == 3, store = access == VX_ACCESS_STORE, fetch = access == VX_ACCESS_FETCH;
     bool nxe = (guest->efer & VX_EFER_NXE) != 0, smep = (guest->cr4 & VX_CR4_SMEP) != 0;
-    walk->error_code |= PF_P;
+    walk->error_code |= VX_PF_P;
     bool wrong = user && !walk->user;
     wrong |= store && !walk->writable && (user || (guest->cr0 & VX_CR0_WP));
     wrong |= fetch && nxe && walk->no_execute;
@@ -145,7 +145,7 @@ guest_walk guest_walk_for(const vmm_vm *vm, vx_gva gva, vx_access access)
         bool leaf = level == 1 || (large && vx_radix_is_leaf(format, level, entry));
         if (!is_pdpte(format, level)) {
             if (malformed(vm, format, level, leaf, entry)) {
-                walk.error_code |= PF_P | PF_RSVD;
+                walk.error_code |= VX_PF_P | VX_PF_RSVD;
                 return walk;
             }
             combine(&walk, entry);

@@ -119,15 +119,10 @@ static uint32_t behind(const kvm_shadow *kvm, const shadow_page *page) { return 
 
 /* ---- life ---- */
 
-static uint64_t host_frame(const vmm_vm *vm, uint64_t gfn)
-{
-    return vx_gpa_map_hpa(vm->ram, (vx_gpa){gfn << VX_PAGE_SHIFT}).v;
-}
-
 static void protect(vmm_vm *vm, uint64_t gfn)
 {
     kvm_shadow *kvm = vm->state;
-    if (shadow_pages_protect(&kvm->pages, host_frame(vm, gfn))) kvm_lost_rights(kvm);
+    if (shadow_pages_protect(&kvm->pages, shadow_host_frame(vm, gfn))) kvm_lost_rights(kvm);
 }
 
 /* A frame that becomes an upper table cannot stay writable: its shadows out of sync go. */

@@ -27,16 +27,11 @@ vx_status shadow_wp_init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
                              vm->vmm->layout->bytes, msg);
 }
 
-static uint64_t host_frame(const vmm_vm *vm, uint64_t gpa)
-{
-    return vx_gpa_map_hpa(vm->ram, (vx_gpa){gpa & ~0xFFFULL}).v;
-}
-
 /* A guest table gets its first mirror: nothing may map it writable any more. */
 static void protect(vmm_vm *vm, uint64_t gfn)
 {
     wp_state *state = vm->state;
-    if (shadow_pages_protect(&state->pages, host_frame(vm, gfn << VX_PAGE_SHIFT))) shadow_drop_all(vm);
+    if (shadow_pages_protect(&state->pages, shadow_host_frame(vm, gfn))) shadow_drop_all(vm);
 }
 
 static void out_of_memory(vmm_vm *vm) { vm->vmm->out_of_tables = true; }
@@ -146,7 +141,8 @@ static void fill(vmm_vm *vm, vx_gva gva, vx_access access, const guest_walk *wal
     uint64_t gpa = guest_walk_gpa(walk, gva);
     bool writable = !is_mirrored(vm, gpa >> VX_PAGE_SHIFT);
     uint64_t entry = page->table + 8ULL * vx_radix_index(format, 1, gva.v);
-    if (!shadow_pages_map(&state->pages, entry, host_frame(vm, gpa), shadow_leaf_bits(vm, walk, access, writable))) {
+    if (!shadow_pages_map(&state->pages, entry, shadow_host_frame(vm, gpa >> VX_PAGE_SHIFT),
+                          shadow_leaf_bits(vm, walk, access, writable))) {
         out_of_memory(vm);
         return;
     }

@@ -13,6 +13,12 @@ const vx_radix *shadow_format(const vx_registers *guest);
  * global pages, no PCID (the shadow is the tag). */
 void shadow_load_registers(vmm_vm *vm, uint64_t root);
 
+/* The host-physical address of a guest's page. */
+static inline uint64_t shadow_host_frame(const vmm_vm *vm, uint64_t gfn)
+{
+    return vx_gpa_map_hpa(vm->ram, (vx_gpa){gfn << VX_PAGE_SHIFT}).v;
+}
+
 /* The exit controls every shadow scheme needs: page faults, CR3, and the CR0 and CR4 bits that translation depends on.
  */
 void shadow_controls(vmm_vm *vm);

@@ -22,7 +22,7 @@ static xen_oos *find(xen_shadow *xen, uint64_t frame)
     return xen->oos[slot].frame == frame ? &xen->oos[slot] : NULL;
 }
 
-bool xen_is_out_of_sync(const vmm_vm *vm, uint64_t gfn) { return find(vm->state, xen_host_frame(vm, gfn)) != NULL; }
+bool xen_is_out_of_sync(const vmm_vm *vm, uint64_t gfn) { return find(vm->state, shadow_host_frame(vm, gfn)) != NULL; }
 
 static unsigned entry_bytes(const vmm_vm *vm) { return guest_format(&vm->guest)->entry_bytes; }
 
@@ -41,7 +41,7 @@ static uint64_t snapshot_entry(const vmm_vm *vm, const xen_oos *oos, unsigned of
 
 void xen_oos_note_mirrored(vmm_vm *vm, const shadow_page *page, unsigned index)
 {
-    xen_oos *oos = page->key.direct ? NULL : find(vm->state, xen_host_frame(vm, page->key.gfn));
+    xen_oos *oos = page->key.direct ? NULL : find(vm->state, shadow_host_frame(vm, page->key.gfn));
     if (!oos) return;
     uint64_t entry = xen_guest_entry(vm, page, index);
     memcpy(oos->snapshot + offset_of(vm, page, index), &entry, entry_bytes(vm));
@@ -96,7 +96,7 @@ static void resync(vmm_vm *vm, xen_oos *oos)
 
 void xen_resync(vmm_vm *vm, uint64_t gfn)
 {
-    xen_oos *oos = find(vm->state, xen_host_frame(vm, gfn));
+    xen_oos *oos = find(vm->state, shadow_host_frame(vm, gfn));
     if (oos) resync(vm, oos);
 }
 
@@ -109,7 +109,7 @@ void xen_resync_all(vmm_vm *vm)
 
 void xen_oos_remove(vmm_vm *vm, uint64_t gfn)
 {
-    xen_oos *oos = find(vm->state, xen_host_frame(vm, gfn));
+    xen_oos *oos = find(vm->state, shadow_host_frame(vm, gfn));
     if (oos) oos->frame = 0;
 }
 
@@ -144,7 +144,7 @@ static xen_oos *free_slot(vmm_vm *vm, uint64_t frame)
 void xen_unsync(vmm_vm *vm, uint64_t gfn)
 {
     if (!may_unsync(vm, gfn)) return;
-    uint64_t frame = xen_host_frame(vm, gfn);
+    uint64_t frame = shadow_host_frame(vm, gfn);
     xen_oos *oos = free_slot(vm, frame);
     *oos = (xen_oos){.frame = frame, .gfn = gfn, .snapshot = oos->snapshot};
     for (unsigned i = 0; i < VX_PAGE_BYTES; i += 8) {

@@ -81,7 +81,7 @@ static void promote(vmm_vm *vm, const shadow_key *key)
         if (key->level == 1) return; /* the other half of a 32-bit guest's table: Xen makes both at once */
         xen_resync(vm, key->gfn);
     }
-    if (shadow_pages_protect(&xen->pages, xen_host_frame(vm, key->gfn))) xen->flush = true;
+    if (shadow_pages_protect(&xen->pages, shadow_host_frame(vm, key->gfn))) xen->flush = true;
 }
 
 shadow_page *xen_page_get(vmm_vm *vm, const shadow_key *key)

@@ -44,11 +44,6 @@ typedef struct xen_shadow {
     xen_oos oos[VX_CFG_OOS_PAGES];
 } xen_shadow;
 
-static inline uint64_t xen_host_frame(const vmm_vm *vm, uint64_t gfn)
-{
-    return vx_gpa_map_hpa(vm->ram, (vx_gpa){gfn << VX_PAGE_SHIFT}).v;
-}
-
 /* ---- xen_pages.c: shadows and their life ---- */
 
 vx_status xen_pages_init(vmm_vm *vm, vx_arena *arena, bool version3, vx_msg *msg);

@@ -7,14 +7,6 @@
 
 #define DATA_BASE 0x100000000000ULL
 
-static vx_source *open_gen(const char *what, uint64_t seed)
-{
-    vx_source *source;
-    vx_msg msg = {""};
-    if (vx_source_open(&source, what, NULL, seed, &msg)) fail_msg("%s", msg.text);
-    return source;
-}
-
 /* All loads' and stores' addresses, less the base. Also counts what came. */
 typedef struct run {
     uint64_t *address;
@@ -26,7 +18,7 @@ typedef struct run {
 static run run_gen(const char *what, uint64_t seed)
 {
     run made = {0};
-    vx_source *source = open_gen(what, seed);
+    vx_source *source = vx_sample_generator(what, seed);
     vx_msg msg;
     vx_batch batch;
     made.references_promised = source->header.references;
@@ -209,7 +201,7 @@ static void a_chase_visits_every_page_once_a_lap(void **state)
 static void processes_take_turns(void **state)
 {
     (void)state;
-    vx_source *source = open_gen("gen:mix:refs=3500,slice=500,processes=3,bytes=64k,hot=4k,hotness=1", 1);
+    vx_source *source = vx_sample_generator("gen:mix:refs=3500,slice=500,processes=3,bytes=64k,hot=4k,hotness=1", 1);
     vx_msg msg;
     vx_batch batch;
     uint64_t switches = 0, since = 500;

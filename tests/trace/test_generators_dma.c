@@ -4,6 +4,7 @@
 
 #include "gen_dma.h"
 #include "test_support.h"
+#include "trace_samples.h"
 
 static const char *const all[] = {"gen:nic:packets=3000,flows=3,ring=128,batch=32",
                                   "gen:nic:packets=3000,flows=7,cpus=2,ring=64,batch=16,ack=1,pending=3,deferred=1",
@@ -11,14 +12,6 @@ static const char *const all[] = {"gen:nic:packets=3000,flows=3,ring=128,batch=3
                                   "gen:nvme:commands=300,queues=2,depth=3,pages=128,reads=0,deferred=1",
                                   "gen:tenants:requests=3000,tenants=5,pages=7"};
 enum { GENERATORS = sizeof all / sizeof *all, PAGES = 1 << 20 };
-
-static vx_source *open_gen(const char *what, uint64_t seed)
-{
-    vx_source *source;
-    vx_msg msg = {""};
-    if (vx_source_open(&source, what, NULL, seed, &msg)) fail_msg("%s", msg.text);
-    return source;
-}
 
 /* Rights by source-id's low byte and page: what is mapped now. */
 static uint8_t (*mapped)[PAGES];
@@ -48,7 +41,7 @@ static void check_record(const vx_record *record, const uint64_t *words)
 
 static uint64_t hash_of(const char *what, uint64_t seed)
 {
-    vx_source *source = open_gen(what, seed);
+    vx_source *source = vx_sample_generator(what, seed);
     uint64_t hash = 0;
     vx_msg msg;
     mapped = calloc(256, sizeof *mapped);

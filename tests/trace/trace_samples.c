@@ -159,6 +159,14 @@ unsigned vx_sample_temporaries(const char *path)
     return count;
 }
 
+vx_source *vx_sample_generator(const char *what, uint64_t seed)
+{
+    vx_source *source;
+    vx_msg msg = {""};
+    if (vx_source_open(&source, what, NULL, seed, &msg)) fail_msg("%s", msg.text);
+    return source;
+}
+
 static char folder[64];
 
 const char *vx_sample_path(const char *name)

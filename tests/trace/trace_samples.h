@@ -32,6 +32,9 @@ bool vx_sample_equals(const vx_sample *sample, size_t number, const vx_record *r
  * not. */
 size_t vx_sample_compare(const vx_sample *sample, size_t first, vx_source *source);
 
+/* A generator, opened; the test fails where it cannot be. */
+vx_source *vx_sample_generator(const char *what, uint64_t seed);
+
 /* A path in the test's own folder, which vx_sample_folder_remove, a fixture of CMocka's, removes with all in it. */
 const char *vx_sample_path(const char *name);
 int vx_sample_folder_remove(void **state);

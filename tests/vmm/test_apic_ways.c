@@ -115,7 +115,6 @@ static void write_register(vmm_world *world, const way *w, uint32_t offset, uint
     if (!fine) fail_msg("%s: %s", w->name, world->msg.text);
 }
 
-static void boundary(vmm_world *world) { assert_int_equal(vx_vcpu_drain(world->vcpu, &world->msg), VX_OK); }
 static void event(vmm_world *world, vx_record_kind kind) { assert_true(vmm_do(world, kind, 0, 0, NULL, 0)); }
 
 static void unmask_counter(vmm_world *world, const way *w) { write_register(world, w, VX_APIC_LVT_PERFORMANCE, 0x400); }
@@ -189,7 +188,7 @@ static void perform(vmm_world *world, const way *w, apic_operation o)
         write_register(world, w, VX_APIC_EOI, 0);
         break;
     }
-    boundary(world);
+    vmm_boundary(world);
 }
 
 /* ---- comparison ---- */

@@ -59,14 +59,13 @@ static void open_machine(vmm_world *world, const machine *m)
     vmm_reset_counts(world);
 }
 
-static void boundary(vmm_world *world) { assert_int_equal(vx_vcpu_drain(world->vcpu, &world->msg), VX_OK); }
 static void iret(vmm_world *world) { assert_true(vmm_do(world, VX_REC_IRET, 0, 0, NULL, 0)); }
 
 static void overflow(vmm_world *world)
 {
     (void)vx_apic_write(&world->apic, VX_APIC_LVT_PERFORMANCE, LVT_NMI, 0); /* as the handler does, without its exit */
     vx_vcpu_counter_overflow(world->vcpu);
-    boundary(world);
+    vmm_boundary(world);
 }
 
 static void expect(const vmm_world *world, const machine *m, unsigned vectors, uint64_t exits)
@@ -85,17 +84,17 @@ static void one_and_two(void **state)
         open_machine(&world, m);
         overflow(&world);
         iret(&world);
-        boundary(&world);
+        vmm_boundary(&world);
         expect(&world, m, 1, m->of_one);
         vmm_reset_counts(&world);
         overflow(&world);
         overflow(&world);
         assert_int_equal(world.vector_count, 2); /* the second one waits */
         iret(&world);
-        boundary(&world);
+        vmm_boundary(&world);
         assert_int_equal(world.vector_count, 3);
         iret(&world);
-        boundary(&world);
+        vmm_boundary(&world);
         expect(&world, m, 3, m->of_two);
         assert_int_equal(vmm_exits_for(&world, m->arrival), 2);
         if (m->window) assert_int_equal(vmm_exits_for(&world, m->window), 1);
@@ -115,10 +114,10 @@ static void with_an_interrupt(void **state)
         open_machine(&world, m);
         vx_vcpu_counter_overflow(world.vcpu);
         vx_vcpu_interrupt(world.vcpu, TICK);
-        boundary(&world);
+        vmm_boundary(&world);
         assert_int_equal(world.vector_count, 1);
         iret(&world);
-        boundary(&world);
+        vmm_boundary(&world);
         assert_int_equal(world.vector_count, 2);
         assert_int_equal(world.vectors[m->pends], NMI);
         assert_int_equal(world.vectors[!m->pends], TICK);
@@ -136,15 +135,15 @@ static void what_the_entry_says(void **state)
         open_machine(&world, &machines[i]);
         (void)vx_apic_write(&world.apic, VX_APIC_LVT_PERFORMANCE, 0x10000 | LVT_NMI, 0);
         vx_vcpu_counter_overflow(world.vcpu);
-        boundary(&world);
+        vmm_boundary(&world);
         (void)vx_apic_write(&world.apic, VX_APIC_LVT_PERFORMANCE, LVT_NMI, 0);
         vx_vcpu_nmi(world.vcpu);
-        boundary(&world);
+        vmm_boundary(&world);
         assert_int_equal(world.vector_count, 0);
         assert_int_equal(vmm_exits_for(&world, machines[i].arrival), 2);
         (void)vx_apic_write(&world.apic, VX_APIC_LVT_PERFORMANCE, 0x61, 0);
         vx_vcpu_counter_overflow(world.vcpu);
-        boundary(&world);
+        vmm_boundary(&world);
         assert_int_equal(world.vector_count, 1);
         assert_int_equal(world.vectors[0], 0x61);
         vmm_world_close(&world);

@@ -31,14 +31,13 @@ static void write_page(vmm_world *world, uint32_t offset, uint32_t value)
     assert_true(vmm_do(world, VX_REC_APIC_WRITE, 4, offset, (const uint64_t[]){value, 0xFEE00000 | offset}, 2));
 }
 
-static void boundary(vmm_world *world) { assert_int_equal(vx_vcpu_drain(world->vcpu, &world->msg), VX_OK); }
 static void iret(vmm_world *world) { assert_true(vmm_do(world, VX_REC_IRET, 0, 0, NULL, 0)); }
 static void cpuid(vmm_world *world) { assert_true(vmm_do(world, VX_REC_CPUID, 0, 0, NULL, 0)); }
 
 static void interrupt(vmm_world *world, uint8_t vector)
 {
     vx_vcpu_interrupt(world->vcpu, vector);
-    boundary(world);
+    vmm_boundary(world);
 }
 
 /* Exits of an EOI. */

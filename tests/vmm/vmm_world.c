@@ -201,6 +201,8 @@ bool vmm_do(vmm_world *world, vx_record_kind kind, unsigned size, uint64_t addr,
     return execute(world, &record, payload, words);
 }
 
+void vmm_boundary(vmm_world *world) { assert_int_equal(vx_vcpu_drain(world->vcpu, &world->msg), VX_OK); }
+
 static void must(vmm_world *world, bool fine)
 {
     if (!fine) fail_msg("%s", world->msg.text);

@@ -80,6 +80,9 @@ void vmm_world_open_pages(vmm_world *world, const vmm_options *options, uint64_t
 bool vmm_do(vmm_world *world, vx_record_kind kind, unsigned size, uint64_t addr, const uint64_t *payload,
             unsigned words);
 
+/* Comes to the boundary of an instruction: what waits is delivered. */
+void vmm_boundary(vmm_world *world);
+
 /* One reference, and what became of it. */
 vmm_outcome vmm_touch(vmm_world *world, vx_access access, uint64_t gva);
 /* The same where it must reach memory; returns the guest-physical address. */
