@@ -101,12 +101,6 @@ bool option_on_off(struct argp_state *state, const char *option, const char *tex
     return strcmp(text, "on") == 0;
 }
 
-int verb_failed(const char *verb, vx_status status, const vx_msg *msg)
-{
-    fprintf(stderr, "vexit %s: %s\n", verb, msg->text);
-    return vx_status_exit_code(status);
-}
-
 /* Models that are given as files, and traces that are no generators. */
 static unsigned files_read(const machine_options *machine, const vx_sim_options *replay, const char **read)
 {

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "verb_common.h"
 #include "vexit.h"
 
 enum { OPTIONS_SETS_MAX = 256, OPTIONS_TRACES_MAX = 64 };
@@ -66,9 +67,6 @@ bool option_on_off(struct argp_state *state, const char *option, const char *tex
 
 /* Adds "path=value"; argp_error where there are too many. */
 void option_add_set(struct argp_state *state, machine_options *machine, const char *assignment);
-
-/* Prints "vexit VERB: message" and returns the exit code of the status. */
-int verb_failed(const char *verb, vx_status status, const vx_msg *msg);
 
 /* Whether the files that were asked for can be written, before a long run finds out that they cannot, and are none of
  * the traces, models and tables it reads; `measured` is compare's table, or NULL. */

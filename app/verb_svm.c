@@ -257,36 +257,28 @@ enum { ACTIONS = sizeof actions / sizeof *actions };
 
 static const struct action *find_action(const arguments *given)
 {
-    const char *names[ACTIONS], *name = given->operands[0];
-    for (unsigned i = 0; i < ACTIONS; i++) {
-        names[i] = actions[i].name;
-        if (strcmp(name, names[i]) != 0) continue;
-        if (actions[i].operands == given->operand_count) return &actions[i];
-        fprintf(stderr, "vexit svm: %s takes %s\n", name, actions[i].operands == 2 ? "one file" : "no operand");
-        return NULL;
-    }
-    const char *near = vx_did_you_mean(name, names, ACTIONS);
-    fprintf(stderr, "vexit svm: no action '%s'%s%s%s\n", name, near ? "; did you mean '" : "", near ? near : "",
-            near ? "'?" : ": caps, fields or check");
+    const char *names[ACTIONS];
+    for (unsigned i = 0; i < ACTIONS; i++) names[i] = actions[i].name;
+    int found = verb_action("svm", given->operands[0], names, ACTIONS, "caps, fields or check");
+    if (found < 0) return NULL;
+    const struct action *action = &actions[found];
+    if (action->operands == given->operand_count) return action;
+    fprintf(stderr, "vexit svm: %s takes %s\n", action->name, action->operands == 2 ? "one file" : "no operand");
     return NULL;
 }
 
 static vx_status perform(const arguments *given, const struct action *action, vx_model *model, vx_msg *msg)
 {
-    vx_status status = VX_OK;
-    for (unsigned i = 0; i < given->set_count && status == VX_OK; i++)
-        status = vx_model_set(model, given->sets[i], msg);
-    if (status == VX_OK) status = vx_model_check(model, msg);
-    if (status != VX_OK) return status;
     svm_run run = {.given = given, .cpu = vx_model_cpu(model), .text = stdout};
     if (!run.cpu->svm.svm) return vx_fail(msg, VX_ERR_INPUT, "%s has no SVM", run.cpu->name);
     if (given->json) {
         if (strcmp(given->json, "-") == 0) run.text = NULL;
-        run.document = json_pack("{s:s,s:s,s:b,s:{s:s},s:s,s:s}", "schema", "vexit/1", "verb", "svm", "complete", 1,
-                                 "tool", "version", VEXIT_VERSION, "action", action->name, "cpu", run.cpu->name);
+        run.document = verb_document("svm");
         if (!run.document) return vx_fail_nomem(msg);
+        json_object_set_new(run.document, "action", json_string(action->name));
+        json_object_set_new(run.document, "cpu", json_string(run.cpu->name));
     }
-    status = action->perform(&run, msg);
+    vx_status status = action->perform(&run, msg);
     if (!run.document) return status;
     if (status != VX_OK && status != VX_ERR_CHECK) {
         json_decref(run.document);
@@ -315,7 +307,7 @@ int vx_verb_svm(int argc, char **argv)
                                 given.operand_count == 2 ? given.operands[1] : NULL};
     const output_files files = {{given.json}, read, sizeof read / sizeof *read};
     vx_status status = output_files_check(&files, &msg);
-    if (status == VX_OK) status = vx_model_open(&model, VX_MODEL_CPU, given.cpu, &msg);
+    if (status == VX_OK) status = verb_model_open(&model, VX_MODEL_CPU, given.cpu, given.sets, given.set_count, &msg);
     if (status == VX_OK) {
         status = perform(&given, action, model, &msg);
         vx_model_close(model);

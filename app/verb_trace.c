@@ -8,14 +8,10 @@
 #include "interrupt.h"
 #include "output_files.h"
 #include "trace_actions.h"
+#include "verb_common.h"
 #include "vx_number.h"
 
-#ifndef VEXIT_VERSION
-#error "the build says which version this is"
-#endif
-
 enum {
-    EXIT_USAGE = 2,
     EXIT_IO = 3,
     OPTION_FIRST = 256,
     OPTION_JSON = OPTION_FIRST,
@@ -211,23 +207,13 @@ static const struct argp argument_parser = {
            "generators with their parameters.",
 };
 
-static int complain(vx_status status, const vx_msg *msg)
-{
-    fprintf(stderr, "vexit trace: %s\n", msg->text);
-    return vx_status_exit_code(status);
-}
-
-static const struct action *find_action(const char *name)
+static const struct action *find_action(const char *word)
 {
     const char *names[ACTIONS];
-    for (size_t i = 0; i < ACTIONS; i++) {
-        if (strcmp(actions[i].name, name) == 0) return &actions[i];
-        names[i] = actions[i].name;
-    }
-    const char *near = vx_did_you_mean(name, names, ACTIONS);
-    fprintf(stderr, "vexit trace: no action '%s'%s%s%s\n", name, near ? ", did you mean '" : "", near ? near : "",
-            near ? "'?" : ": info, view, check, cut, gen, import, pack, reach or record");
-    return NULL;
+    for (size_t i = 0; i < ACTIONS; i++) names[i] = actions[i].name;
+    int found =
+        verb_action("trace", word, names, ACTIONS, "info, view, check, cut, gen, import, pack, reach or record");
+    return found < 0 ? NULL : &actions[found];
 }
 
 /* An option that the action would not heed is an error. */
@@ -275,10 +261,10 @@ static int perform(const struct action *action, trace_given *given)
 {
     vx_msg msg = {""};
     vx_status status = check_outputs(given, &msg);
-    if (status) return complain(status, &msg);
+    if (status) return verb_failed("trace", status, &msg);
     status = action->perform(given, &msg);
     if (status == VX_ERR_INTERRUPTED) return interrupt_exit_code();
-    int code = status ? complain(status, &msg) : 0;
+    int code = status ? verb_failed("trace", status, &msg) : 0;
     if (given->text && fflush(given->text) != 0 && !status) {
         fprintf(stderr, "vexit trace: cannot write: %s\n", strerror(errno));
         code = EXIT_IO;
@@ -286,7 +272,7 @@ static int perform(const struct action *action, trace_given *given)
     bool told = json_object_size(given->document) > 0;
     if (!told || (status && status != VX_ERR_CHECK)) return code;
     status = output_json(given->document, given->json, &msg);
-    return status ? complain(status, &msg) : code;
+    return status ? verb_failed("trace", status, &msg) : code;
 }
 
 int vx_verb_trace(int argc, char **argv)
@@ -300,9 +286,8 @@ int vx_verb_trace(int argc, char **argv)
     if (!action || !fits(action, &given) || !heeds(action, &given)) return EXIT_USAGE;
     if (given.json) {
         if (strcmp(given.json, "-") == 0) given.text = NULL;
-        given.document = json_pack("{s:s,s:s,s:b,s:{s:s}}", "schema", "vexit/1", "verb", "trace", "complete", 1, "tool",
-                                   "version", VEXIT_VERSION);
-        if (!given.document) return complain(VX_ERR_NOMEM, &(vx_msg){"out of memory"});
+        given.document = verb_document("trace");
+        if (!given.document) return verb_failed("trace", VX_ERR_NOMEM, &(vx_msg){"out of memory"});
     }
     int code = perform(action, &given);
     json_decref(given.document);

@@ -6,12 +6,12 @@
 #include <string.h>
 
 #include "output_files.h"
+#include "verb_common.h"
 #include "verbs.h"
 #include "vmx_caps_text.h"
 #include "vmx_check_file.h"
-#include "vx_model.h"
 
-enum { EXIT_USAGE = 2, SETS_MAX = 64, OPTION_CPU = 256, OPTION_SET, OPTION_JSON };
+enum { SETS_MAX = 64, OPTION_CPU = 256, OPTION_SET, OPTION_JSON };
 
 typedef struct arguments {
     const char *action, *file, *cpu;
@@ -68,49 +68,33 @@ static const struct argp argument_parser = {
         "Exit status of check: 0 VMLAUNCH would succeed, 1 it would fail, 2 the file is not such a description.",
 };
 
-static int complain(vx_status status, const vx_msg *msg)
-{
-    fprintf(stderr, "vexit vmx: %s\n", msg->text);
-    return vx_status_exit_code(status);
-}
-
-static int usage(const char *sentence)
-{
-    fprintf(stderr, "vexit vmx: %s\n", sentence);
-    return EXIT_USAGE;
-}
-
 static vx_status open_cpu(const arguments *given, const char *name, vx_model **model, vx_msg *msg)
 {
-    vx_status status = vx_model_open(model, VX_MODEL_CPU, name, msg);
-    if (status != VX_OK) return status;
-    for (unsigned i = 0; i < given->set_count && status == VX_OK; i++)
-        status = vx_model_set(*model, given->sets[i], msg);
-    if (status == VX_OK) status = vx_model_check(*model, msg);
-    if (status == VX_OK && !vx_model_cpu(*model)->vmx.vmx)
-        status = vx_fail(msg, VX_ERR_INPUT, "%s has no VMX", vx_model_cpu(*model)->name);
-    if (status != VX_OK) {
-        vx_model_close(*model);
-        *model = NULL;
-    }
+    vx_status status = verb_model_open(model, VX_MODEL_CPU, name, given->sets, given->set_count, msg);
+    if (status != VX_OK || vx_model_cpu(*model)->vmx.vmx) return status;
+    status = vx_fail(msg, VX_ERR_INPUT, "%s has no VMX", vx_model_cpu(*model)->name);
+    vx_model_close(*model);
+    *model = NULL;
     return status;
 }
 
 static json_t *new_document(const char *action, const char *cpu)
 {
-    return json_pack("{s:s,s:s,s:b,s:{s:s},s:s,s:s}", "schema", "vexit/1", "verb", "vmx", "complete", 1, "tool",
-                     "version", VEXIT_VERSION, "action", action, "cpu", cpu);
+    json_t *document = verb_document("vmx");
+    json_object_set_new(document, "action", json_string(action));
+    json_object_set_new(document, "cpu", json_string(cpu));
+    return document;
 }
 
 /* Text where it is wanted, the document where that is. Every json_* call takes NULL: lack of memory shows here. */
 static int finish(const arguments *given, json_t *document, int code)
 {
     if (!given->json) return code;
-    if (!document) return complain(VX_ERR_NOMEM, &(vx_msg){"out of memory"});
+    if (!document) return verb_failed("vmx", VX_ERR_NOMEM, &(vx_msg){"out of memory"});
     vx_msg msg;
     vx_status status = output_json(document, given->json, &msg);
     json_decref(document);
-    return status == VX_OK ? code : complain(status, &msg);
+    return status == VX_OK ? code : verb_failed("vmx", status, &msg);
 }
 
 static FILE *text_output(const arguments *given)
@@ -122,10 +106,10 @@ static int do_caps(const arguments *given)
 {
     vx_model *model;
     vx_msg msg;
-    if (given->file) return usage("caps takes no file");
-    if (!given->cpu) return usage("caps needs --cpu");
+    if (given->file) return verb_usage("vmx", "caps takes no file");
+    if (!given->cpu) return verb_usage("vmx", "caps needs --cpu");
     vx_status status = open_cpu(given, given->cpu, &model, &msg);
-    if (status != VX_OK) return complain(status, &msg);
+    if (status != VX_OK) return verb_failed("vmx", status, &msg);
     const vx_cfg_cpu *cpu = vx_model_cpu(model);
     vx_vmx_caps caps;
     vx_vmx_caps_init(&caps, cpu);
@@ -143,9 +127,9 @@ static int do_check(const arguments *given)
     vmcs_file file;
     vx_msg msg;
     vx_model *model = NULL;
-    if (!given->file) return usage("check needs a file");
+    if (!given->file) return verb_usage("vmx", "check needs a file");
     vx_status status = vmcs_file_open(&file, given->file, &msg);
-    if (status != VX_OK) return complain(status, &msg);
+    if (status != VX_OK) return verb_failed("vmx", status, &msg);
     const char *name = given->cpu ? given->cpu : file.cpu;
     if (name[0] == '\0')
         status = vx_fail(&msg, VX_ERR_INPUT, "%s:1: the file names no cpu; --cpu does", given->file);
@@ -156,7 +140,7 @@ static int do_check(const arguments *given)
     vmcs_file_close(&file);
     if (status != VX_OK) {
         if (model) vx_model_close(model);
-        return complain(status, &msg);
+        return verb_failed("vmx", status, &msg);
     }
     FILE *out = text_output(given);
     if (out) vmx_verdict_print(verdict, given->file, out);
@@ -180,12 +164,14 @@ int vx_verb_vmx(int argc, char **argv)
     const output_files files = {{given.json}, read, sizeof read / sizeof *read};
     vx_msg msg;
     vx_status status = output_files_check(&files, &msg);
-    if (status != VX_OK) return complain(status, &msg);
-    if (strcmp(given.action, "check") == 0) return do_check(&given);
-    if (strcmp(given.action, "caps") == 0) return do_caps(&given);
+    if (status != VX_OK) return verb_failed("vmx", status, &msg);
     static const char *const actions[] = {"check", "caps"};
-    const char *near = vx_did_you_mean(given.action, actions, 2);
-    fprintf(stderr, "vexit vmx: unknown action '%s'%s%s%s\n", given.action, near ? "; did you mean '" : "",
-            near ? near : "", near ? "'?" : "");
-    return EXIT_USAGE;
+    switch (verb_action("vmx", given.action, actions, 2, "check or caps")) {
+    case 0:
+        return do_check(&given);
+    case 1:
+        return do_caps(&given);
+    default:
+        return EXIT_USAGE;
+    }
 }
