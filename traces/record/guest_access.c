@@ -125,7 +125,7 @@ void vxr_read_gprs(uint64_t gpr[16])
  * processor's. */
 uint64_t vxr_guest_instructions(void)
 {
-    static _Thread_local void **current; /* QEMU's current_cpu of this thread */
+    static __attribute__((tls_model("initial-exec"))) _Thread_local void **current; /* current_cpu of this thread */
     if (!current) current = dlsym(RTLD_DEFAULT, "current_cpu");
     if (!cpu || !current) return 0;
     void *running = *current;

@@ -42,15 +42,23 @@ static bool names_table(const vxr_tables *tables, uint64_t entry, unsigned level
     return vxr_is_ram(tables->ram, gpa, 4096);
 }
 
+/* The offset of the first entry from `offset` on that is not 0; 4096: none. Most entries of most tables are. */
+static inline unsigned next_used(const uint8_t *page, unsigned offset, unsigned bytes)
+{
+    if (bytes == 8)
+        while (offset < 4096 && !entry_at(page, offset, 8)) offset += 8;
+    else
+        while (offset < 4096 && !entry_at(page, offset, 4)) offset += 4;
+    return offset;
+}
+
 static void put_snapshot(vxr_tables *tables, const vxr_table *table, const uint8_t *page)
 {
     uint64_t words[2 * ENTRIES_MAX];
     unsigned bytes = entry_bytes(tables), count = 0;
-    for (unsigned i = 0; i < 4096 / bytes; i++) {
-        uint64_t entry = entry_at(page, i * bytes, bytes);
-        if (!entry) continue;
-        words[count++] = i;
-        words[count++] = entry;
+    for (unsigned at = next_used(page, 0, bytes); at < 4096; at = next_used(page, at + bytes, bytes)) {
+        words[count++] = at / bytes;
+        words[count++] = entry_at(page, at, bytes);
     }
     vxr_stream_event(tables->stream, REC_PT_PAGE_NEW, table->frame << 12, table->level, words, count);
 }
@@ -61,9 +69,11 @@ static void unlink_table(vxr_tables *tables, uint64_t frame);
 static void link_children(vxr_tables *tables, const vxr_table *table)
 {
     unsigned bytes = entry_bytes(tables), level = table->level;
-    for (unsigned offset = 0; level > 1 && offset < 4096; offset += bytes) {
+    if (level < 2) return;
+    for (unsigned at = next_used(table->entries, 0, bytes); at < 4096;
+         at = next_used(table->entries, at + bytes, bytes)) {
         uint64_t child;
-        if (names_table(tables, entry_at(table->entries, offset, bytes), level, &child))
+        if (names_table(tables, entry_at(table->entries, at, bytes), level, &child))
             link_table(tables, child, level - 1);
     }
 }
@@ -92,10 +102,10 @@ static void unlink_table(vxr_tables *tables, uint64_t frame)
     unsigned bytes = entry_bytes(tables);
     tables->live[frame] = NULL;
     vxr_stream_small_event(tables->stream, REC_PT_PAGE_GONE, frame << 12, 0);
-    for (unsigned offset = 0; table->level > 1 && offset < 4096; offset += bytes) {
+    unsigned at = table->level > 1 ? next_used(table->entries, 0, bytes) : 4096;
+    for (; at < 4096; at = next_used(table->entries, at + bytes, bytes)) {
         uint64_t child;
-        if (names_table(tables, entry_at(table->entries, offset, bytes), table->level, &child))
-            unlink_table(tables, child);
+        if (names_table(tables, entry_at(table->entries, at, bytes), table->level, &child)) unlink_table(tables, child);
     }
     free(table);
 }
@@ -114,6 +124,7 @@ static bool is_as_known(const vxr_tables *tables, const vxr_table *table)
     uint8_t page[4096];
     unsigned bytes = entry_bytes(tables);
     vxr_read_physical(table->frame << 12, page, sizeof page);
+    if (memcmp(page, table->entries, sizeof page) == 0) return true;
     for (unsigned offset = 0; offset < 4096; offset += bytes) {
         uint64_t changed = entry_at(page, offset, bytes) ^ entry_at(table->entries, offset, bytes);
         if (changed & ~(uint64_t)ACCESSED_DIRTY) return false;
