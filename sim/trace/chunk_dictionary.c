@@ -28,8 +28,6 @@ bool vxt_encoder_reserve_differences(vx_chunk_encoder *encoder, unsigned codes, 
     return true;
 }
 
-static void put_way(vxt_bytes *column, unsigned way) { column->data[column->size++] = (uint8_t)way; }
-
 static bool put_byte(vxt_bytes *column, unsigned byte)
 {
     if (!vxt_bytes_room(column, 1)) return false;
@@ -44,20 +42,31 @@ static bool put_varint(vxt_bytes *column, uint64_t value)
     return true;
 }
 
-bool vxt_encoder_put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
+void vxt_encoder_put_reserved_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
 {
     const vx_record_info *info = vx_record_describe(record->kind);
-    if (!payload || !vxt_encoder_reserve_differences(encoder, VXT_COL_WORD_CODES, VXT_COL_WORDS, record->count))
-        return false;
+    vxt_bytes *codes = &encoder->columns[VXT_COL_WORD_CODES];
+    uint8_t *code = codes->data + codes->size;
+    uint64_t repeat = encoder->words.repeat;
     for (unsigned i = 0; i < record->count; i++) {
         uint64_t *last = &encoder->last_word[record->kind][vxt_word_context(info, i)];
         uint64_t word = payload[record->arg + i], difference = word - *last;
-        unsigned way = vxt_way_of(difference, encoder->words.repeat);
-        if (difference) encoder->words.repeat = difference;
+        unsigned way = vxt_way_of(difference, repeat);
+        *code++ = (uint8_t)way;
+        if (way == 0) continue; /* most */
+        repeat = difference;
         *last = word;
-        put_way(&encoder->columns[VXT_COL_WORD_CODES], way);
         put_difference(encoder, VXT_COL_WORDS, way, difference);
     }
+    encoder->words.repeat = repeat;
+    codes->size += record->count;
+}
+
+bool vxt_encoder_put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload)
+{
+    if (!payload || !vxt_encoder_reserve_differences(encoder, VXT_COL_WORD_CODES, VXT_COL_WORDS, record->count))
+        return false;
+    vxt_encoder_put_reserved_words(encoder, record, payload);
     return true;
 }
 

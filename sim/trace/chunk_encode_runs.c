@@ -2,7 +2,7 @@
  * is kept, and a run of it takes no more than its addresses' coding. So does each kind of event. */
 #include "chunk_differences.h"
 
-enum { FEW = 4 }; /* slots: most templates have no more */
+enum { FEW = 4 }; /* slots: most templates have no more; nor have most events more words */
 
 /* Makes the table of shapes' templates long enough, and empty where the numbers have got other meanings. */
 static bool reserve_shapes(vx_chunk_encoder *encoder, const vxt_runs *runs)
@@ -19,13 +19,15 @@ static bool reserve_shapes(vx_chunk_encoder *encoder, const vxt_runs *runs)
     return true;
 }
 
-/* Room for whatever `count` runs that have templates need, but for events' payload. */
+/* Room for whatever `count` runs that have templates need, but for events' payload where it is more than a FEW words.
+ */
 static bool reserve_runs(vx_chunk_encoder *encoder, size_t count)
 {
     return vxt_bytes_room(&encoder->columns[VXT_COL_IDS], 2 * count) &&
            vxt_grow(&encoder->element_slots, &encoder->element_slot_capacity, encoder->element_slot_count, FEW,
                     sizeof *encoder->element_slots) &&
-           vxt_encoder_reserve_differences(encoder, VXT_COL_CODES, VXT_COL_DELTAS, (unsigned)count * VXT_PENDING_MAX);
+           vxt_encoder_reserve_differences(encoder, VXT_COL_CODES, VXT_COL_DELTAS, (unsigned)count * VXT_PENDING_MAX) &&
+           vxt_encoder_reserve_differences(encoder, VXT_COL_WORD_CODES, VXT_COL_WORDS, (unsigned)count * FEW);
 }
 
 /* Where the template of such an event is kept. */
@@ -88,6 +90,17 @@ static void put_known_runs(vx_chunk_encoder *encoder, const vxt_runs *runs, vxt_
     place->address += flat.count;
 }
 
+/* Payload of an event, which takes the room of its few words at most. False without memory. */
+static bool put_payload(vx_chunk_encoder *encoder, const vx_record *event, const uint64_t *payload)
+{
+    if (event->count > FEW) {
+        unsigned more = event->count + VXT_FULL_EVERY * FEW; /* and what the others were promised */
+        if (!vxt_encoder_reserve_differences(encoder, VXT_COL_WORD_CODES, VXT_COL_WORDS, more)) return false;
+    }
+    vxt_encoder_put_reserved_words(encoder, event, payload);
+    return true;
+}
+
 /* Codes events that have templates. False without memory. */
 static bool put_known_events(vx_chunk_encoder *encoder, const vxt_runs *runs, vxt_runs_place *place, size_t count)
 {
@@ -107,7 +120,7 @@ static bool put_known_events(vx_chunk_encoder *encoder, const vxt_runs *runs, vx
         ids->size += 2;
         encoder->newest = known->code.id;
         vxt_put_address(&cursor, &ends, slots[known->code.slot], event->addr);
-        done = !event->count || vxt_encoder_put_words(encoder, event, runs->payload);
+        done = put_payload(encoder, event, runs->payload);
     }
     vxt_cursor_end(&cursor, &ends, encoder);
     encoder->records += (uint32_t)i;

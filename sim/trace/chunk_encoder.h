@@ -87,6 +87,8 @@ bool vxt_encoder_reserve_differences(vx_chunk_encoder *encoder, unsigned codes, 
 
 /* Codes an event's payload words. False without memory. */
 bool vxt_encoder_put_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload);
+/* The same where the columns have room for them. */
+void vxt_encoder_put_reserved_words(vx_chunk_encoder *encoder, const vx_record *record, const uint64_t *payload);
 
 /* Whether the template's records equal these, which are as many. */
 bool vxt_encoder_equals(const vx_chunk_encoder *encoder, const vxt_template *template, const vx_record *records);

@@ -21,13 +21,18 @@ static void add_runs(const vxt_runs *runs, const uint32_t *run, size_t count, co
                      vx_trace_totals *totals)
 {
     uint64_t counts = 0, instructions = 0;
-    for (const uint32_t *end = run + count; run < end; run++) {
-        if (*run == 0) {
-            vx_trace_totals_add(totals, (*event)++, 1, runs->payload);
-            continue;
+    const uint32_t *end = run + count;
+    while (run < end) {
+        size_t events = 0;
+        while (run < end && *run == 0) run++, events++;
+        if (events) {
+            vx_trace_totals_add(totals, *event, events, runs->payload);
+            *event += events;
         }
-        counts += runs->shapes[*run].counts;
-        instructions += runs->shapes[*run].instructions;
+        for (; run < end && *run; run++) {
+            counts += runs->shapes[*run].counts;
+            instructions += runs->shapes[*run].instructions;
+        }
     }
     uint64_t loads = (uint16_t)(counts >> VXT_SHAPE_LOADS), stores = (uint16_t)(counts >> VXT_SHAPE_STORES);
     totals->records += (uint16_t)counts;

@@ -41,12 +41,8 @@ void vxr_forget_frames_near(vxr_recorder *r, uint64_t address)
 {
     enum { LARGEST = 30 - 12 };
     uint64_t mask = r->linear_mask >> 12 >> LARGEST << LARGEST;
-    uint64_t near = address >> 12 & mask;
-    for (unsigned i = 0; i < FRAMES_KNOWN; i++) { /* without branches: several at a time */
-        uint64_t gone = (r->known.page[i] & mask) == near ? PAGE_NONE : 0;
-        r->known.page[i] |= gone;
-        r->known.plain[i] |= gone;
-    }
+    for (unsigned i = 0; i < FRAMES_KNOWN; i++)
+        if (((r->known.page[i] ^ address >> 12) & mask) == 0) r->known.plain[i] = r->known.page[i] = PAGE_NONE;
 }
 
 static inline unsigned place_of(uint64_t address) { return (unsigned)(address >> 12) % FRAMES_KNOWN; }
