@@ -112,7 +112,7 @@ static void boundary(apic_path *p)
         exit_and_enter(p);
     }
     if (p->kind == PATH_SOFTWARE)
-        while ((vector = vx_apic_pending(&p->apic)) != 0) log_event(p, vx_apic_acknowledge(&p->apic));
+        while (vx_apic_pending(&p->apic) != 0) log_event(p, vx_apic_acknowledge(&p->apic));
     else if (p->kind == PATH_AVIC)
         while ((vector = vx_avic_deliver(&p->avic)) != 0) log_event(p, vector);
     else if (delivers(p))

@@ -12,8 +12,6 @@
 
 enum { TEXT_MAX = 1 << 22, WORDS_MAX = 64, LINE_MAX_BYTES = 4096 };
 
-extern char **environ;
-
 char cli_out[TEXT_MAX], cli_err[TEXT_MAX];
 static char folder[] = "/tmp/vexit-test-XXXXXX";
 

@@ -9,8 +9,6 @@
 #include "cli.h"
 #include "test_support.h"
 
-extern char **environ;
-
 static pid_t start(const char *const *words)
 {
     const char *argv[16] = {VEXIT_CLI};

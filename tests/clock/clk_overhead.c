@@ -1,5 +1,6 @@
 /* What the clock costs: CPU time a step for both kinds, and set against references of a few nanoseconds each. Not a
  * test: prints a table, `clk_overhead [steps]`. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -49,6 +50,7 @@ static vx_tick busy_step(void *self, vx_tick now, vx_tick horizon)
 static void measure(const char *kind, clk_log *log, const void *self)
 {
     const plan *p = self;
+    assert(p->processes > 0);
     uint64_t x[PROCESSES_MAX] = {0};
     vx_clk *clk = NULL;
     if (vx_clk_open(&clk, kind, QUANTUM, &log->msg) != VX_OK) return;

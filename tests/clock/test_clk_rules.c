@@ -25,7 +25,7 @@ static void assert_entries(const clk_log *log, const clk_log_entry *expected, ui
                      (unsigned long long)got->now, (unsigned long long)got->horizon);
     }
 }
-#define ASSERT_ENTRIES(log, expected) assert_entries(log, expected, sizeof expected / sizeof expected[0])
+#define ASSERT_ENTRIES(log, expected) assert_entries(log, expected, sizeof(expected) / sizeof((expected)[0]))
 
 #define NEVER VX_TICK_NEVER
 #define STEP(order, now, horizon)                                                                                      \

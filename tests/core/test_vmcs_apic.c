@@ -30,7 +30,7 @@ static bool within(const uint16_t *ranges, size_t count, unsigned offset, unsign
         if (offset >= ranges[i] && offset + bytes <= ranges[i] + 4U) return true;
     return false;
 }
-#define WITHIN(ranges, offset, bytes) within(ranges, sizeof ranges / sizeof ranges[0], offset, bytes)
+#define WITHIN(ranges, offset, bytes) within(ranges, sizeof(ranges) / sizeof((ranges)[0]), offset, bytes)
 
 static bool virtualized(bool write, uint32_t cpu, uint32_t cpu2, unsigned offset, unsigned bytes)
 {

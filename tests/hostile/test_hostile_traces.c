@@ -374,7 +374,7 @@ static void random_records(void **state)
     unsigned turns = text ? (unsigned)strtoul(text, NULL, 10) : 2;
     for (unsigned turn = 0; turn < turns; turn++) {
         char what[64];
-        snprintf(what, sizeof what, "random records, VX_SEED=%llu", (unsigned long long)(seed + turn));
+        snprintf(what, sizeof what, "random records, VX_SEED=%llu", (unsigned long long)seed + turn);
         vx_random_init(&random, seed + turn, "hostile");
         hostile_begin(&trace);
         trace.user = turn % 2;

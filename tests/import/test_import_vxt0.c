@@ -515,7 +515,7 @@ static void headers_tell_tier_and_paging(void **state)
 static void names_offset_and_fault(void **state)
 {
     (void)state;
-#define TAG(text) text, sizeof text - 1
+#define TAG(text) text, sizeof(text) - 1
     static const struct {
         const char *tag;
         size_t count;

@@ -169,8 +169,8 @@ static void bombs_do_not_expand(void **state)
 
 static char *write_file(const void *data, size_t count)
 {
-    static char path[] = "/tmp/vexit-input-XXXXXX";
-    memcpy(path + sizeof path - 7, "XXXXXX", 6);
+    static char path[32];
+    strcpy(path, "/tmp/vexit-input-XXXXXX");
     int fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, data, count), (ssize_t)count);

@@ -210,7 +210,7 @@ static void invalidate(stale_machine *machine, const vx_mmu_invalidation *operan
 {
     run *r = machine->watch_context;
     bool sample = machine->invalidations % 8 == 0;
-    census before, after;
+    census before = {0}, after = {0};
     if (sample) take_census(r, &before);
     vx_mmu_control now = *vx_mmu_control_now(machine->mmu);
     vx_mmu_invalidate(machine->mmu, operand);

@@ -88,8 +88,10 @@ static void run_vectors(world *w, const vmx_vector *vectors, unsigned count, uns
     for (unsigned i = 0; i < count; i++) {
         const vmx_vector *v = &vectors[i];
         const vx_vmx_check *check = vx_vmx_check_named(v->id);
-        if (!check) fail_msg("no check is called %s", v->id);
-        assert_in_range(check->outcome, least, most);
+        if (check)
+            assert_in_range(check->outcome, least, most);
+        else
+            fail_msg("no check is called %s", v->id);
         /* A 32-bit host's processor is not in IA-32e mode. */
         bool narrow = strncmp(v->id, "host-32", 7) == 0 || strcmp(v->id, "mode-not-ia32e") == 0 ||
                       strcmp(v->id, "host-ss-null") == 0;

@@ -219,6 +219,7 @@ static const char *outcome(const vx_vmx *before, const vx_vmx *v, const vx_vmx_r
         if (!vx_vmx_error_reachable(result->number)) return "an error number that cannot be";
         if (before->current == VX_VMX_NO_POINTER) return "VMfailValid without a current VMCS";
         state.rflags = v->state.rflags;
+        /* Copies of one object, padding and all. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison) */
         return before->mode == v->mode && memcmp(&state, &v->state, sizeof state) == 0 ? NULL : "VMfail changed state";
     case VX_VMX_FAULT:
         return before->mode == v->mode ? NULL : "a fault changed the mode";
