@@ -3,6 +3,8 @@
 set -eu
 source=$1 vexit=$2
 cd "$source"
+VEXIT_MODELS="$source/models" # not those of an older installation
+export VEXIT_MODELS
 failures=0
 fail() {
   echo "test_pages: $*" >&2
@@ -56,8 +58,25 @@ for schema in docs/schema/*.json; do
     grep -qE "\`([^\`]*[^a-z0-9_])?$key([^a-z0-9_][^\`]*)?\`" docs/json.md docs/cycles.md || fail "docs/json.md says nothing of $key ($schema)"
   done
 done
+# The other verbs have no schema: what they write.
+members() { "$vexit" "$@" --json - | sed -E 's/"events": \{[^}]*\}//; s/"([a-z][a-z0-9_]*)": "[^"]*"/"\1": ""/g' | grep -oE '"[a-z][a-z0-9_]*":' | tr -d '":'; }
+for key in $({
+  members trace info traces/sqlite.vxt
+  members trace check traces/linux-syscall.vxt
+  members trace reach traces/linux-syscall.vxt
+  members model list
+  members model show penryn
+  members model check penryn
+  members model diff nehalem westmere
+  members model keys vm
+  members svm fields --cpu zen2
+  members vmx caps --cpu haswell
+  members vmx check examples/vmcs_bad_guest.json
+} | sort -u); do
+  grep -qE "\`([^\`]*[^a-z0-9_])?$key([^a-z0-9_][^\`]*)?\`" docs/json.md || fail "docs/json.md says nothing of $key"
+done
 # And no member is documented that is not there.
-for key in $(sed '/^## Identities/,$d; /^## .vexit vmx/,/^## /d; /^    /d' docs/json.md | grep -oE '`[a-z][a-z0-9_]*`' | tr -d '`' | sort -u); do
+for key in $(sed '/^## Identities/,$d; /^    /d' docs/json.md | grep -oE '`[a-z][a-z0-9_]*`' | tr -d '`' | sort -u); do
   grep -qrE "[\".]$key[\".:]" docs/schema sim app || fail "docs/json.md: no member $key"
 done
 [ $failures -eq 0 ]
