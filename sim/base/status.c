@@ -12,6 +12,9 @@ vx_status vx_fail(vx_msg *msg, vx_status status, const char *format, ...)
     int length = vsnprintf(msg->text, sizeof msg->text, format, arguments);
     va_end(arguments);
     if (length < 0) msg->text[0] = '\0'; /* an encoding error leaves the buffer unspecified */
+    /* A name out of a hostile file is not to steer the terminal, nor to make two lines of a message. */
+    for (unsigned char *c = (unsigned char *)msg->text; *c; c++)
+        if (*c < ' ' || *c == 0x7F) *c = '?';
     return status;
 }
 

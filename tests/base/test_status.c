@@ -16,6 +16,14 @@ static void the_message_is_formatted_and_the_status_returned(void **state)
     assert_int_equal(vx_fail_nomem(NULL), VX_ERR_NOMEM);
 }
 
+static void a_message_is_one_line_and_steers_no_terminal(void **state)
+{
+    (void)state;
+    vx_msg msg;
+    vx_fail(&msg, VX_ERR_INPUT, "no field '%s'", "a\x1b[31m\nb\x7f\tc\xc3\xa4");
+    assert_string_equal(msg.text, "no field 'a?[31m?b??c\xc3\xa4'");
+}
+
 static void a_long_message_is_cut(void **state)
 {
     (void)state;
@@ -98,6 +106,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_message_is_formatted_and_the_status_returned),
+        cmocka_unit_test(a_message_is_one_line_and_steers_no_terminal),
         cmocka_unit_test(a_long_message_is_cut),
         cmocka_unit_test(exit_codes_are_the_command_lines),
         cmocka_unit_test(slips_find_their_word),

@@ -23,8 +23,8 @@ typedef struct vx_msg {
     char text[1024];
 } vx_msg;
 
-/* Writes the message (msg may be NULL) and returns `status`, so that a failing function ends in one line:
- * `return vx_fail(msg, VX_ERR_INPUT, "%s:%d: ...", file, line);` */
+/* Writes the message (msg may be NULL; control characters become question marks) and returns `status`, so that a
+ * failing function ends in one line: `return vx_fail(msg, VX_ERR_INPUT, "%s:%d: ...", file, line);` */
 vx_status vx_fail(vx_msg *msg, vx_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* VX_ERR_NOMEM with the fixed message; needs no memory itself. */
