@@ -47,6 +47,29 @@ static void an_external_entity(void **state)
     rmdir(folder);
 }
 
+/* Each attribute is compared with each before it: a megabyte of them took minutes. Those in comments and values are
+ * none, and a quote or a '>' inside of them ends nothing. */
+static void a_tag_of_many_attributes(void **state)
+{
+    enum { MANY = 100000 };
+    (void)state;
+    char *text = malloc(MANY * 10 + 600);
+    assert_non_null(text);
+    size_t used = (size_t)sprintf(text, "<!-- a=1>\n' -->\n<cpu name='>\"'");
+    for (unsigned i = 0; i < MANY; i++) used += (size_t)sprintf(text + used, " a%u=''", i);
+    used += (size_t)sprintf(text + used, "/>");
+    refused(text, used, "h.xml:3: a tag has more than 128 attributes");
+    used = (size_t)sprintf(text, "<?xml version='1.0'?>\n<cpu name=\"");
+    memset(text + used, '=', 500);
+    used += 500;
+    used += (size_t)sprintf(text + used, "\"/>");
+    refused(
+        text, used,
+        "h.xml:2: cpu.name: '================================================================================' is not "
+        "1 to 31 characters (letters, digits, '_', '-', '+', '.')");
+    free(text);
+}
+
 static void an_undeclared_entity(void **state)
 {
     static const char text[] = "<cpu name=\"m\" title=\"&x;\" vendor=\"intel\"/>";
@@ -143,10 +166,15 @@ static void long_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_billion_laughs),     cmocka_unit_test(an_external_entity),
-        cmocka_unit_test(an_undeclared_entity), cmocka_unit_test(xinclude),
-        cmocka_unit_test(deep_nesting),         cmocka_unit_test(two_mebibytes),
-        cmocka_unit_test(a_large_file),         cmocka_unit_test(nul_bytes_and_other_encodings),
+        cmocka_unit_test(a_billion_laughs),
+        cmocka_unit_test(an_external_entity),
+        cmocka_unit_test(a_tag_of_many_attributes),
+        cmocka_unit_test(an_undeclared_entity),
+        cmocka_unit_test(xinclude),
+        cmocka_unit_test(deep_nesting),
+        cmocka_unit_test(two_mebibytes),
+        cmocka_unit_test(a_large_file),
+        cmocka_unit_test(nul_bytes_and_other_encodings),
         cmocka_unit_test(long_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -99,10 +99,58 @@ static vx_status parse_guarded(guard *self, xmlDoc **document, const char *text,
     return status;
 }
 
+/* What follows the first `end` behind `at`; the end of the text where there is none. */
+static const char *behind(const char *at, const char *text_end, const char *end)
+{
+    const char *found = memmem(at, (size_t)(text_end - at), end, strlen(end));
+    return found ? found + strlen(end) : text_end;
+}
+
+/* Passes over a tag and counts its attributes: an '=' outside of quotes each. */
+static const char *pass_tag(const char *at, const char *end, unsigned *attributes)
+{
+    char quote = '\0';
+    for (*attributes = 0; at < end && (quote || *at != '>'); at++) {
+        if (quote)
+            quote = *at == quote ? '\0' : quote;
+        else if (*at == '"' || *at == '\'')
+            quote = *at;
+        else
+            *attributes += *at == '=';
+    }
+    return at;
+}
+
+/* The line of the first tag with too many attributes, 0 without one. libxml2 compares each attribute of a tag with each
+ * before it: a megabyte of them would take minutes. */
+static unsigned crowded_line(const char *text, const char *end)
+{
+    unsigned line = 1, attributes = 0;
+    const char *at = text, *start;
+    while (attributes <= VX_XML_ATTRIBUTES_MAX && (start = memchr(at, '<', (size_t)(end - at))) != NULL) {
+        size_t left = (size_t)(end - start);
+        if (left >= 4 && memcmp(start, "<!--", 4) == 0)
+            at = behind(start + 4, end, "-->");
+        else if (left >= 9 && memcmp(start, "<![CDATA[", 9) == 0)
+            at = behind(start + 9, end, "]]>");
+        else if (left >= 2 && start[1] == '?')
+            at = behind(start + 2, end, "?>");
+        else
+            at = pass_tag(start, end, &attributes);
+    }
+    if (attributes <= VX_XML_ATTRIBUTES_MAX) return 0;
+    for (const char *c = text; c < start; c++) line += *c == '\n';
+    return line;
+}
+
 vx_status vx_xml_parse(xmlDoc **document, const char *text, size_t bytes, const char *label, vx_msg *msg)
 {
     if (bytes == 0) return vx_fail(msg, VX_ERR_INPUT, "%s: is empty", label);
     if (memchr(text, '\0', bytes) != NULL) return vx_fail(msg, VX_ERR_INPUT, "%s: holds a NUL byte", label);
+    unsigned crowded = crowded_line(text, text + bytes);
+    if (crowded)
+        return vx_fail(msg, VX_ERR_INPUT, "%s:%u: a tag has more than %d attributes", label, crowded,
+                       VX_XML_ATTRIBUTES_MAX);
     guard self = {.label = label, .msg = msg, .status = VX_OK};
     /* The handler is the thread's: an embedding program gets its own back. */
     xmlStructuredErrorFunc handler = xmlStructuredError;
