@@ -94,6 +94,15 @@ vx_page_size option_page(struct argp_state *state, const char *option, const cha
     return size;
 }
 
+void option_nested_pages(struct argp_state *state, const char *scheme, bool given)
+{
+    static const char *const without[] = {"native", "shadow-", "trap",
+                                          "bt"}; /* of other names something else is wrong */
+    for (unsigned i = 0; given && i < sizeof without / sizeof *without; i++)
+        if (strncmp(scheme, without[i], strlen(without[i])) == 0)
+            argp_error(state, "--nested-page: scheme %s has no nested tables", scheme);
+}
+
 bool option_on_off(struct argp_state *state, const char *option, const char *text)
 {
     if (strcmp(text, "on") != 0 && strcmp(text, "off") != 0)

@@ -65,6 +65,9 @@ uint64_t option_bytes(struct argp_state *state, const char *option, const char *
 vx_page_size option_page(struct argp_state *state, const char *option, const char *text);
 bool option_on_off(struct argp_state *state, const char *option, const char *text);
 
+/* argp_error where a size of nested pages is given for a scheme that has none: it would do nothing. */
+void option_nested_pages(struct argp_state *state, const char *scheme, bool given);
+
 /* Adds "path=value"; argp_error where there are too many. */
 void option_add_set(struct argp_state *state, machine_options *machine, const char *assignment);
 

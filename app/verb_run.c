@@ -26,6 +26,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!o->sim.scheme) argp_error(state, "no scheme given: --scheme NAME (vexit list schemes)");
+        option_nested_pages(state, o->sim.scheme, o->machine.nested_page != VX_PAGE_4K);
+        if (o->sim.interval && !o->machine.json && !o->machine.csv)
+            argp_error(state, "--interval: snapshots are in --json and --csv alone");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;

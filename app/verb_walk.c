@@ -60,6 +60,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (!o->machine.cpu) argp_error(state, "no CPU given: --cpu MODEL (vexit list cpus)");
         if (!o->walk.scheme) argp_error(state, "no scheme given: --scheme NAME (vexit list schemes)");
+        option_nested_pages(state, o->walk.scheme,
+                            o->machine.nested_page != VX_PAGE_4K || o->walk.table_page != VX_PAGE_SIZES);
         if (!o->has_gva) argp_error(state, "no address given: --gva ADDRESS");
         return 0;
     default:

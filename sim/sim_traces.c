@@ -53,6 +53,16 @@ static vx_status open_one(vx_sim *sim, sim_vcpu *v, const char *path, vx_msg *ms
 
 static unsigned vm_of(const vx_sim_options *o, unsigned trace) { return o->vm_of_trace ? o->vm_of_trace[trace] : 0; }
 
+bool sim_is_system_trace(const sim_vcpu *v) { return v->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
+
+static uint64_t end_of_ram(const vx_trace_header *header)
+{
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < header->ram_ranges; i++)
+        if (header->ram[i].gpa + header->ram[i].bytes > end) end = header->ram[i].gpa + header->ram[i].bytes;
+    return end;
+}
+
 static vx_status open_vcpu(vx_sim *sim, sim_vcpu *v, unsigned groups, vx_msg *msg)
 {
     const vx_sim_options *o = &sim->options;
@@ -70,6 +80,30 @@ static vx_status open_vcpu(vx_sim *sim, sim_vcpu *v, unsigned groups, vx_msg *ms
             return vx_fail(msg, VX_ERR_INPUT,
                            "%s: a system trace is a whole guest and cannot share a vCPU with another", v->feed[i].path);
     return VX_OK;
+}
+
+/* What of the modelled OS's values a recorded guest has too: its RAM where the file does not say it, and which of its
+ * accesses to the TPR are patched. */
+static bool is_recorded_guests(const sim_vcpu *v, const char *assignment)
+{
+    const char *ram = "vm.ram_bytes=", *patched = "vm.priority.tpr_instructions=";
+    if (strncmp(assignment, patched, strlen(patched)) == 0) return true;
+    return strncmp(assignment, ram, strlen(ram)) == 0 && end_of_ram(&v->feed[0].info.header) == 0;
+}
+
+/* A value of the modelled OS that no VM has would be believed, and do nothing. */
+static vx_status check_guest_values(const vx_sim *sim, vx_msg *msg)
+{
+    const vx_sim_options *o = &sim->options;
+    const char *idle = o->vm;
+    for (unsigned i = 0; i < sim->vcpus; i++)
+        if (!sim_is_system_trace(&sim->vcpu[i])) return VX_OK;
+    for (unsigned i = 0; !idle && i < o->set_count; i++)
+        if (vx_model_takes(VX_MODEL_VM, o->sets[i]) && !is_recorded_guests(&sim->vcpu[0], o->sets[i]))
+            idle = o->sets[i];
+    if (!idle) return VX_OK;
+    return vx_fail(msg, VX_ERR_INPUT, "%s: a recorded guest has an operating system of its own: %s would do nothing",
+                   sim->vcpu[0].feed[0].path, idle);
 }
 
 vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
@@ -99,23 +133,13 @@ vx_status sim_traces_open(vx_sim *sim, vx_msg *msg)
         status = open_vcpu(sim, v, groups, msg);
         if (status != VX_OK) return status;
     }
-    return VX_OK;
+    return check_guest_values(sim, msg);
 }
 
 void sim_traces_close(vx_sim *sim)
 {
     for (unsigned v = 0; v < sim->vcpus; v++)
         for (unsigned i = 0; i < sim->vcpu[v].feeds; i++) vx_source_close(sim->vcpu[v].feed[i].source);
-}
-
-bool sim_is_system_trace(const sim_vcpu *v) { return v->feed[0].info.header.kind == VX_TRACE_SYSTEM; }
-
-static uint64_t end_of_ram(const vx_trace_header *header)
-{
-    uint64_t end = 0;
-    for (uint32_t i = 0; i < header->ram_ranges; i++)
-        if (header->ram[i].gpa + header->ram[i].bytes > end) end = header->ram[i].gpa + header->ram[i].bytes;
-    return end;
 }
 
 uint64_t sim_ram_bytes(const vx_sim *sim)

@@ -68,6 +68,44 @@ static void other_verbs(void **state)
     refused("svm caps --cpu zen2 --host-cr0 1", "vexit svm: caps takes no --host-cr0");
 }
 
+/* A recorded guest has its own operating system: the modelled one's values would be believed, and do nothing. */
+static void recorded_guests(void **state)
+{
+    (void)state;
+#define RECORDED CLI_TRACE("linux-syscall.vxt")
+#define WOULD(value)                                                                                                   \
+    "vexit run: " RECORDED ": a recorded guest has an operating system of its own: " value " would do nothing"
+    static const char run[] = "run --cpu nehalem --scheme ept --max 10k --trace " RECORDED;
+    static const struct {
+        const char *option, *text;
+    } rows[] = {{"--guest-page 2m", WOULD("vm.page=2m")},
+                {"--ram 64m", WOULD("vm.ram_bytes=67108864")},
+                {"--vm linux-4k", WOULD("linux-4k")},
+                {"--set vm.tick_instructions=100", WOULD("vm.tick_instructions=100")}};
+    char line[512];
+    for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
+        snprintf(line, sizeof line, "%s %s", run, rows[i].option);
+        refused(line, rows[i].text);
+    }
+    snprintf(line, sizeof line, "%s --trace gen:sequential:refs=10 --guest-page 2m", run); /* the other VM's */
+    assert_int_equal(cli_line("%s", line), 0);
+    assert_int_equal(cli_line("%s --set vm.priority.tpr_instructions=5", run), 0);
+}
+
+static void runs_and_walks(void **state)
+{
+    (void)state;
+    refused("run --cpu nehalem --scheme shadow-wp --nested-page 2m --trace gen:sequential",
+            "vexit run: --nested-page: scheme shadow-wp has no nested tables");
+    refused("run --nested-page 2m --cpu nehalem --scheme native --trace gen:sequential",
+            "vexit run: --nested-page: scheme native has no nested tables");
+    refused("walk --cpu nehalem --scheme native --gva 1 --table-page 2m",
+            "vexit walk: --nested-page: scheme native has no nested tables");
+    refused("run --cpu nehalem --scheme ept --interval 1k --trace gen:sequential",
+            "vexit run: --interval: snapshots are in --json and --csv alone");
+    assert_int_equal(cli_line("walk --cpu zen2 --scheme npt --gva 1 --nested-page 2m"), 0);
+}
+
 static void io_of_traces_and_of_guests(void **state)
 {
     (void)state;
@@ -107,7 +145,10 @@ static void no_number_is_octal(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(actions_of_trace), cmocka_unit_test(other_verbs),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(actions_of_trace),
+                                       cmocka_unit_test(other_verbs),
+                                       cmocka_unit_test(recorded_guests),
+                                       cmocka_unit_test(runs_and_walks),
                                        cmocka_unit_test(io_of_traces_and_of_guests),
                                        cmocka_unit_test(no_number_is_octal)};
     return cmocka_run_group_tests(tests, cli_begin, cli_end);

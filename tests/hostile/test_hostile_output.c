@@ -64,7 +64,8 @@ static void snapshots_have_an_end(void **state)
 {
     (void)state;
     assert_int_equal(run(RUN " --interval 1 --max 1000 --json - >/dev/null"), 0);
-    assert_int_equal(run("run --trace gen:mix:refs=10000 --cpu nehalem --scheme ept --interval 1 >/dev/null"), 2);
+    assert_int_equal(run("run --trace gen:mix:refs=10k --cpu nehalem --scheme ept --interval 1 --json - >/dev/null"),
+                     2);
 }
 
 int main(void)
