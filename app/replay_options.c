@@ -13,7 +13,7 @@ static const struct argp_option option_list[] = {
      "one VM of N virtual CPUs, each on a CPU of its own; a repeated --trace is then the next one's", 0},
     {"vms", KEY_VMS, "N", 0, "VMs that share the CPU in time slices (default: one a --trace)", 0},
     {"nested", KEY_NESTED, "MODEL", 0,
-     "model of a hypervisor below, in whose VM the one of --vmm runs (scheme ept on Intel)", 1},
+     "model of a hypervisor below, in whose VM the one of --vmm runs (scheme ept or npt)", 1},
     {"vm", KEY_VM, "MODEL", 0, "model of the guest's OS, for user-level traces (default: a plain one)", 1},
     {"skip", KEY_SKIP, "N", 0, "leave out the first N instructions", 3},
     {"warmup", KEY_WARMUP, "N", 0, "run N instructions before counting", 3},

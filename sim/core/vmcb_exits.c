@@ -75,6 +75,8 @@ static bool intercepted(const vx_vmcb *vmcb, uint32_t code)
     return registers[code / 16] >> code % 16 & 1;
 }
 
+bool vx_vmcb_intercepts(const vx_vmcb *vmcb, uint32_t code) { return intercepted(vmcb, code); }
+
 /* ---- the general rules ---- */
 
 static bool never(const question *q, vx_exit *exit)

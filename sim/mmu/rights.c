@@ -184,3 +184,11 @@ uint64_t vx_npt_information(uint64_t use, bool present, bool reserved, bool tabl
     if (use & (VX_USE_FETCH | VX_USE_FETCH_USER)) information |= VX_PF_I;
     return information | (table ? 1ULL << 33 : 1ULL << 32);
 }
+
+bool vx_mmu_npt_reserved(const vx_cfg_cpu *cpu, uint64_t entry, unsigned level)
+{
+    vx_reserved_bits reserved;
+    vx_reserved_npt(cpu, &reserved);
+    bool leaf = vx_radix_is_leaf(&vx_radix_5level, level, entry);
+    return (entry & (leaf ? reserved.leaf[level] : reserved.table[level])) != 0;
+}

@@ -50,12 +50,21 @@ const char *report_l0_kind(const json_t *run, unsigned kind, uint64_t *count)
         const char *kind, *text;
     } kinds[] = {{"reflected", "exits of L2 that L0 reflected to L1"},
                  {"ept02_fill", "exits of L2 that L0 mended in EPT02"},
+                 {"npt02_fill", "exits of L2 that L0 mended in NPT02"},
+                 {"alone", "exits of L2 that L0 alone intercepts"},
                  {"ept01_fill", "exits of L1 for memory that EPT01 lacked"},
+                 {"npt01_fill", "exits of L1 for memory that NPT01 lacked"},
                  {"ept12_store", "exits of L1 for stores to EPT12"},
-                 {"vmx_instruction", "exits of L1 for VMX instructions"}};
-    if (!is_nested(run) || kind >= sizeof kinds / sizeof *kinds) return NULL;
-    *count = report_uint(report_at(run, "nested.l0_exits.by_kind"), kinds[kind].kind);
-    return kinds[kind].text;
+                 {"npt12_store", "exits of L1 for stores to NPT12"},
+                 {"vmx_instruction", "exits of L1 for VMX instructions"},
+                 {"svm_instruction", "exits of L1 on its way into L2"}};
+    const json_t *by_kind = report_at(run, "nested.l0_exits.by_kind");
+    for (unsigned i = 0; is_nested(run) && i < sizeof kinds / sizeof *kinds; i++) {
+        if (!json_object_get(by_kind, kinds[i].kind) || kind-- > 0) continue;
+        *count = report_uint(by_kind, kinds[i].kind);
+        return kinds[i].text;
+    }
+    return NULL;
 }
 
 static uint64_t cycles_of(const report_exit *row) { return row->hardware_cycles + row->software_cycles; }

@@ -12,24 +12,35 @@
  * through (arch/x86/kvm/vmx/vmx.c, vmx_possible_passthrough_msrs), less what this simulator's guests do not have. */
 static const uint32_t guest_msrs[] = {0x174, 0x175, 0x176, 0xC0000100, 0xC0000101, 0xC0000102};
 
+/* APM Vol. 2, 15.11: two bits an MSR, 2 KiB a range. */
+void exit_controls_msrpm(const vx_cfg_vmm *config, uint8_t msrpm[VX_MSRPM_BYTES])
+{
+    memset(msrpm, 0xFF, VX_MSRPM_BYTES);
+    if (config->exits == VX_EXITS_KVM) {
+        exit_controls_kvm_msrpm(msrpm);
+        return;
+    }
+    for (unsigned i = 0; i < sizeof guest_msrs / sizeof *guest_msrs; i++) {
+        uint32_t low = guest_msrs[i] & 0x1FFF;
+        msrpm[(guest_msrs[i] >= 0xC0000000 ? 2048 : 0) + low / 4] &= (uint8_t) ~(3U << low % 4 * 2);
+    }
+}
+
 void exit_controls_maps(vx_vmm *vmm)
 {
     memset(vmm->all_ports, 0xFF, sizeof vmm->all_ports);
+    exit_controls_msrpm(vmm->config, vmm->msrpm);
     if (vmm->config->exits == VX_EXITS_KVM) {
         exit_controls_kvm_maps(vmm);
         return;
     }
     memset(vmm->msr_bitmap, 0xFF, sizeof vmm->msr_bitmap);
-    memset(vmm->msrpm, 0xFF, sizeof vmm->msrpm);
     for (unsigned i = 0; i < sizeof guest_msrs / sizeof *guest_msrs; i++) {
         uint32_t low = guest_msrs[i] & 0x1FFF;
-        bool high = guest_msrs[i] >= 0xC0000000;
         /* SDM Vol. 3C 24.6.9: reads of low and high MSRs, then writes, 1 KiB each. */
-        uint8_t *read = vmm->msr_bitmap + (high ? 1024 : 0) + low / 8;
+        uint8_t *read = vmm->msr_bitmap + (guest_msrs[i] >= 0xC0000000 ? 1024 : 0) + low / 8;
         read[0] &= (uint8_t) ~(1U << low % 8);
         read[2048] &= (uint8_t) ~(1U << low % 8);
-        /* APM Vol. 2, 15.11: two bits an MSR, 2 KiB a range. */
-        vmm->msrpm[(high ? 2048 : 0) + low / 4] &= (uint8_t) ~(3U << low % 4 * 2);
     }
 }
 
@@ -81,25 +92,32 @@ static void intel(vmm_vm *vm)
 #define SVM2_MWAIT (1U << 11)
 #define SVM2_XSETBV (1U << 13)
 
-static void amd(vmm_vm *vm)
+void exit_controls_svm(const vx_cfg_cpu *cpu, const vx_cfg_vmm *config, vx_vmcb *c)
 {
-    vx_vmcb *c = &vm->vmcb;
     c->intercepts1 = SVM1_INTR | SVM1_NMI | SVM1_CR0_SEL_WRITE | SVM1_RDPMC | SVM1_CPUID | SVM1_INVD | SVM1_HLT |
                      SVM1_INVLPGA | SVM1_IOIO | SVM1_MSR | SVM1_SHUTDOWN;
     c->intercepts2 = SVM2_VM_INSTRUCTIONS | SVM2_WBINVD | SVM2_MONITOR | SVM2_MWAIT | SVM2_XSETBV;
+    if (config->tpr_trap == VX_TPR_TRAP_ALL) c->cr_write = c->cr_read = 1U << 8;
+    c->decode_assists = cpu->svm.decode_assists;
+    if (config->exits == VX_EXITS_KVM) exit_controls_kvm_svm(cpu, c);
+}
+
+static void amd(vmm_vm *vm)
+{
+    vx_vmcb *c = &vm->vmcb;
+    exit_controls_svm(vm->vmm->cpu, vm->vmm->config, c);
     c->io_bitmap = vm->vmm->all_ports;
     c->msr_bitmap = vm->vmm->msrpm;
-    if (vm->vmm->config->tpr_trap == VX_TPR_TRAP_ALL) c->cr_write = c->cr_read = 1U << 8;
-    c->decode_assists = vm->vmm->cpu->svm.decode_assists;
     (void)asids_assign(vm);
     if (!vm->vmm->vpid) c->tlb_control = vm->vmm->cpu->svm.flush_by_asid ? 3 : 1;
 }
 
 void exit_controls_common(vmm_vm *vm)
 {
-    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD)
+    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) {
         amd(vm);
-    else
-        intel(vm);
+        return;
+    }
+    intel(vm);
     if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm(vm);
 }

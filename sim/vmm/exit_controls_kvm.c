@@ -58,15 +58,17 @@ static void open_amd(uint8_t *map, uint32_t msr)
 void exit_controls_kvm_maps(vx_vmm *vmm)
 {
     memset(vmm->msr_bitmap, 0xFF, sizeof vmm->msr_bitmap);
-    memset(vmm->msrpm, 0xFF, sizeof vmm->msrpm);
-    for (unsigned i = 0; i < sizeof shared_msrs / sizeof *shared_msrs; i++) {
+    for (unsigned i = 0; i < sizeof shared_msrs / sizeof *shared_msrs; i++)
         open_intel(vmm->msr_bitmap, shared_msrs[i], true, true);
-        open_amd(vmm->msrpm, shared_msrs[i]);
-    }
-    for (unsigned i = 0; i < sizeof amd_msrs / sizeof *amd_msrs; i++) open_amd(vmm->msrpm, amd_msrs[i]);
     open_intel(vmm->msr_bitmap, MSR_TSC, true, false);
     memcpy(vmm->msr_bitmap_x2apic, vmm->msr_bitmap, sizeof vmm->msr_bitmap);
     open_intel(vmm->msr_bitmap_x2apic, MSR_X2APIC_TPR, true, true);
+}
+
+void exit_controls_kvm_msrpm(uint8_t msrpm[VX_MSRPM_BYTES])
+{
+    for (unsigned i = 0; i < sizeof shared_msrs / sizeof *shared_msrs; i++) open_amd(msrpm, shared_msrs[i]);
+    for (unsigned i = 0; i < sizeof amd_msrs / sizeof *amd_msrs; i++) open_amd(msrpm, amd_msrs[i]);
 }
 
 /* Without APICv KVM leaves the APIC page unmapped: the processor never gets to stand in for it. */
@@ -77,7 +79,7 @@ static bool maps_apic_page(const vmm_vm *vm)
     return apicv || vm->vmm->config->apic_page_mapped;
 }
 
-static void intel(vmm_vm *vm)
+void exit_controls_kvm(vmm_vm *vm)
 {
     vx_vmcs *c = &vm->vmcs;
     c->exception_bitmap |= EXCEPTIONS;
@@ -94,24 +96,15 @@ static void intel(vmm_vm *vm)
     c->ple_window = PLE_WINDOW;
 }
 
-static void amd(vmm_vm *vm)
+void exit_controls_kvm_svm(const vx_cfg_cpu *cpu, vx_vmcb *c)
 {
-    vx_vmcb *c = &vm->vmcb;
     c->exceptions |= EXCEPTIONS;
     c->cr_read = c->cr_write = 1U << 4; /* CR8: V_TPR. CR3: a shadow scheme */
     c->dr_read = c->dr_write = 0xFFFF;
     /* Without the filter too: then each PAUSE exits. */
     c->intercepts1 |= VX_SVM_INTERCEPT_PAUSE;
-    if (vm->vmm->cpu->svm.pause_filter) c->pause_filter_count = PLE_COUNT;
-    if (vm->vmm->cpu->svm.pause_threshold) c->pause_filter_threshold = PLE_GAP;
-}
-
-void exit_controls_kvm(vmm_vm *vm)
-{
-    if (vm->vmm->cpu->vendor == VX_VENDOR_AMD)
-        amd(vm);
-    else
-        intel(vm);
+    if (cpu->svm.pause_filter) c->pause_filter_count = PLE_COUNT;
+    if (cpu->svm.pause_threshold) c->pause_filter_threshold = PLE_GAP;
 }
 
 /* ---- what changes while the guest runs ---- */
@@ -157,13 +150,18 @@ static void follow_x2apic(vmm_vm *vm, const vx_record *record, const uint64_t *p
     vm->vmcs.cpu2 |= VX_CPU2_VIRTUALIZE_X2APIC;
 }
 
-/* grow_ple_window: each exit out of a PAUSE loop doubles the window; AMD's is a count of at most 16 bits. */
+void exit_controls_kvm_grow(vx_vmcb *controls, const vx_exit *exit)
+{
+    uint32_t count = controls->pause_filter_count * 2U;
+    if (exit->reason == VX_SVM_EXIT_PAUSE)
+        controls->pause_filter_count = (uint16_t)(count > UINT16_MAX ? UINT16_MAX : count);
+}
+
+/* grow_ple_window: each exit out of a PAUSE loop doubles the window. */
 static void grow_ple_window(vmm_vm *vm, const vx_exit *exit)
 {
     if (vm->vmm->cpu->vendor == VX_VENDOR_AMD) {
-        uint32_t count = vm->vmcb.pause_filter_count * 2U;
-        if (exit->reason == VX_SVM_EXIT_PAUSE)
-            vm->vmcb.pause_filter_count = (uint16_t)(count > UINT16_MAX ? UINT16_MAX : count);
+        exit_controls_kvm_grow(&vm->vmcb, exit);
         return;
     }
     if (exit->reason != VX_EXIT_PAUSE_INSTRUCTION) return;

@@ -57,7 +57,7 @@ void handler_cost_charge(vmm_vm *vm, const vx_exit *exit)
     uint64_t ticks = is_quick_eoi(vmm, exit) ? vmm->config->eoi_ticks : cost->ticks;
     vmm->counts.vmreads += cost->vmreads;
     vmm->counts.vmwrites += cost->vmwrites;
-    bool exiting = vmm->l0.config && !nested_l0_shadows(vmm); /* an access that exits costs its exit instead */
+    bool exiting = vmm->l0.config && !nested_l0_charges_accesses(vmm); /* those cost their exits instead */
     uint64_t accesses = exiting ? 0
                                 : (uint64_t)cost->vmreads * vmm->cpu->cost.vmread_ticks +
                                       (uint64_t)cost->vmwrites * vmm->cpu->cost.vmwrite_ticks;

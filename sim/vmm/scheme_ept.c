@@ -3,8 +3,8 @@
  *
  * Page-size policy: the largest page up to the model's `nested_page` that lies wholly inside the guest's RAM.
  *
- * Of a hypervisor that runs in a VM itself the table is EPT12: bytes in that VM's memory, at addresses of that VM,
- * which no processor walks (nested_ept02.c). */
+ * Of a hypervisor that runs in a VM itself the table is EPT12 or NPT12: bytes in that VM's memory, at addresses of that
+ * VM, which no processor walks (nested_table02.c). */
 #include "nested_l0.h"
 
 typedef struct nested_state {
@@ -34,7 +34,7 @@ static vx_status init(vmm_vm *vm, vx_arena *arena, vx_msg *msg)
     if (!vm->vmm->l0.config) return VX_OK;
     state->table.place = in_l1;
     state->table.place_context = (void *)&vm->vmm->layout->l1;
-    return nested_ept02_init(vm, root, msg);
+    return nested_table02_init(vm, root, msg);
 }
 
 static void controls(vmm_vm *vm)
@@ -44,6 +44,7 @@ static void controls(vmm_vm *vm)
         vm->vmcb.nested_paging = true;
         vm->vmcb.nested_cr3 = state->table.root;
         vm->vmcb.nested_levels = 4;
+        if (vm->vmm->l0.config) (void)nested_table02_enter(vm, state->table.root); /* VMCB02 has the other root */
         return;
     }
     vm->vmcs.cpu2 |= VX_CPU2_EPT;
@@ -51,7 +52,7 @@ static void controls(vmm_vm *vm)
     /* EPT pointer, SDM Table 24-8: write-back, walk length 4, A and D flags. */
     vm->vmcs.eptp = state->table.root | 6U | (3U << 3);
     if (vm->vmm->config->ept_ad && vm->vmm->cpu->vmx.ept_ad && (!l0 || l0->ept_ad)) vm->vmcs.eptp |= 1U << 6;
-    if (l0) vm->vmcs.eptp = nested_ept02_enter(vm, vm->vmcs.eptp);
+    if (l0) vm->vmcs.eptp = nested_table02_enter(vm, vm->vmcs.eptp);
 }
 
 static void load_state(vmm_vm *vm, const vx_registers *guest) { vx_vcpu_set_registers(vm->vcpu, guest); }
@@ -84,13 +85,20 @@ static void wrote(void *context, unsigned level, uint64_t at, uint64_t value)
     if (vm->vmm->l0.config) nested_l1_wrote(vm, level, at);
 }
 
+/* KVM of Linux 6.1 sets A and D in what it makes writable (make_spte), so that L0 needs not do so in NPT12. NOT
+ * MODELLED: the same where a processor walks the table, and in EPT12. */
+static uint64_t preset_flags(const vmm_vm *vm)
+{
+    return vm->vmm->l0.config && vm->vmm->config->exits == VX_EXITS_KVM ? VX_PTE_A | VX_PTE_D : 0;
+}
+
 /* False: no page left for a table. A nested hypervisor clears what it gives to its guest, which takes L0 to map it. */
 static bool map(vmm_vm *vm, uint64_t first, vx_page_size size)
 {
     nested_state *state = vm->state;
     uint64_t frame = vx_gpa_map_placed(vm->ram, (vx_gpa){first});
-    uint64_t leaf = is_npt(vm) ? NPT_ALL : (EPT_ALL | EPT_WRITE_BACK);
-    uint64_t upper = is_npt(vm) ? NPT_ALL : EPT_ALL;
+    uint64_t leaf = is_npt(vm) ? NPT_ALL | preset_flags(vm) : (EPT_ALL | EPT_WRITE_BACK);
+    uint64_t upper = is_npt(vm) ? NPT_ALL | (preset_flags(vm) & VX_PTE_A) : EPT_ALL;
     if (vm->vmm->l0.config && first < vm->ram->bytes) nested_l1_touch(vm, frame, vx_page_bytes(size));
     vx_status status = vx_radix_map(&state->table, first, frame, size, leaf, upper, new_table, wrote, vm, NULL);
     vm->vmm->out_of_tables |= status != VX_OK;

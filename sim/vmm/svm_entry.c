@@ -20,30 +20,31 @@ static void starting_state(vx_vmcb_image *image)
     for (unsigned i = 0; i < sizeof state / sizeof *state; i++) vx_vmcb_set(image, state[i].field, state[i].value);
 }
 
-static vx_status refuse_check(const vmm_vm *vm, const vx_svm_check *check, vx_msg *msg)
+static vx_status refuse_check(const char *hypervisor, const char *cpu, const vx_svm_check *check, vx_msg *msg)
 {
     const vx_vmcb_info *field = vx_vmcb_describe(check->field);
-    return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s on %s: VMRUN would fail: %s (VMCB %03Xh, %s; %s)",
-                   vm->vmm->config->name, vm->vmm->cpu->name, check->name, field->offset, field->name, check->source);
+    return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s on %s: VMRUN would fail: %s (VMCB %03Xh, %s; %s)", hypervisor, cpu,
+                   check->name, field->offset, field->name, check->source);
 }
 
-static vx_status refuse_field(const vmm_vm *vm, vx_vmcb_field field, vx_msg *msg)
+static vx_status refuse_field(const char *hypervisor, const char *cpu, vx_vmcb_field field, vx_msg *msg)
 {
     const vx_vmcb_info *info = vx_vmcb_describe(field);
-    return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s on %s: the CPU does not look at VMCB %03Xh, %s",
-                   vm->vmm->config->name, vm->vmm->cpu->name, info->offset, info->name);
+    return vx_fail(msg, VX_ERR_INPUT, "hypervisor %s on %s: the CPU does not look at VMCB %03Xh, %s", hypervisor, cpu,
+                   info->offset, info->name);
 }
 
-vx_status svm_entry_check(const vmm_vm *vm, vx_msg *msg)
+vx_status svm_entry_check(const vx_cfg_vmm *config, const vx_cfg_cpu *cpu, const vx_vmcb *controls, vx_msg *msg)
 {
     vx_vmcb_image image = {{0}};
-    vx_vmcb_encode(&vm->vmcb, &image);
+    vx_vmcb_encode(controls, &image);
     starting_state(&image);
-    const vx_svm_entry entry = {.cpu = vm->vmm->cpu, .vmcb = &image, .host_cr0 = VX_CR0_PG | VX_CR0_PE};
+    const vx_svm_entry entry = {.cpu = cpu, .vmcb = &image, .host_cr0 = VX_CR0_PG | VX_CR0_PE};
     unsigned failed;
-    if (vx_svm_checks(&entry, &failed, 1) > 0) return refuse_check(vm, vx_svm_check_at(failed), msg);
+    if (vx_svm_checks(&entry, &failed, 1) > 0)
+        return refuse_check(config->name, cpu->name, vx_svm_check_at(failed), msg);
     for (unsigned i = 0; i < VX_VMCB_SAVE_FIRST; i++)
-        if (vx_vmcb_get(&image, (vx_vmcb_field)i) != 0 && !vx_vmcb_has(&vm->vmm->cpu->svm, (vx_vmcb_field)i))
-            return refuse_field(vm, (vx_vmcb_field)i, msg);
+        if (vx_vmcb_get(&image, (vx_vmcb_field)i) != 0 && !vx_vmcb_has(&cpu->svm, (vx_vmcb_field)i))
+            return refuse_field(config->name, cpu->name, (vx_vmcb_field)i, msg);
     return VX_OK;
 }

@@ -23,11 +23,12 @@ static bool is_apic_access(const vmm_vm *vm, const vx_exit *exit, const vx_recor
            exit->reason != VX_EXIT_TPR_BELOW_THRESHOLD && !guest_avic_exit(vm, exit);
 }
 
-/* KVM of Linux 6.1 lets its root go where the guest's paging mode changes, and executes INVEPT when it loads it again
- * (kvm_mmu_reset_context, kvm_mmu_load). NOT MODELLED: what that drops where KVM runs on a processor of its own. */
+/* KVM of Linux 6.1 lets its root go where the guest's paging mode changes, and executes INVEPT, or takes another ASID,
+ * when it loads it again (kvm_mmu_reset_context, kvm_mmu_load). NOT MODELLED: what that drops where KVM runs on a
+ * processor of its own. */
 static void load_root_again(vmm_vm *vm)
 {
-    if (vm->vmm->l0.config && vm->vmm->config->exits == VX_EXITS_KVM) nested_l0_invept(vm);
+    if (vm->vmm->l0.config && vm->vmm->config->exits == VX_EXITS_KVM) nested_l0_flush(vm);
 }
 
 static vx_resume handle(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload)
@@ -50,7 +51,7 @@ static vx_resume on_exit(void *hypervisor, vx_vcpu *vcpu, const vx_exit *exit, c
     vx_tick since = vx_vcpu_now(vcpu);
     vx_exit seen = *exit;
     vm->cause = exit->reason;
-    if (vm->vmm->l0.config && nested_l0_takes(vm, exit, &seen)) return VX_RESUME_RETRY;
+    if (vm->vmm->l0.config && nested_l0_takes(vm, exit, record, payload, &seen)) return VX_RESUME_RETRY;
     vx_resume resume = handle(vm, &seen, record, payload);
     if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_handled(vm, &seen, record, payload);
     resume = guest_apic_handle(vm, &seen, record, payload, resume);
@@ -65,6 +66,7 @@ static void on_state(void *hypervisor, vx_vcpu *vcpu, const vx_registers *guest)
     guest_registers_load(vm, guest);
     if (!vm->vmm->out_of_tables) vm->vmm->scheme->load_state(vm, guest);
     if (vm->vmm->config->exits == VX_EXITS_KVM) exit_controls_kvm_loaded(vm);
+    nested_svm_follow(vm);
 }
 
 static void on_notice(void *hypervisor, vx_vcpu *vcpu, const vx_record *record, const uint64_t *payload)
@@ -111,8 +113,10 @@ void vx_vmm_attach(vx_vmm *vmm, unsigned vm, vx_vcpu *vcpu)
     vmm_vm *v = &vmm->vm[vm];
     v->vcpu = vcpu;
     guest_apic_attach(v);
+    nested_svm_follow(v);
     bool vmx = !vmm->scheme->deprivileged, amd = vmm->cpu->vendor == VX_VENDOR_AMD;
-    vx_vcpu_virtualize(vcpu, vmx && !amd ? &v->vmcs : NULL, vmx && amd ? &v->vmcb : NULL, vmm->scheme->shadow_tables);
+    const vx_vmcb *vmcb = vmm->l0.svm ? &v->vmcb02 : &v->vmcb;
+    vx_vcpu_virtualize(vcpu, vmx && !amd ? &v->vmcs : NULL, vmx && amd ? vmcb : NULL, vmm->scheme->shadow_tables);
 }
 
 enum { SVM_EXIT_INTR = 0x60 };
@@ -132,6 +136,7 @@ void vx_vmm_preempt(vx_vmm *vmm, unsigned vm)
 void vx_vmm_wake(vx_vmm *vmm, unsigned vm, uint8_t vector)
 {
     guest_apic_wake(&vmm->vm[vm], vector);
+    nested_svm_follow(&vmm->vm[vm]);
     vx_vcpu_enter(vmm->vm[vm].vcpu);
 }
 
@@ -163,6 +168,7 @@ static vx_status check_entry(vmm_vm *vm, vx_msg *msg)
 void vx_vmm_dispatch(vx_vmm *vmm, unsigned vm)
 {
     if (vmm->cpu->vendor == VX_VENDOR_AMD && !vmm->scheme->deprivileged) asids_dispatch(&vmm->vm[vm]);
+    nested_svm_follow(&vmm->vm[vm]);
     vx_vcpu_load(vmm->vm[vm].vcpu);
 }
 
@@ -192,7 +198,10 @@ static vx_status init_vm(vx_vmm *vmm, unsigned index, vx_arena *arena, vx_msg *m
     if (status != VX_OK || vmm->scheme->deprivileged) return status;
     exit_controls_common(vm);
     vmm->scheme->controls(vm);
-    if (vmm->cpu->vendor == VX_VENDOR_AMD) return svm_entry_check(vm, msg);
+    if (vmm->cpu->vendor == VX_VENDOR_AMD) {
+        status = svm_entry_check(vmm->config, vmm->cpu, &vm->vmcb, msg);
+        return status == VX_OK && vmm->l0.svm ? nested_svm_begin(vm, msg) : status;
+    }
     if (vmm->cpu->vendor == VX_VENDOR_INTEL) return check_entry(vm, msg);
     return VX_OK;
 }
@@ -229,7 +238,7 @@ vx_status vx_vmm_init(vx_vmm **vmm, vx_arena *arena, const vx_vmm_setup *setup, 
     uint64_t next = VX_PAGE_BYTES;
     status = handler_cost_resolve(made, made->config, made->cost, msg);
     if (status == VX_OK) status = handler_touch_init(made, &next, msg);
-    if (status == VX_OK) status = nested_l0_init(made, setup->l0, setup->scheme, &next, msg);
+    if (status == VX_OK) status = nested_l0_init(made, setup->l0, setup->scheme, &next, arena, msg);
     table_pages_init(&made->pages, setup->memory, NULL, next, setup->layout->table_bytes & ~0xFFFULL);
     if (status == VX_OK) status = handler_touch_map(made, VX_PAGE_BYTES, msg);
     for (unsigned i = 0; status == VX_OK && i < made->vm_count; i++) status = init_vm(made, i, arena, msg);

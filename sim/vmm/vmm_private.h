@@ -88,9 +88,10 @@ struct vmm_vm {
     bool device_retried; /* policy "kvm": the read that has exited is being made again */
     uint32_t cause;      /* reason of the exit being handled, as the processor gave it: what its cost is charged to */
     struct {
-        uint64_t eptp12;      /* L1's EPT pointer, as in the VMCS that it made for this guest */
-        vx_radix_table ept02; /* what the processor walks instead */
-    } nested;                 /* the same of all vCPUs of a VM */
+        uint64_t pointer12; /* L1's: the EPT pointer of the VMCS, the nCR3 of the VMCB that it made for this guest */
+        vx_radix_table table02; /* what the processor walks instead */
+    } nested;                   /* the same of all vCPUs of a VM */
+    vx_vmcb vmcb01, vmcb02;     /* nested, AMD: nested_svm.c; `vmcb` is VMCB12 then */
 };
 
 /* Cost of one exit reason's handler, resolved from the model. */
@@ -102,31 +103,40 @@ typedef struct handler_cost {
 
 /* Kinds of exits to L0. */
 typedef enum l0_kind {
-    L0_REFLECTED,       /* of L2, handed to L1 */
-    L0_EPT02_FILL,      /* of L2, mended in EPT02: L1 does not know */
-    L0_EPT01_FILL,      /* of L1, for memory of its own that EPT01 does not map */
-    L0_EPT12_STORE,     /* of L1, a store to one of its EPT tables that L0 protects */
-    L0_VMX_INSTRUCTION, /* of L1 */
+    L0_REFLECTED,     /* of L2, handed to L1 */
+    L0_TABLE02_FILL,  /* of L2, mended in table 02: L1 does not know */
+    L0_TABLE01_FILL,  /* of L1, for memory of its own that table 01 does not map */
+    L0_TABLE12_STORE, /* of L1, a store to one of its nested tables that L0 protects */
+    L0_INSTRUCTION,   /* of L1, of VMX or SVM */
+    L0_ALONE,         /* AMD: of L2, which L0 intercepts and L1 does not */
     L0_KINDS
 } l0_kind;
 
 /* The hypervisor below, where the other one is nested itself: nested_l0.h. */
 typedef struct nested_l0 {
-    const vx_cfg_vmm *config; /* NULL: the hypervisor runs on the processor */
+    const vx_cfg_vmm *config;             /* NULL: the hypervisor runs on the processor */
+    const vx_cfg_cpu *cpu;                /* the processor; vx_vmm.cpu is the one that L1 is offered */
+    struct nested_svm *svm;               /* AMD: nested_svm.c */
+    const struct nested_entries *entries; /* of the three tables */
     handler_cost cost[VX_EXIT_ROWS];
-    vx_radix_table ept01;                /* of L1's memory */
-    table_pages l1_pages;                /* L1's: EPT12 is made of them */
-    uint64_t shadowed;                   /* host-physical: L0's notes of these pages, a word each (nested_ept01.c) */
-    uint64_t hardware_ticks;             /* of exits that the one being handled has made so far */
-    uint64_t ept01_tables, ept02_tables; /* held */
+    vx_radix_table table01; /* of L1's memory */
+    table_pages l1_pages;   /* L1's: table 12 is made of them */
+    uint64_t shadowed;      /* host-physical: L0's notes of these pages, a word each (nested_table01.c) */
+    struct {
+        uint64_t table[8]; /* L1's leaf tables that are out of sync, the first ones */
+        unsigned count;    /* of all */
+    } unsync;
+    uint64_t hardware_ticks;               /* of exits that the one being handled has made so far */
+    uint64_t table01_pages, table02_pages; /* held */
     struct {
         uint64_t exits, reflected;
         uint64_t by_kind[L0_KINDS];
         vx_exit_counts by_reason[VX_EXIT_ROWS], l1_by_reason[VX_EXIT_ROWS];
-        uint64_t ept01_entries, ept02_entries; /* leaves written */
-        uint64_t ept02_prefetched;             /* among ept02_entries */
-        uint64_t ept02_dropped;                /* leaves taken away */
-        uint64_t ept12_flags;                  /* A and D flags set in EPT12 */
+        uint64_t table01_entries, table02_entries; /* leaves written */
+        uint64_t table02_prefetched;               /* among table02_entries */
+        uint64_t table02_dropped;                  /* leaves taken away */
+        uint64_t table12_flags;                    /* A and D flags set in table 12 */
+        uint64_t made_again; /* accesses of L2's that exit to L0 alone when L1 lets them through: nested_svm.c */
     } counts;
 } nested_l0;
 
@@ -190,6 +200,9 @@ vx_page_size nested_page_of(const vx_cfg_cpu *cpu, const vx_cfg_vmm *config, uin
 
 /* exit_controls.c: what every scheme of this model intercepts. */
 void exit_controls_common(vmm_vm *vm);
+/* AMD: the intercepts alone, and the map of MSRs. */
+void exit_controls_svm(const vx_cfg_cpu *cpu, const vx_cfg_vmm *config, vx_vmcb *controls);
+void exit_controls_msrpm(const vx_cfg_vmm *config, uint8_t msrpm[VX_MSRPM_BYTES]);
 /* asids.c: AMD. Gives the VM an ASID of the present generation. True: a new generation has begun, and all ASIDs must be
  * flushed before it runs. */
 void asids_init(vx_vmm *vmm);
@@ -197,8 +210,8 @@ bool asids_assign(vmm_vm *vm);
 /* The VM is about to run: its VMRUN flushes where it must. */
 void asids_dispatch(vmm_vm *vm);
 
-/* svm_entry.c: whether VMRUN would enter with the VM's controls: VX_ERR_INPUT names check and field. */
-vx_status svm_entry_check(const vmm_vm *vm, vx_msg *msg);
+/* svm_entry.c: whether VMRUN would enter with these controls on this CPU: VX_ERR_INPUT names check and field. */
+vx_status svm_entry_check(const vx_cfg_vmm *config, const vx_cfg_cpu *cpu, const vx_vmcb *controls, vx_msg *msg);
 
 /* Makes the permission maps that all VMs share. */
 void exit_controls_maps(vx_vmm *vmm);
@@ -208,7 +221,11 @@ vx_resume device_access_kvm(vmm_vm *vm, const vx_exit *exit, const vx_record *re
 
 /* exit_controls_kvm.c: what policy "kvm" makes of them; what follows from the guest's state and from an exit. */
 void exit_controls_kvm(vmm_vm *vm);
+void exit_controls_kvm_svm(const vx_cfg_cpu *cpu, vx_vmcb *controls);
 void exit_controls_kvm_maps(vx_vmm *vmm);
+/* AMD: an exit out of a PAUSE loop doubles the count, of at most 16 bits. */
+void exit_controls_kvm_grow(vx_vmcb *controls, const vx_exit *exit);
+void exit_controls_kvm_msrpm(uint8_t msrpm[VX_MSRPM_BYTES]);
 void exit_controls_kvm_loaded(vmm_vm *vm);
 void exit_controls_kvm_scheduled(vmm_vm *vm); /* back on the processor */
 void exit_controls_kvm_handled(vmm_vm *vm, const vx_exit *exit, const vx_record *record, const uint64_t *payload);

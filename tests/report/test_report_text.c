@@ -22,6 +22,10 @@ static void a_nested_guest(void **state)
     golden_schema(document);
     golden_check(document, vx_report_write_text, "nested.txt");
     json_decref(document);
+    document = golden_document("nested-npt.json");
+    golden_schema(document);
+    golden_check(document, vx_report_write_text, "nested-npt.txt");
+    json_decref(document);
 }
 
 static void an_interrupted_run_with_a_broken_identity(void **state)
@@ -58,7 +62,7 @@ static void a_walk_access_by_access(void **state)
 static void lines_are_ascii_and_fit(void **state)
 {
     (void)state;
-    static const char *const names[] = {"run.json",     "nested.json", "partial.json",
+    static const char *const names[] = {"run.json",     "nested.json", "nested-npt.json", "partial.json",
                                         "compare.json", "walk.json",   "walk_native.json"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         json_t *document = golden_document(names[i]);

@@ -11,16 +11,9 @@ static uint64_t parts(uint64_t whole, uint64_t part) { return (whole + part - 1)
 
 static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-/* L2 loads from the first `pages` pages of its memory, in order. */
-static void touch(nested_world *nested, unsigned pages, vx_access access)
-{
-    for (unsigned i = 0; i < pages; i++)
-        assert_int_equal(vmm_reach(&nested->world, access, (uint64_t)i * PAGE + 8), (uint64_t)i * PAGE + 8);
-}
-
 /* The figures of one case, worked out below. */
 typedef struct form {
-    uint64_t reflected, ept02_fills, ept01_fills, stores, ept02_entries;
+    uint64_t reflected, ept02_fills, ept01_fills, stores, table02_entries;
 } form;
 
 /* L1's frames lie in order, so that its clearing meets each page of EPT01 once. Its tables, but for the top one, which
@@ -34,12 +27,12 @@ static form expected(const nested_options *o, unsigned pages)
     uint64_t leaf_tables = o->l1_page == VX_PAGE_4K ? parts(bytes, 2 * MIB) : 0, tables = 2 + leaf_tables;
     form f = {.reflected = parts(bytes, l1), .ept02_fills = parts(bytes, smaller(l1, l0))};
     f.ept01_fills = parts(f.reflected * l1, l0) + (o->kvm || l0 == PAGE ? tables : 0);
-    f.ept02_entries = f.ept02_fills;
+    f.table02_entries = f.ept02_fills;
     if (!o->kvm) return f;
     uint64_t upper = o->l1_page == VX_PAGE_4K ? leaf_tables : f.reflected;
     f.stores = upper - 1 + (o->l1_page == VX_PAGE_4K ? leaf_tables : 0);
     if (l1 > l0) f.ept02_fills = parts(pages, 8); /* seven neighbours each: EPT12 has them */
-    if (l1 > l0) f.ept02_entries = f.ept02_fills * 8;
+    if (l1 > l0) f.table02_entries = f.ept02_fills * 8;
     return f;
 }
 
@@ -51,8 +44,8 @@ static void first_touches(void **state)
         const nested_options o = {.l1_page = sizes[which & 1], .l0_page = sizes[which >> 1 & 1], .kvm = which >> 2};
         nested_world nested;
         nested_world_open(&nested, &o);
-        touch(&nested, FILL_PAGES, VX_ACCESS_LOAD);
-        touch(&nested, FILL_PAGES, VX_ACCESS_STORE); /* known by now */
+        nested_touch(&nested, FILL_PAGES, VX_ACCESS_LOAD);
+        nested_touch(&nested, FILL_PAGES, VX_ACCESS_STORE); /* known by now */
         form f = expected(&o, FILL_PAGES);
         uint64_t r = nested.world.config.handler[0].vmreads;
         print_message("EPT12 %s, EPT01 %s%s: %llu, %llu, %llu, %llu\n", vx_page_size_name(o.l1_page),
@@ -60,21 +53,18 @@ static void first_touches(void **state)
                       (unsigned long long)f.ept02_fills, (unsigned long long)f.ept01_fills,
                       (unsigned long long)f.stores);
         assert_int_equal(nested_kind(&nested, L0_REFLECTED), f.reflected);
-        assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), f.ept02_fills);
-        assert_int_equal(nested_kind(&nested, L0_EPT01_FILL), f.ept01_fills);
-        assert_int_equal(nested_kind(&nested, L0_EPT12_STORE), f.stores);
-        assert_int_equal(nested_kind(&nested, L0_VMX_INSTRUCTION), f.reflected); /* VMRESUME */
-        assert_int_equal(nested_value(&nested, "nested.ept02.entries"), f.ept02_entries);
+        assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), f.ept02_fills);
+        assert_int_equal(nested_kind(&nested, L0_TABLE01_FILL), f.ept01_fills);
+        assert_int_equal(nested_kind(&nested, L0_TABLE12_STORE), f.stores);
+        assert_int_equal(nested_kind(&nested, L0_INSTRUCTION), f.reflected); /* VMRESUME */
+        assert_int_equal(nested_value(&nested, "nested.ept02.entries"), f.table02_entries);
         assert_int_equal(nested_value(&nested, "nested.l0_exits.by_reason.EPT_VIOLATION.count"),
                          f.reflected + f.ept02_fills + f.ept01_fills + f.stores);
         assert_int_equal(vmm_exits(&nested.world), f.reflected + f.ept02_fills);
         assert_int_equal(nested_value(&nested, "vmcs.reads"), f.reflected * r);
         assert_int_equal(nested_value(&nested, "nested.l1_by_reason.EPT_VIOLATION.count"), f.reflected);
-        vx_identity identities[8];
-        unsigned count = vx_vmm_identities(nested.world.vmm, identities, 8);
-        assert_int_equal(count, 5);
-        while (count--) assert_int_equal(identities[count].left, identities[count].right);
-        assert_true(vmm_verify(&nested.world) > f.reflected + f.ept02_entries);
+        nested_identities_hold(&nested);
+        assert_true(vmm_verify(&nested.world) > f.reflected + f.table02_entries);
         nested_world_close(&nested);
     }
 }
@@ -97,7 +87,7 @@ static void the_processor_walks_the_composition(void **state)
         assert_int_equal(counts->walks, 1);
         assert_int_equal(counts->walk_accesses, which == 3 ? 3 : 4);
         vx_page_size size;
-        assert_true(nested_ept02_leaf(&nested, 0x5008, &size) != 0);
+        assert_true(nested_composed_leaf(&nested, 0x5008, &size) != 0);
         assert_int_equal(size, which == 3 ? VX_PAGE_2M : VX_PAGE_4K);
         nested_world_close(&nested);
     }
@@ -116,7 +106,7 @@ static void what_l1_sees(void **state)
     enum { LINEAR = 3 << 7, R = 1, W = 2, X = 4 };
     nested_world nested;
     nested_world_open(&nested, &(nested_options){.execute_only = false});
-    touch(&nested, 2, VX_ACCESS_LOAD);
+    nested_touch(&nested, 2, VX_ACCESS_LOAD);
     uint64_t at = nested_entry_at(&nested, 0x1000, 1), leaf = nested_read(&nested, at);
     uint64_t upper = nested_entry_at(&nested, 0x1000, 3), table = nested_read(&nested, upper);
     const struct {
@@ -139,9 +129,9 @@ static void what_l1_sees(void **state)
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         nested_store(&nested, 1, at, cases[i].leaf);
         nested_store(&nested, 3, upper, cases[i].table);
-        nested_l0_invept(nested.vm);
+        nested_l0_flush(nested.vm);
         vx_exit seen, exit = violation(0x1008, cases[i].qualification);
-        assert_int_equal(nested_l0_takes(nested.vm, &exit, &seen), cases[i].reason == 0);
+        assert_int_equal(nested_l0_takes(nested.vm, &exit, NULL, NULL, &seen), cases[i].reason == 0);
         if (!cases[i].reason) continue;
         assert_int_equal(seen.reason, cases[i].reason);
         if (seen.qualification != cases[i].seen)
@@ -149,7 +139,7 @@ static void what_l1_sees(void **state)
         assert_int_equal(seen.physical.v, 0x1008);
     }
     vx_exit seen, beyond = violation(1ULL << 48, R);
-    assert_false(nested_l0_takes(nested.vm, &beyond, &seen));
+    assert_false(nested_l0_takes(nested.vm, &beyond, NULL, NULL, &seen));
     assert_int_equal(seen.qualification, R);
     nested_world_close(&nested);
 }
@@ -168,7 +158,7 @@ static void devices_of_l1(void **state)
     assert_int_equal(nested_value(&nested, "nested.l1_by_reason.EPT_MISCONFIG.count"), 3);
     assert_int_equal(vmm_exits_for(&nested.world, "EPT_VIOLATION"), 4);
     assert_int_equal(vmm_exits_for(&nested.world, "EPT_MISCONFIG"), 0);
-    assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), 0);
+    assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), 0);
     nested_world_close(&nested);
 }
 
@@ -180,22 +170,22 @@ static void flags_of_ept12(void **state)
     for (unsigned flags = 0; flags < 2; flags++) {
         nested_world nested;
         nested_world_open(&nested, &(nested_options){.flags = flags});
-        assert_int_equal(nested.vm->nested.eptp12 >> 6 & 1, flags);
+        assert_int_equal(nested.vm->nested.pointer12 >> 6 & 1, flags);
         assert_int_equal(nested.vm->vmcs.eptp >> 6 & 1, flags);
-        touch(&nested, 1, VX_ACCESS_LOAD);
+        nested_touch(&nested, 1, VX_ACCESS_LOAD);
         uint64_t at = nested_entry_at(&nested, 0, 1);
         vx_page_size size;
-        assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), 1);
+        assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), 1);
         assert_int_equal(nested_read(&nested, at) & (VX_EPT_A | VX_EPT_D), flags ? VX_EPT_A : 0);
-        assert_int_equal(nested_ept02_leaf(&nested, 0, &size) & VX_EPT_W, flags ? 0 : VX_EPT_W);
+        assert_int_equal(nested_composed_leaf(&nested, 0, &size) & VX_EPT_W, flags ? 0 : VX_EPT_W);
         assert_int_equal(nested_value(&nested, "nested.ept12.ad_updates"), flags ? 4 : 0);
-        touch(&nested, 1, VX_ACCESS_STORE); /* clean: L0 hears of it */
-        assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), 1 + flags);
+        nested_touch(&nested, 1, VX_ACCESS_STORE); /* clean: L0 hears of it */
+        assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), 1 + flags);
         assert_int_equal(nested_kind(&nested, L0_REFLECTED), 1);
         assert_int_equal(nested_read(&nested, at) & (VX_EPT_A | VX_EPT_D), flags ? VX_EPT_A | VX_EPT_D : 0);
-        assert_true(nested_ept02_leaf(&nested, 0, &size) & VX_EPT_W);
-        touch(&nested, 1, VX_ACCESS_STORE);
-        assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), 1 + flags);
+        assert_true(nested_composed_leaf(&nested, 0, &size) & VX_EPT_W);
+        nested_touch(&nested, 1, VX_ACCESS_STORE);
+        assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), 1 + flags);
         nested_world_close(&nested);
     }
 }
@@ -210,28 +200,28 @@ static void invept(void **state)
     for (unsigned kvm = 0; kvm < 2; kvm++) {
         nested_world nested;
         nested_world_open(&nested, &(nested_options){.kvm = kvm});
-        touch(&nested, PAGES, VX_ACCESS_LOAD);
+        nested_touch(&nested, PAGES, VX_ACCESS_LOAD);
         uint64_t first = nested_entry_at(&nested, 0, 1);
         uint64_t second = nested_read(&nested, first + 8);
         nested_store(&nested, 1, first, 0);
         nested_store(&nested, 1, first + 8, nested_read(&nested, first + 16)); /* two pages, one frame */
         vmm_reset_counts(&nested.world);
-        touch(&nested, 2, VX_ACCESS_LOAD); /* stale */
+        nested_touch(&nested, 2, VX_ACCESS_LOAD); /* stale */
         assert_int_equal(vmm_exits(&nested.world), 0);
-        nested_l0_invept(nested.vm);
+        nested_l0_flush(nested.vm);
         assert_int_equal(nested_value(&nested, "nested.l0_exits.by_reason.INVEPT.count"), 1);
         assert_int_equal(nested_value(&nested, "nested.ept02.dropped"), kvm ? 2 : PAGES);
         assert_int_equal(vmm_flushes(&nested.world, VX_OP_INVEPT_CONTEXT), 1);
         assert_int_equal(vmm_reach(&nested.world, VX_ACCESS_LOAD, 0x1008), 0x2008);
-        touch(&nested, 1, VX_ACCESS_LOAD); /* L1 maps it again */
+        nested_touch(&nested, 1, VX_ACCESS_LOAD); /* L1 maps it again */
         assert_int_equal(nested_kind(&nested, L0_REFLECTED), 1);
         for (unsigned i = 2; i < PAGES; i++) vmm_reach(&nested.world, VX_ACCESS_LOAD, (uint64_t)i * PAGE);
         assert_int_equal(nested_kind(&nested, L0_REFLECTED), 1);
         /* KVM has kept the others, and its prefetch fills the one that it dropped beside one that it fills. */
-        assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), kvm ? 2 : PAGES);
+        assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), kvm ? 2 : PAGES);
         nested_store(&nested, 1, first + 8, second);
-        nested_l0_invept(nested.vm);
-        touch(&nested, PAGES, VX_ACCESS_LOAD);
+        nested_l0_flush(nested.vm);
+        nested_touch(&nested, PAGES, VX_ACCESS_LOAD);
         assert_true(vmm_verify(&nested.world) > 0);
         nested_world_close(&nested);
     }
@@ -244,28 +234,28 @@ static void kvm_protects_ept12(void **state)
     (void)state;
     nested_world nested;
     nested_world_open(&nested, &(nested_options){.kvm = true});
-    touch(&nested, 1, VX_ACCESS_LOAD);
+    nested_touch(&nested, 1, VX_ACCESS_LOAD);
     uint64_t leaf = nested_entry_at(&nested, 0, 1), value = nested_read(&nested, leaf);
     uint64_t upper = nested_entry_at(&nested, 0, 2), table = nested_read(&nested, upper);
-    ept01_leaf mapped;
+    table01_leaf mapped;
     vmm_reset_counts(&nested.world);
     for (unsigned round = 1; round < 4; round++) {
-        assert_true(nested_ept01_find(nested.world.vmm, leaf, &mapped) && !(mapped.rights & VX_EPT_W));
+        assert_true(nested_table01_find(nested.world.vmm, leaf, &mapped) && !(mapped.rights & VX_EPT_W));
         for (unsigned i = 0; i < 5; i++) nested_store(&nested, 1, leaf, value);
-        assert_int_equal(nested_kind(&nested, L0_EPT12_STORE), round);
-        assert_true(nested_ept01_find(nested.world.vmm, leaf, &mapped) && (mapped.rights & VX_EPT_W));
-        nested_l0_invept(nested.vm);
+        assert_int_equal(nested_kind(&nested, L0_TABLE12_STORE), round);
+        assert_true(nested_table01_find(nested.world.vmm, leaf, &mapped) && (mapped.rights & VX_EPT_W));
+        nested_l0_flush(nested.vm);
     }
     vmm_reset_counts(&nested.world);
     nested_store(&nested, 2, upper, 0);
     vx_page_size size;
-    assert_int_equal(nested_ept02_leaf(&nested, 0, &size), 0);
+    assert_int_equal(nested_composed_leaf(&nested, 0, &size), 0);
     nested_store(&nested, 2, upper, table);
-    assert_int_equal(nested_kind(&nested, L0_EPT12_STORE), 2);
+    assert_int_equal(nested_kind(&nested, L0_TABLE12_STORE), 2);
     assert_int_equal(nested_value(&nested, "nested.ept02.dropped"), 1);
-    assert_true(nested_ept01_find(nested.world.vmm, upper, &mapped) && !(mapped.rights & VX_EPT_W));
-    touch(&nested, 1, VX_ACCESS_LOAD);
-    assert_int_equal(nested_kind(&nested, L0_EPT02_FILL), 1);
+    assert_true(nested_table01_find(nested.world.vmm, upper, &mapped) && !(mapped.rights & VX_EPT_W));
+    nested_touch(&nested, 1, VX_ACCESS_LOAD);
+    assert_int_equal(nested_kind(&nested, L0_TABLE02_FILL), 1);
     nested_world_close(&nested);
 }
 
@@ -287,17 +277,13 @@ static void a_change_of_paging_is_an_invept(void **state)
     }
 }
 
-/* Host memory for L0's tables, and L1's for its own, may end: the run ends with a sentence. */
 static void tables_run_out(void **state)
 {
     (void)state;
     for (unsigned whose = 0; whose < 2; whose++) {
         nested_world nested;
         nested_world_open(&nested, &(nested_options){.l0_page = VX_PAGE_4K});
-        vx_vmm *vmm = nested.world.vmm;
-        table_pages *pages = whose ? &vmm->pages : &vmm->l0.l1_pages;
-        pages->end = pages->next + 4 * VX_PAGE_BYTES;
-        vmm_use_up_tables(&nested.world, 0, 32);
+        nested_runs_out(&nested, whose);
         nested_world_close(&nested);
     }
 }
@@ -309,11 +295,11 @@ static void the_check_finds_a_lie(void **state)
     for (unsigned which = 0; which < 3; which++) {
         nested_world nested;
         nested_world_open(&nested, &(nested_options){.l0_page = VX_PAGE_4K});
-        touch(&nested, 3, VX_ACCESS_LOAD);
+        nested_touch(&nested, 3, VX_ACCESS_LOAD);
         assert_true(vmm_verify(&nested.world) > 0);
         bool ept01 = which == 2;
         uint64_t address = ept01 ? vx_gpa_map_placed(nested.vm->ram, (vx_gpa){0x1000}) : 0x1000;
-        const vx_radix_table *table = ept01 ? &nested.world.vmm->l0.ept01 : &nested.vm->nested.ept02;
+        const vx_radix_table *table = ept01 ? &nested.world.vmm->l0.table01 : &nested.vm->nested.table02;
         vx_radix_spot spot = vx_radix_lookup(table, address, 1);
         uint64_t leaf = nested_entry_at(&nested, 0x1000, 1), leaves = 0;
         if (which == 1) /* more than EPT12 allows by now */

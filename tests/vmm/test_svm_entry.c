@@ -15,6 +15,11 @@ static void open_world(vmm_world *world, vx_scheme scheme, bool vpid, vx_exit_po
                                          .pause_loops = vpid});
 }
 
+static vx_status check(const vmm_vm *vm, vx_msg *msg)
+{
+    return svm_entry_check(vm->vmm->config, vm->vmm->cpu, &vm->vmcb, msg);
+}
+
 static void every_scheme_and_policy_would_enter(void **state)
 {
     (void)state;
@@ -26,7 +31,7 @@ static void every_scheme_and_policy_would_enter(void **state)
                 vmm_world world;
                 open_world(&world, schemes[i], vpid, exits ? VX_EXITS_KVM : VX_EXITS_PLAIN);
                 const vmm_vm *vm = &world.vmm->vm[0];
-                assert_int_equal(svm_entry_check(vm, &world.msg), VX_OK);
+                assert_int_equal(check(vm, &world.msg), VX_OK);
                 assert_int_equal(vm->vmcb.asid, 1);
                 assert_int_equal(vm->vmcb.nested_paging, schemes[i] == VX_SCHEME_NPT);
                 assert_int_equal(vm->vmcb.intercepts2 & 1, 1);
@@ -37,7 +42,7 @@ static void every_scheme_and_policy_would_enter(void **state)
 static void refused(const vmm_world *world, const vmm_vm *vm, const char *words)
 {
     vx_msg msg;
-    assert_int_equal(svm_entry_check(vm, &msg), VX_ERR_INPUT);
+    assert_int_equal(check(vm, &msg), VX_ERR_INPUT);
     if (!strstr(msg.text, words)) fail_msg("'%s' is not in '%s'", words, msg.text);
     assert_non_null(strstr(msg.text, world->cpu.name));
     assert_non_null(strstr(msg.text, "plain"));
@@ -61,11 +66,11 @@ static void a_wrong_hypervisor_is_told_field_and_check(void **state)
     world.cpu.svm.flush_by_asid = false;
     refused(&world, &vm, "TLB_CONTROL that the processor lacks (VMCB 05Ch, tlb_control");
     vm.vmcb.tlb_control = 1;
-    assert_int_equal(svm_entry_check(&vm, &world.msg), VX_OK);
+    assert_int_equal(check(&vm, &world.msg), VX_OK);
     vm.vmcb.pause_filter_count = 3000;
     refused(&world, &vm, "the CPU does not look at VMCB 03Eh, pause_filter_count");
     world.cpu.svm.pause_filter = true;
-    assert_int_equal(svm_entry_check(&vm, &world.msg), VX_OK);
+    assert_int_equal(check(&vm, &world.msg), VX_OK);
     vm.vmcb.pause_filter_threshold = 128;
     refused(&world, &vm, "the CPU does not look at VMCB 03Ch, pause_filter_threshold");
     world.cpu.svm.npt = false;

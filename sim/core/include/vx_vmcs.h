@@ -257,6 +257,10 @@ bool vx_vmcs_exits(const vx_vmcs *vmcs, const vx_exit_context *context, const vx
 bool vx_vmcb_exits(const vx_vmcb *vmcb, const vx_exit_context *context, const vx_record *record,
                    const uint64_t *payload, vx_exit *exit);
 
+/* Is the intercept bit of an EXITCODE set? False for a code that none belongs to. (The bit alone: whether an access to
+ * ports or MSRs exits is its permission map's to say too.) */
+bool vx_vmcb_intercepts(const vx_vmcb *vmcb, uint32_t code);
+
 /* Whether a page fault of the guest (error code as pushed) exits, by bitmap, mask and match (SDM 25.2): separately,
  * because faults come from translation as well as from EXCEPTION records. */
 bool vx_vmcs_page_fault_exits(const vx_vmcs *vmcs, uint32_t error_code);

@@ -126,6 +126,9 @@ vx_mmu_result vx_mmu_access_gpa(vx_mmu *mmu, vx_gpa gpa, vx_access access, vx_hp
  * without mode-based execute control and paging-write access: for a hypervisor that walks EPT in software. */
 bool vx_mmu_ept_misconfigured(const vx_cfg_cpu *cpu, uint64_t entry, unsigned level);
 
+/* The same on AMD: whether a present entry of this level has a bit set that is reserved in nested tables. */
+bool vx_mmu_npt_reserved(const vx_cfg_cpu *cpu, uint64_t entry, unsigned level);
+
 /* A walk takes long enough to bring near what the walks of the next references will read: the guest's entry of a
  * reference further ahead, the nested entry of a nearer one, whose guest entry has come. `record` is the one that
  * misses, `stop` one behind the last that may be looked at. Changes nothing that is modelled or counted. */
