@@ -71,7 +71,7 @@ void vx_listing_fini(vx_model_listing *listing);
  * VX_ERR_INPUT with "did you mean" where there is none. */
 vx_status vx_model_search(vx_model_kind kind, const char *name, char path[VX_MODEL_PATH], vx_msg *msg);
 
-/* ---- xml_load.c ---- */
+/* ---- xml_files.c ---- */
 
 /* Reads a file, and the files it extends, into a model that holds defaults. */
 vx_status vx_xml_load_file(vx_model *model, const char *path, vx_msg *msg);
