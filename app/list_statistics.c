@@ -47,7 +47,7 @@ static void put_name(char *at, const char *name)
     const char *rest = at + strcspn(at, ".");
     size_t length = strlen(name);
     memmove(at + length, rest, strlen(rest) + 1);
-    memcpy(at, name, length);
+    for (size_t i = 0; i < length; i++) at[i] = name[i];
 }
 
 /* "exits.by_reason.CPUID.count" to "exits.by_reason.REASON.count"; units of a TLB are all that lies in `tlb` but its
@@ -73,9 +73,10 @@ static const char *members(const vx_stat *stat)
 static vx_status add(figures *f, const vx_stat *stat, vx_msg *msg)
 {
     figure new = {.unit = stat->unit, .doc = stat->doc};
-    strcpy(new.path, stat->path);
+    memcpy(new.path, stat->path, sizeof stat->path);
     generalize(new.path);
-    strcat(new.path, members(stat));
+    const char *behind = members(stat);
+    memcpy(new.path + strlen(new.path), behind, strlen(behind) + 1);
     for (size_t i = 0; i < f->count; i++)
         if (strcmp(f->all[i].path, new.path) == 0) return VX_OK;
     if (f->count == f->capacity) {
