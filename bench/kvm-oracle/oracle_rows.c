@@ -11,21 +11,26 @@
 #define NO_FLEX "vmm.apic.flexpriority=no"
 #define PAGE_MAPPED "vmm.apic.page_mapped=yes"
 
+/* The emulated processor does not virtualize VMLOAD and VMSAVE. */
+#define NO_VLS "cpu.svm.virtual_vmload=no"
+
 static const oracle_mode modes[] = {
-    {"svm-npt", "zen2", "npt", {PAGES_4K}},
-    {"svm-npt_legacy", "zen2", "npt", {PAGES_4K, "vmm.nested.prefetch=8"}},
-    {"svm-npt_huge", "zen2", "npt", {"vmm.nested_page=2m"}},
-    {"svm-shadow", "zen2", "shadow-kvm", {NULL}},
-    {"svm-shadow_huge", "zen2", "shadow-kvm", {"vmm.nested_page=2m"}},
-    {"vmx-ept", "haswell", "ept+vpid", {PAGES_4K, NO_APICV}},
-    {"vmx-ept_novpid", "haswell", "ept", {PAGES_4K, NO_APICV}},
-    {"vmx-ept_legacy", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, "vmm.nested.prefetch=8"}},
-    {"vmx-ept_flex", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, PAGE_MAPPED}},
-    {"vmx-ept_noflex", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, NO_FLEX}},
-    {"vmx-shadow", "haswell", "shadow-kvm+vpid", {NO_APICV}},
-    {"vmx-shadow_novpid", "haswell", "shadow-kvm", {NO_APICV}},
-    {"vmx-shadow_flex", "haswell", "shadow-kvm+vpid", {NO_APICV, PAGE_MAPPED}},
-    {"vmx-shadow_noflex", "haswell", "shadow-kvm+vpid", {NO_APICV, NO_FLEX}},
+    {"svm-npt", "zen2", "npt", {PAGES_4K}, NULL},
+    {"svm-npt_legacy", "zen2", "npt", {PAGES_4K, "vmm.nested.prefetch=8"}, NULL},
+    {"svm-npt_huge", "zen2", "npt", {"vmm.nested_page=2m"}, NULL},
+    {"svm-shadow", "zen2", "shadow-kvm", {NULL}, NULL},
+    {"svm-shadow_huge", "zen2", "shadow-kvm", {"vmm.nested_page=2m"}, NULL},
+    {"svm-nested", "zen2", "npt", {PAGES_4K, NO_VLS}, "kvm-6.1"},
+    {"svm-nested_huge", "zen2", "npt", {"vmm.nested_page=2m", NO_VLS}, "kvm-6.1"},
+    {"vmx-ept", "haswell", "ept+vpid", {PAGES_4K, NO_APICV}, NULL},
+    {"vmx-ept_novpid", "haswell", "ept", {PAGES_4K, NO_APICV}, NULL},
+    {"vmx-ept_legacy", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, "vmm.nested.prefetch=8"}, NULL},
+    {"vmx-ept_flex", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, PAGE_MAPPED}, NULL},
+    {"vmx-ept_noflex", "haswell", "ept+vpid", {PAGES_4K, NO_APICV, NO_FLEX}, NULL},
+    {"vmx-shadow", "haswell", "shadow-kvm+vpid", {NO_APICV}, NULL},
+    {"vmx-shadow_novpid", "haswell", "shadow-kvm", {NO_APICV}, NULL},
+    {"vmx-shadow_flex", "haswell", "shadow-kvm+vpid", {NO_APICV, PAGE_MAPPED}, NULL},
+    {"vmx-shadow_noflex", "haswell", "shadow-kvm+vpid", {NO_APICV, NO_FLEX}, NULL},
 };
 
 bool oracle_is_asynchronous(const char *reason)
@@ -52,6 +57,7 @@ vx_sim_options oracle_mode_options(const oracle_mode *mode, const char *const *t
     return (vx_sim_options){.cpu = mode->cpu,
                             .vmm = "kvm-6.1",
                             .scheme = mode->scheme,
+                            .nested = mode->nested,
                             .traces = trace,
                             .trace_count = 1,
                             .sets = mode->sets,

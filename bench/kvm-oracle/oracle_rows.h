@@ -22,6 +22,7 @@ typedef struct oracle_rows {
 typedef struct oracle_mode {
     const char *name, *cpu, *scheme;
     const char *sets[3]; /* up to the first NULL */
+    const char *nested;  /* the hypervisor below: exits to it are what is counted; NULL: none */
 } oracle_mode;
 
 /* What comes from outside the guest is not compared: a trace has the guest's interrupts, not the host's. */

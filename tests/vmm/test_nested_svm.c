@@ -22,7 +22,7 @@ static void with_both(vx_cfg_cpu *cpu, vx_cfg_vmm *l1)
 }
 
 /* Exits to L0 of each reflected one. KVM as L1 reads DEBUGCTL too, and saves its state after a port access. The rows of
- * KVM without virtual VMLOAD are counted. */
+ * KVM with a virtual GIF alone are counted. */
 static void exits_of_one_reflection(void **state)
 {
     (void)state;
