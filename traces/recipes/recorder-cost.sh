@@ -4,10 +4,11 @@
 #
 #     traces/recipes/recorder-cost.sh VEXIT [COUNT [ROUNDS [QEMU]]]
 #
-# What resuming the snapshot costs by itself is in none of the figures. Of each, the least of ROUNDS (3) runs counts:
-# other work on the machine only adds.
+# What resuming the snapshot costs by itself is in none of the figures. A machine's speed changes from minute to minute
+# where others use it too; so each of ROUNDS (5) rounds runs all one behind the other and makes multiples of its own, whose
+# median counts; the least and the greatest are told too.
 set -eu
-vexit=$(realpath "$1") count=${2:-2000} rounds=${3:-3} qemu=${4:-qemu-system-x86_64}
+vexit=$(realpath "$1") count=${2:-2000} rounds=${3:-5} qemu=${4:-qemu-system-x86_64}
 here=$(cd "$(dirname "$0")" && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -18,7 +19,6 @@ TIMEFORMAT='%U %S'
 
 # seconds COMMAND...: its CPU time.
 seconds() { { time "$@" >/dev/null 2>"$folder/said.txt" || cat "$folder/said.txt" >&2; } 2>&1 | awk '{ print $1 + $2 }'; }
-least() { awk -v a="$1" -v b="$2" 'BEGIN { print a == "" || b < a ? b : a }'; }
 
 # guest WORKLOAD: sets `options`.
 guest() {
@@ -29,19 +29,22 @@ guest() {
   options=("$@")
 }
 plain=(-accel tcg,thread=single -icount shift=0,sleep=off -rtc base=2026-01-01,clock=vm -seed 1)
-none='' quiet='' events='' all=''
 for ((i = 0; i < rounds; i++)); do
   guest nothing,1
-  none=$(least "$none" "$(seconds "$qemu" "${plain[@]}" "${options[@]}")")
+  none=$(seconds "$qemu" "${plain[@]}" "${options[@]}")
   guest "forkexec,$count"
-  quiet=$(least "$quiet" "$(seconds "$qemu" "${plain[@]}" "${options[@]}")")
-  events=$(least "$events" "$(seconds "$vexit" trace record --region 1 --tier E -o e.vxt -- "$qemu" "${options[@]}")")
-  all=$(least "$all" "$(seconds "$vexit" trace record --region 1 --tier F -o f.vxt -- "$qemu" "${options[@]}")")
-done
+  quiet=$(seconds "$qemu" "${plain[@]}" "${options[@]}")
+  events=$(seconds "$vexit" trace record --region 1 --tier E -o e.vxt -- "$qemu" "${options[@]}")
+  all=$(seconds "$vexit" trace record --region 1 --tier F -o f.vxt -- "$qemu" "${options[@]}")
+  echo "$none $quiet $events $all"
+done >rounds.txt
 bytes() { "$vexit" trace info "$1" | awk '/^instructions/ { n = $2 } /^file/ { b = $2 } END { printf "%.4f", b / n }'; }
-awk -v none="$none" -v plain="$quiet" -v e="$events" -v f="$all" -v eb="$(bytes e.vxt)" -v fb="$(bytes f.vxt)" 'BEGIN {
-  p = plain - none
-  printf "plain                %6.2f s\n", p
-  printf "events (tier E)      %6.2f s  %.2f times  %s bytes an instruction\n", e - none, (e - none) / p, eb
-  printf "references (tier F)  %6.2f s  %.2f times  %s bytes an instruction\n", f - none, (f - none) / p, fb
-}'
+# median COLUMN: of the rounds' seconds without what resuming costs; multiple COLUMN: of plain, with its range.
+median() { awk -v c="$1" '{ print $c - $1 }' rounds.txt | sort -n | awk '{ v[NR] = $1 } END { printf "%6.2f s", v[int((NR + 1) / 2)] }'; }
+multiple() {
+  awk -v c="$1" '{ print ($c - $1) / ($2 - $1) }' rounds.txt | sort -n |
+    awk '{ v[NR] = $1 } END { printf "%.2f times (%.2f to %.2f)", v[int((NR + 1) / 2)], v[1], v[NR] }'
+}
+echo "plain                $(median 2)"
+echo "events (tier E)      $(median 3)  $(multiple 3)  $(bytes e.vxt) bytes an instruction"
+echo "references (tier F)  $(median 4)  $(multiple 4)  $(bytes f.vxt) bytes an instruction"
