@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@ typedef struct job {
     char *text;
     size_t used, room;
     bool done;
+    bool told; /* to stop: once, for a second signal would kill it */
 } job;
 
 unsigned worker_processors(void)
@@ -64,6 +66,7 @@ static vx_status start(job *j, unsigned index, worker_fn work, void *context, vx
         return vx_fail(msg, VX_ERR_IO, "cannot fork: %s", strerror(errno));
     }
     if (child == 0) {
+        signal(SIGINT, SIG_IGN); /* a terminal sends it to all; the parent tells its children */
         close(ends[0]);
         work_in_child(ends[1], index, work, context);
     }
@@ -99,17 +102,26 @@ static vx_status collect(job *j, vx_msg *msg)
     return vx_fail(msg, status, "%.*s", (int)(j->used - 1), j->text + 1);
 }
 
+static void tell_to_stop(job *jobs, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (!jobs[i].child || jobs[i].told) continue;
+        jobs[i].told = true;
+        kill(jobs[i].child, SIGTERM);
+    }
+}
+
+/* Waits a moment at most: a signal that came just before would not end the wait. */
 static vx_status wait_for_some(job *jobs, unsigned count, const volatile sig_atomic_t *stop, vx_msg *msg)
 {
+    enum { MOMENT_MS = 100 };
     struct pollfd *fds = calloc(count, sizeof *fds);
     if (!fds) return vx_fail_nomem(msg);
     for (unsigned i = 0; i < count; i++)
         fds[i] = (struct pollfd){.fd = jobs[i].child ? jobs[i].pipe : -1, .events = POLLIN};
     vx_status status = VX_OK;
-    int ready = poll(fds, count, -1);
-    if (ready < 0 && stop && *stop)
-        for (unsigned i = 0; i < count; i++)
-            if (jobs[i].child) kill(jobs[i].child, (int)*stop);
+    int ready = poll(fds, count, MOMENT_MS);
+    if (stop && *stop) tell_to_stop(jobs, count);
     for (unsigned i = 0; ready > 0 && status == VX_OK && i < count; i++)
         if (fds[i].revents) status = collect(&jobs[i], msg);
     free(fds);

@@ -9,6 +9,7 @@
 #include "cli.h"
 #include "test_support.h"
 
+/* In a process group of its own, as a shell starts it. */
 static pid_t start(const char *const *words)
 {
     const char *argv[16] = {VEXIT_CLI};
@@ -16,18 +17,22 @@ static pid_t start(const char *const *words)
     posix_spawn_file_actions_t quiet;
     posix_spawn_file_actions_init(&quiet);
     posix_spawn_file_actions_addopen(&quiet, STDOUT_FILENO, "/dev/null", 1, 0);
+    posix_spawnattr_t group;
+    posix_spawnattr_init(&group);
+    posix_spawnattr_setflags(&group, POSIX_SPAWN_SETPGROUP);
     pid_t child;
-    assert_int_equal(posix_spawn(&child, VEXIT_CLI, &quiet, NULL, (char *const *)(uintptr_t)argv, environ), 0);
+    assert_int_equal(posix_spawn(&child, VEXIT_CLI, &quiet, &group, (char *const *)(uintptr_t)argv, environ), 0);
+    posix_spawnattr_destroy(&group);
     posix_spawn_file_actions_destroy(&quiet);
     return child;
 }
 
-/* Lets it run a while, stops it, and returns its exit code. The wait is no assertion: a run that had not begun yet, or
- * ends a moment later, passes too. */
+/* Lets it run a while, stops it, and returns its exit code. SIGINT as a terminal sends it: to its children too. The
+ * wait is no assertion: a run that had not begun yet, or ends a moment later, passes too. */
 static int interrupt(pid_t child, int number)
 {
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
-    assert_int_equal(kill(child, number), 0);
+    assert_int_equal(kill(number == SIGINT ? -child : child, number), 0);
     int status;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status));
@@ -64,10 +69,13 @@ static void run_is_interrupted(void **state)
 
 static void check_interrupted_compare(const char *const *words)
 {
-    assert_int_equal(interrupt(start(words), SIGTERM), 128 + SIGTERM);
-    assert_true(cli_folder_holds("part.json"));
-    json_decref(document_of("part.json"));
-    remove("part.json");
+    static const int numbers[] = {SIGTERM, SIGINT};
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(interrupt(start(words), numbers[i]), 128 + numbers[i]);
+        assert_true(cli_folder_holds("part.json"));
+        json_decref(document_of("part.json"));
+        remove("part.json");
+    }
 }
 
 static void compare_is_interrupted(void **state)
