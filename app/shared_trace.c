@@ -50,7 +50,9 @@ static void wait_for(shared_trace *self, pthread_cond_t *change)
         until.tv_nsec -= 1000000000;
     }
     pthread_cond_timedwait(change, &self->lock, &until);
-    if (getppid() != self->parent) _exit(1);
+    if (getppid() == self->parent) return;
+    pthread_mutex_unlock(&self->lock); /* or the others, which leave too, would wait for it */
+    _exit(1);
 }
 
 /* How many batches the last reader lacks; *wanted: there is a reader left. */
