@@ -182,6 +182,17 @@ void cli_check_document(const json_t *document)
         assert_string_equal(cli_text(json_array_get(runs, i), "/identities"), "ok");
 }
 
+void cli_check_errors(const cli_error *rows, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        int code = cli_line("%s", rows[i].line);
+        if (code != rows[i].code || strcmp(cli_err, rows[i].text) != 0)
+            fail_msg("%s\n    exit code %d, not %d; standard error:\n%s    not:\n%s", rows[i].line, code, rows[i].code,
+                     cli_err, rows[i].text);
+        assert_string_equal(cli_out, "");
+    }
+}
+
 void cli_file(const char *name, const void *bytes, size_t size)
 {
     FILE *file = fopen(name, "wb");

@@ -39,6 +39,14 @@ void cli_check_document(const json_t *document);
 /* Whether the folder holds this file and nothing else; NULL: nothing at all. */
 bool cli_folder_holds(const char *name);
 
+/* A command line, its exit code, and all of its standard error; it has no output. */
+typedef struct cli_error {
+    const char *line;
+    int code;
+    const char *text;
+} cli_error;
+void cli_check_errors(const cli_error *rows, unsigned count);
+
 /* Writes a file into the folder; reads one (malloced, terminated). */
 void cli_file(const char *name, const void *bytes, size_t size);
 char *cli_slurp(const char *path, size_t *size);

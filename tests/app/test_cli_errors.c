@@ -13,21 +13,11 @@
 #define WALK "walk --cpu nehalem --scheme ept --gva 0x7f0012345678 "
 #define USAGE(verb) "Try `vexit " verb " --help' or `vexit " verb " --usage' for more information.\n"
 
-typedef struct error_row {
-    const char *line;
-    int code;
-    const char *text;
-} error_row;
-
 /* How a line may differ between C libraries' argp is not ours: these rows hold our own messages and getopt's. */
-static void check(const error_row *rows, unsigned count, const char *only_file)
+static void check(const cli_error *rows, unsigned count, const char *only_file)
 {
     for (unsigned i = 0; i < count; i++) {
-        int code = cli_line("%s", rows[i].line);
-        if (code != rows[i].code || strcmp(cli_err, rows[i].text) != 0)
-            fail_msg("%s\n    exit code %d, not %d; standard error:\n%s    not:\n%s", rows[i].line, code, rows[i].code,
-                     cli_err, rows[i].text);
-        assert_string_equal(cli_out, "");
+        cli_check_errors(&rows[i], 1);
         assert_true(cli_folder_holds(only_file));
     }
 }
@@ -41,7 +31,7 @@ static void one_trace(const char *name, int code, const char *text)
     for (unsigned v = 0; v < 2; v++) {
         snprintf(line, sizeof line, "%s --trace %s", verbs[v], name);
         snprintf(expected, sizeof expected, "vexit %s: %s\n", names[v], text);
-        check(&(error_row){line, code, expected}, 1, name);
+        check(&(cli_error){line, code, expected}, 1, name);
     }
     remove(name);
 }
@@ -55,7 +45,7 @@ static void traces_that_are_none(void **state)
     one_trace("notes.vxt", 2, "notes.vxt: byte 0: not a .vxt trace (no VXT1 at its start)");
     assert_int_equal(mkdir("folder.vxt", 0700), 0);
     one_trace("folder.vxt", 3, "cannot open folder.vxt: not a regular file: a trace is read by the index at its end");
-    static const error_row missing[] = {
+    static const cli_error missing[] = {
         {RUN "none.vxt", 3, "vexit run: cannot open none.vxt: No such file or directory\n"},
         {RUN "gen:randon", 2, "vexit run: no generator \"randon\"; did you mean \"random\"?\n"},
         {RUN "gen:random:refs=x", 2, "vexit run: gen:random: refs=x: not a number\n"},
@@ -96,7 +86,7 @@ static void cut_traces(void **state)
 
 static void unknown_names(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {"runn", 2, "vexit: unknown verb 'runn'; did you mean 'run'?\n"},
         {"frobnicate", 2, "vexit: unknown verb 'frobnicate'; see vexit --help\n"},
         {"list scheme", 2, "vexit list: unknown list 'scheme'; did you mean 'schemes'?\n"},
@@ -142,7 +132,7 @@ static void unknown_names(void **state)
 
 static void bad_values(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN_IT "--set cpu.core.cpii=3", 2,
          "vexit run: --set cpu.core.cpii: no such value, did you mean 'cpu.core.cpi'?\n"},
         {RUN_IT "--set cpu.core.cpi=abc", 2,
@@ -182,7 +172,7 @@ static void bad_values(void **state)
 
 static void what_several_vcpus_cannot(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN_IT "--vcpus 3 --trace " COMPILER, 2,
          "vexit run: 3 vCPUs and traces for 2: give one --trace for all of them, or one for each\n"},
         {RUN_IT "--vcpus 2 --vms 2", 2,
@@ -205,7 +195,7 @@ static void what_several_vcpus_cannot(void **state)
 
 static void parts_of_traces(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {"trace cut " CLI_TRACE("linux-fork.vxt") " --skip 99999999 -o cut.vxt", 2,
          "vexit trace: " CLI_TRACE("linux-fork.vxt") ": ends within the 99999999 instructions to leave out\n"},
     };
@@ -215,7 +205,7 @@ static void parts_of_traces(void **state)
 
 static void what_the_machine_lacks(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {"run --cpu penryn --scheme ept --trace " COMPILER, 2,
          "vexit run: scheme ept: penryn has no EPT; use shadow-wp or shadow-vtlb\n"},
         {"walk --cpu penryn --scheme ept --gva 1", 2,
@@ -242,7 +232,7 @@ static void what_the_machine_lacks(void **state)
 
 static void walks_that_cannot_be(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {WALK "--levels nonsense", 2, "vexit walk: --levels: 'nonsense' is not GxN, as in 4x4\n" USAGE("walk")},
         {WALK "--levels +4x4", 2, "vexit walk: --levels: '+4x4' is not GxN, as in 4x4\n" USAGE("walk")},
         {WALK "--levels 4x4x4", 2, "vexit walk: --levels: '4x4x4' is not GxN, as in 4x4\n" USAGE("walk")},
@@ -270,7 +260,7 @@ static void walks_that_cannot_be(void **state)
 
 static void windows_behind_the_end(void **state)
 {
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN_IT "--warmup 100m", 2, "vexit run: " COMPILER ": the trace ends within skip and warm-up\n"},
         {RUN_IT "--skip 100m", 2, "vexit run: " COMPILER ": the trace ends within skip and warm-up\n"},
         {RUN_IT "--region 7", 2, "vexit run: " COMPILER ": no mark of region 7 in the trace\n"},
@@ -303,7 +293,7 @@ static void a_report_never_replaces_its_trace(void **state)
     assert_int_equal(cli_line("trace gen sequential:refs=1000 -o own.vxt"), 0);
     size_t before, after;
     free(cli_slurp("own.vxt", &before));
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN "own.vxt --json own.vxt", 2, "vexit run: own.vxt: is read, and would be written over\n"},
         {"compare --cpu nehalem --trace own.vxt --csv ./own.vxt", 2,
          "vexit compare: ./own.vxt: is read, and would be written over\n"},
@@ -317,7 +307,7 @@ static void a_report_never_replaces_its_trace(void **state)
 static void reports_that_cannot_be_written(void **state)
 {
     (void)state;
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN_IT "--max 10k --json nowhere/x.json", 3,
          "vexit run: cannot create nowhere/x.json: No such file or directory\n"},
         {RUN_IT "--max 10k --csv nowhere/x.csv", 3,
@@ -328,7 +318,7 @@ static void reports_that_cannot_be_written(void **state)
     };
     CHECK(rows, NULL);
     assert_int_equal(mkdir("folder", 0700), 0);
-    static const error_row folder[] = {
+    static const cli_error folder[] = {
         {RUN_IT "--max 10k --json folder", 3, "vexit run: cannot write folder: Is a directory\n"}};
     CHECK(folder, "folder");
     assert_int_equal(rmdir("folder"), 0);
@@ -340,7 +330,7 @@ static void models_that_are_wrong(void **state)
     (void)state;
     const char *with_dtd = "<?xml version=\"1.0\"?>\n<!DOCTYPE cpu [<!ENTITY a \"b\">]>\n<cpu name=\"x\"/>\n";
     cli_file("m.xml", with_dtd, strlen(with_dtd));
-    static const error_row dtd[] = {{"run --cpu ./m.xml --scheme ept --trace " COMPILER, 2,
+    static const cli_error dtd[] = {{"run --cpu ./m.xml --scheme ept --trace " COMPILER, 2,
                                      "vexit run: ./m.xml:2: a model has no DOCTYPE (no DTD, no entities)\n"}};
     CHECK(dtd, "m.xml");
 
@@ -358,7 +348,7 @@ static void models_that_are_wrong(void **state)
     assert_string_equal(cli_out, "");
     remove("m.xml");
 
-    static const error_row missing[] = {{"run --cpu ./none.xml --scheme ept --trace " COMPILER, 3,
+    static const cli_error missing[] = {{"run --cpu ./none.xml --scheme ept --trace " COMPILER, 3,
                                          "vexit run: ./none.xml: No such file or directory\n"}};
     CHECK(missing, NULL);
 }

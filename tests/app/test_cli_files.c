@@ -11,29 +11,13 @@
 #define COMPILER CLI_TRACE("compiler.vxt")
 #define NOBODY "a pipe that nobody writes to\n"
 
-typedef struct error_row {
-    const char *line;
-    int code;
-    const char *text;
-} error_row;
-
-static void check(const error_row *rows, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        int code = cli_line("%s", rows[i].line);
-        if (code != rows[i].code || strcmp(cli_err, rows[i].text) != 0)
-            fail_msg("%s\n    exit code %d, not %d; standard error:\n%s    not:\n%s", rows[i].line, code, rows[i].code,
-                     cli_err, rows[i].text);
-        assert_string_equal(cli_out, "");
-    }
-}
-#define CHECK(rows) check(rows, sizeof(rows) / sizeof *(rows))
+#define CHECK(rows) cli_check_errors(rows, sizeof(rows) / sizeof *(rows))
 
 static void pipes_without_a_writer(void **state)
 {
     (void)state;
     assert_int_equal(mkfifo("pipe.xml", 0600), 0);
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN COMPILER " --cpu pipe.xml", 3, "vexit run: pipe.xml: " NOBODY},
         {RUN COMPILER " --vmm pipe.xml", 3, "vexit run: pipe.xml: " NOBODY},
         {RUN COMPILER " --vm pipe.xml", 3, "vexit run: pipe.xml: " NOBODY},
@@ -66,7 +50,7 @@ static void what_is_read_is_not_written_over(void **state)
     cli_file("vmcb.json", "{}", 2);
     assert_int_equal(link("own.txt", "hard.txt"), 0);
 #define SPARED(name) name ": is read, and would be written over\n"
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {"compare --cpu nehalem --trace own.vxt --html own.vxt", 2, "vexit compare: " SPARED("own.vxt")},
         {"compare --cpu nehalem --trace own.vxt --measured own.txt --json own.txt", 2,
          "vexit compare: " SPARED("own.txt")},
@@ -96,7 +80,7 @@ static void what_is_read_is_not_written_over(void **state)
 static void one_file_holds_one_report(void **state)
 {
     (void)state;
-    static const error_row rows[] = {
+    static const cli_error rows[] = {
         {RUN COMPILER " --json a --csv ./a", 2, "vexit run: ./a: is to be written twice\n"},
         {"compare --cpu nehalem --json a --html a --trace " COMPILER, 2, "vexit compare: a: is to be written twice\n"},
         {"compare --cpu nehalem --json - --html - --trace " COMPILER, 2,

@@ -52,8 +52,8 @@ static void copy_insn(vxr_insn *insn, struct qemu_plugin_insn *from)
 #endif
 }
 
-/* QEMU 7.2 and 8.0 leave an instruction that crosses into another page to the next block, but count it among this one's
- * with as many of its bytes as they had read. */
+/* QEMU 7.2 leaves an instruction that crosses into another page to the next block, but counts it among this one's with
+ * as many of its bytes as it had read. */
 static bool is_left_to_next(const vxr_insn *insn, unsigned bits)
 {
     enum { LONGEST = 15 };
